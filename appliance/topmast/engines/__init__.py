@@ -1,0 +1,1 @@
+"""One module a thing that the supervisor keeps running; each ends in ENGINE."""

@@ -1,0 +1,38 @@
+"""The errors of the appliance, and the exit code each becomes.
+
+TopmastError (1)
+├── ConfigError (78)       topmast.yml, a flag or an environment variable is wrong
+├── PrerequisiteError (69) the machine lacks something: a port, disk, an engine, a registry
+├── StateError (73)        the state folder cannot be used, or another run holds it
+└── NotRunningError (3)    the command needs a running stack
+"""
+
+
+class TopmastError(Exception):
+    """What a person must know: where, what, and the remedy, in one sentence. Exit code 1."""
+
+    exit_code = 1
+
+
+class ConfigError(TopmastError):
+    """The configuration is refused. Exit code 78 (EX_CONFIG of sysexits.h)."""
+
+    exit_code = 78
+
+
+class PrerequisiteError(TopmastError):
+    """The machine lacks something that the command needs. Exit code 69 (EX_UNAVAILABLE)."""
+
+    exit_code = 69
+
+
+class StateError(TopmastError):
+    """The state folder cannot be written, or another run holds it. Exit code 73 (EX_CANTCREAT)."""
+
+    exit_code = 73
+
+
+class NotRunningError(TopmastError):
+    """The command needs a running stack and there is none. Exit code 3 (as `systemctl status` says it)."""
+
+    exit_code = 3

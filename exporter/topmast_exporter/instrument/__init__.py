@@ -1,0 +1,1 @@
+"""One module a framework: what an app installs with one line."""

@@ -1,0 +1,1 @@
+"""Token prices in integer pico-USD: compile, price, reprice."""

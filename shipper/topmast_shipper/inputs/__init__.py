@@ -1,0 +1,1 @@
+"""One module a source of events; each ends in INPUT."""

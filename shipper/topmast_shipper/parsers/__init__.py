@@ -1,0 +1,1 @@
+"""One module a line format; each ends in PARSER."""

@@ -1,0 +1,1 @@
+"""One module a store or a wire; each ends in SINK."""
