@@ -11,7 +11,7 @@ from topmast_shipper.errors import ShipperError
 
 from topmast import __version__, commands, plugins
 from topmast.errors import TopmastError
-from topmast.layout import find_home, find_state
+from topmast.layout import find_config, find_home, find_state
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def topmast(ctx: click.Context, state: str | None, config: str | None) -> None:
     Start with `topmast up --demo`, then open http://localhost:3001.
     """
     home = find_home()
-    found = Path(config) if config else next((p for p in (Path("topmast.yml"), home / "topmast.yml") if p.is_file()), None)
-    ctx.obj = Call(home=home, state=find_state(state, home), config=found)
+    ctx.obj = Call(home=home, state=find_state(state, home), config=find_config(config, home))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from topmast.errors import ConfigError
+
 LOOPBACK = "127.0.0.1"
 
 # One place for every port; `--port-offset N` moves all of them.
@@ -94,3 +96,12 @@ def find_state(named: str | None, home: Path) -> Path:
     if chosen:
         return Path(chosen).resolve()
     return (home if (home / "topmast").is_file() else Path.cwd()) / ".topmast"
+
+
+def find_config(named: str | None, home: Path) -> Path | None:
+    """Return the topmast.yml to read: `--config` (must exist), else the one here, else the clone's; None is fine."""
+    if named:
+        if not Path(named).is_file():
+            raise ConfigError(f"{named}: no such file")
+        return Path(named).resolve()
+    return next((path.resolve() for path in (Path("topmast.yml"), home / "topmast.yml") if path.is_file()), None)
