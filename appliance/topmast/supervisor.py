@@ -232,18 +232,20 @@ def main(arguments: Sequence[str]) -> int:
             while os.read(wake_read, 512):
                 pass
 
+    welcome: list[str] = plan["welcome"] if foreground else []
     kept = [Kept(Component.from_json(each)) for each in plan["components"]]
     facts = {**plan["facts"], "state": str(state), "foreground": foreground}
     supervisor = Supervisor(run, state / "logs", facts, kept, tell, pipe)
     supervisor.write()
     while not signals:
         seconds = supervisor.step()
+        if supervisor.told_ready:
+            for line in welcome:
+                tell(line)
+            welcome = []
         if not signals:
             wait(seconds)
         supervisor.reap()
-        if supervisor.told_ready and plan.get("welcome"):
-            for line in plan.pop("welcome"):
-                tell(line)
     tell("stopping (again to hurry)" if foreground else "stopping")
     first = len(signals)
     supervisor.stop(wait, lambda: len(signals) > first)

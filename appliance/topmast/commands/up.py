@@ -1,0 +1,108 @@
+"""`topmast up`: start everything on this machine, in the foreground or detached."""
+
+import json
+import subprocess
+import time
+
+import click
+
+from topmast import compose, lock, start
+from topmast.cli import Call
+from topmast.errors import NotRunningError, TopmastError
+from topmast.layout import Layout
+
+DETACH_SECONDS = 180.0
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Add the demo: an app, its Redis, PostgreSQL, model provider and load.")
+@click.option("-d", "--detach", is_flag=True, help="Return when everything is ready; `topmast down` stops it.")
+@click.option("--port-offset", type=int, default=0, metavar="N", help="Move all ports by N, to run a second one.")
+@click.option("--real-clocks", is_flag=True, help="With --demo: alerts wait as long as in production.")
+@click.option("--mode", type=click.Choice(["embedded", "compose"]), help="Remembered in the state folder. [embedded]")
+@click.option("--json", "as_json", is_flag=True, help="With --detach: print the status as JSON when ready.")
+@click.pass_obj
+def up(
+    call: Call,
+    demo: bool,
+    detach: bool,
+    port_offset: int,
+    real_clocks: bool,
+    mode: str | None,
+    as_json: bool,
+) -> None:
+    """Start Topmast: the engines, the exporter, the shipper and the page.
+
+    \b
+    topmast up --demo            look at it working, Ctrl-C stops it
+    topmast up --detach          run in the background
+    topmast up --port-offset 100 beside another one
+
+    Engines are found on PATH or unpacked from the distribution's packages into the state folder: nothing is
+    installed system-wide, no root is needed. Everything listens on 127.0.0.1.
+    """
+    layout = Layout(call.home, call.state, port_offset)
+    if compose.mode(layout, mode) == "compose":
+        compose.up(layout, detach=detach)
+        return
+
+    def say(text: str) -> None:
+        click.echo(f"  {text}", err=as_json)
+
+    began = time.monotonic()
+    held, components, _ = start.prepare(layout, call.config, demo=demo, real_clocks=real_clocks, say=say)
+    facts = {"mode": "embedded", "demo": demo, "real_clocks": real_clocks, "port_offset": port_offset}
+    welcome = _welcome(layout, demo, real_clocks, detach)
+    start.plan(layout, components, facts, welcome)
+    if not as_json:
+        click.echo(f"topmast: starting {len(components)} components, state in {layout.state}")
+    if not detach:
+        start.become_supervisor(layout, held)
+    _wait(layout, start.detach_supervisor(layout, held), quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(lock.status(layout), indent=2))
+    else:
+        say(f"everything ready {time.monotonic() - began:.1f} s after the command")
+        for line in welcome:
+            say(line)
+
+
+def _wait(layout: Layout, process: subprocess.Popen[bytes], *, quiet: bool) -> None:
+    """Return when every component is ready, telling each; raise TopmastError when the supervisor gives up."""
+    told: set[str] = set()
+    deadline = time.monotonic() + DETACH_SECONDS
+    while True:
+        try:
+            status = lock.status(layout)
+        except NotRunningError:
+            status = {"ready": False, "components": []}
+        for one in status["components"]:
+            if one["state"] == "ready" and one["name"] not in told:
+                told.add(one["name"])
+                if not quiet:
+                    click.echo(f"  {one['name']:<15} ready   {one['address']}")
+        if status["ready"]:
+            return
+        if process.poll() is not None:
+            raise TopmastError(f"the supervisor ended; see {layout.logs / 'supervisor.log'}")
+        if time.monotonic() > deadline:
+            late = ", ".join(one["name"] for one in status["components"] if one["state"] != "ready")
+            raise TopmastError(f"not ready after {DETACH_SECONDS:.0f} s: {late}; see the logs in {layout.logs}")
+        time.sleep(0.05)
+
+
+def _welcome(layout: Layout, demo: bool, real_clocks: bool, detach: bool) -> list[str]:
+    lines = ["", f"Dashboards, alerts, inbox and logs: {layout.url('page').replace('127.0.0.1', 'localhost')}"]
+    if demo:
+        if not real_clocks:
+            lines.append("The demo's rules run with clocks ten times faster (--real-clocks turns that off).")
+        lines.append("Break something and watch: topmast demo inject errors; then: topmast inbox")
+    else:
+        lines.append("Connect your app: README, “Your own app”. See it with a workload: topmast up --demo")
+    if hint := compose.hint(layout):
+        lines.append(hint)
+    lines.append("topmast down stops it." if detach else "Ctrl-C stops it.")
+    return lines
+
+
+COMMAND = up

@@ -1,0 +1,84 @@
+"""Compose mode: the same stack in containers. Thin: Docker Compose does the work."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from topmast.errors import PrerequisiteError
+from topmast.layout import Layout
+
+FILE = "docker-compose.monitoring.yml"
+
+
+def mode(layout: Layout, chosen: str | None) -> str:
+    """Return the mode: as chosen (and from then on remembered), as remembered, else embedded."""
+    remembered = layout.state / "mode"
+    if chosen is not None:
+        layout.state.mkdir(parents=True, exist_ok=True)
+        remembered.write_text(chosen + "\n")
+        return chosen
+    return remembered.read_text().strip() if remembered.is_file() else "embedded"
+
+
+def engine_answers() -> bool:
+    """Return whether a Docker engine listens on its socket."""
+    named = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not named.startswith("unix://"):
+        return True  # a remote engine that the user pointed to
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.settimeout(1)
+        try:
+            plug.connect(named.removeprefix("unix://"))
+        except OSError:
+            return False
+    return True
+
+
+def hint(layout: Layout) -> str:
+    """Return one line for who could use compose mode, or nothing."""
+    if (layout.home / FILE).is_file() and shutil.which("docker") and engine_answers():
+        return (
+            "A Docker engine answers here: `topmast up --mode compose` runs the full stack with Grafana and Kibana."
+        )
+    return ""
+
+
+def command(layout: Layout) -> list[str]:
+    """Return `docker compose -f FILE`. Raises PrerequisiteError without Docker, Compose or a running engine."""
+    file = layout.home / FILE
+    if not file.is_file():
+        raise PrerequisiteError(f"{file}: not there; compose mode needs a clone of the repository")
+    if shutil.which("docker") is None:
+        raise PrerequisiteError("docker: not on PATH; install Docker, or leave --mode compose away")
+    found = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=30)
+    if found.returncode != 0:
+        raise PrerequisiteError("docker compose: not installed (version 2.20 or newer is needed)")
+    if not engine_answers():
+        raise PrerequisiteError("docker: the engine does not answer; start it, or leave --mode compose away")
+    return ["docker", "compose", "--project-directory", str(file.parent), "-f", str(file)]
+
+
+def up(layout: Layout, *, detach: bool) -> None:
+    _run([*command(layout), "up", *(["--detach", "--wait"] if detach else [])], layout.home)
+
+
+def down(layout: Layout, *, purge: bool) -> None:
+    _run([*command(layout), "down", *(["--volumes"] if purge else [])], layout.home)
+
+
+def ps(layout: Layout) -> str:
+    """Return what `docker compose ps --format json` prints."""
+    done = subprocess.run(
+        [*command(layout), "ps", "--format", "json"], capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode != 0:
+        raise PrerequisiteError(f"docker compose ps: {done.stderr.strip()[:300]}")
+    return done.stdout
+
+
+def _run(argv: list[str], cwd: Path) -> None:
+    done = subprocess.run(argv, cwd=cwd, check=False)
+    if done.returncode != 0:
+        raise PrerequisiteError(f"docker compose {argv[-1]} failed with {done.returncode}; its message is above")

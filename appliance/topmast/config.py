@@ -1,0 +1,193 @@
+"""The effective configuration: defaults, the demo's additions, topmast.yml; checked before anything starts.
+
+`topmast.yml` is optional and may hold any part of it. The schema is closed: an unknown key is refused with the place
+and what was expected. The sections `exporter` and `shipper` are described by their own distributions.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import topmast_exporter.config
+import topmast_shipper.config
+import yaml
+
+from topmast.errors import ConfigError
+from topmast.layout import Layout
+
+_PORTION = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+_USD = {"type": "number", "minimum": 0}
+_DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w|y))+$"}
+
+
+def _closed(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties), **more}
+
+
+_BUDGET = {"day_usd": _USD, "month_usd": _USD}
+SCHEMA: dict[str, Any] = _closed(
+    {
+        "environment": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"},
+        "public_url": {"type": "string", "pattern": "^https?://"},
+        "slo": _closed({"availability": _PORTION, "latency_p95_seconds": {"type": "number", "exclusiveMinimum": 0}}),
+        "budgets": _closed(
+            {
+                **_BUDGET,
+                "timezone": {"type": "string"},
+                "features": {"type": "object", "additionalProperties": _closed(_BUDGET)},
+            }
+        ),
+        "exporter": topmast_exporter.config.SCHEMA,
+        "shipper": topmast_shipper.config.SCHEMA,
+        "alerts": {
+            "type": "object",
+            "additionalProperties": _closed(
+                {"threshold": {"type": "number"}, "for": _DURATION, "enabled": {"type": "boolean"}}
+            ),
+        },
+        "notify": {"type": "object"},
+        "targets": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "items": _closed(
+                    {
+                        "address": {"type": "string", "pattern": "^[^/:]+:[0-9]+$"},
+                        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                    },
+                    required=["address"],
+                ),
+            },
+        },
+        "retention": _closed(
+            {
+                "metrics_days": {"type": "integer", "minimum": 1},
+                "metrics_bytes": {"type": "integer", "minimum": 100_000_000},
+                "logs_days": {"type": "integer", "minimum": 1},
+                "logs_bytes": {"type": "integer", "minimum": 10_000_000},
+            }
+        ),
+        "engines": {
+            "type": "object",
+            "additionalProperties": {
+                "oneOf": [
+                    _closed({"path": {"type": "string"}}, required=["path"]),
+                    _closed(
+                        {
+                            "archive": {"type": "string", "pattern": "^https://"},
+                            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                        },
+                        required=["archive", "sha256"],
+                    ),
+                ]
+            },
+        },
+        "page": _closed({}),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The effective configuration and where each value came from (`$.slo.availability` -> `default`)."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+def defaults(layout: Layout) -> dict[str, Any]:
+    """Return every key with the value it has when nobody says otherwise."""
+    return {
+        "environment": "production",
+        "public_url": layout.url("page").replace("127.0.0.1", "localhost"),
+        "slo": {"availability": 0.999, "latency_p95_seconds": 0.2},
+        "budgets": {"day_usd": 0, "month_usd": 0, "timezone": "UTC", "features": {}},
+        "exporter": {
+            "listen": layout.address("exporter"),
+            "data": str(layout.data / "exporter"),
+            "dependencies": [],
+            "ingest": {"listen": layout.address("ingest"), "token_file": ""},
+            "prices": {"overrides": {}},
+            "collectors": [],
+        },
+        "shipper": {
+            "listen": layout.address("shipper"),
+            "data": str(layout.data / "shipper"),
+            "inputs": [],
+            "sinks": [],
+        },
+        "alerts": {},
+        "notify": {},
+        "targets": {},
+        "retention": {
+            "metrics_days": 30,
+            "metrics_bytes": 5 * 1024**3,
+            "logs_days": 7,
+            "logs_bytes": 2 * 1024**3,
+        },
+        "engines": {},
+        "page": {},
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a topmast.yml says, checked against the schema. Raises ConfigError `FILE: $.path: what`."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f":{mark.line + 1}:{mark.column + 1}"
+        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    if value is None:
+        return {}
+    check(value, str(path))
+    assert isinstance(value, dict)  # noqa: S101 - the schema says so
+    return value
+
+
+def check(value: Any, where: str) -> None:
+    """Raise ConfigError for the first thing in `value` that the schema refuses, deepest first."""
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(value))
+    if error is not None:
+        told = error.message if len(error.message) <= 200 else error.message[:197] + "…"
+        raise ConfigError(f"{where}: {error.json_path}: {told}")
+
+
+def load(path: Path | None, layout: Layout, extra: Mapping[str, Any] | None = None) -> Settings:
+    """Return the effective configuration: defaults, then `extra` (the demo's), then the file, which wins."""
+    values = defaults(layout)
+    origins = dict.fromkeys(_paths(values), "default")
+    for origin, layer in (("demo", extra or {}), (str(path), read(path) if path else {})):
+        _merge(values, layer)
+        origins.update(dict.fromkeys(_paths(layer), origin))
+    if not values["shipper"]["sinks"]:
+        retention = values["retention"]
+        store = {"path": str(layout.log_store), "retention_days": retention["logs_days"]}
+        values["shipper"]["sinks"] = [{"sqlite": {**store, "max_bytes": retention["logs_bytes"]}}]
+    check(values, str(path or "defaults"))
+    return Settings(values=values, origins={key: origins.get(key, "default") for key in _paths(values)})
+
+
+def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """Lay `layer` over `into`: mappings key by key, lists one after the other, the rest replaced."""
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        elif isinstance(value, list) and isinstance(into.get(key), list):
+            into[key] = [*into[key], *deepcopy(value)]
+        else:
+            into[key] = deepcopy(value)
+
+
+def _paths(value: Mapping[str, Any], at: str = "$") -> Iterator[str]:
+    """Yield the path of every leaf (an empty mapping and a list are leaves)."""
+    for key, each in value.items():
+        if isinstance(each, Mapping) and each:
+            yield from _paths(each, f"{at}.{key}")
+        else:
+            yield f"{at}.{key}"

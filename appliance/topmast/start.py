@@ -1,0 +1,92 @@
+"""What `topmast up` does before the supervisor takes over: check, find, render, plan."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from topmast import config, engines, lock, plugins, ports, rendering
+from topmast.component import Component
+from topmast.engine import Engine, Setup, wanted
+from topmast.errors import PrerequisiteError, StateError
+from topmast.layout import Layout
+
+FREE_BYTES = 500_000_000  # engines unpacked, a day of samples, the demo's servers
+
+
+def prepare(
+    layout: Layout, path: Path | None, *, demo: bool, real_clocks: bool, say: Callable[[str], None]
+) -> tuple[int, list[Component], Mapping[str, Any]]:
+    """Return the held lock, the components to keep and the effective configuration; everything is rendered.
+
+    Refuses before anything is written: a broken configuration, a port in use, a full disk, a folder that is taken.
+    """
+    extra = None
+    if demo:
+        # Known to the demo alone: its servers' collectors, its log files, its budgets.
+        from topmast.demo import demo_settings
+
+        extra = demo_settings(layout)
+    settings = config.load(path, layout, extra).values
+    held = lock.acquire(layout, say)
+    try:
+        lock.marker(layout.state / ".gitignore")
+        if (free := shutil.disk_usage(layout.state).free) < FREE_BYTES:
+            raise PrerequisiteError(
+                f"{layout.state}: {free // 1_000_000} MB free, {FREE_BYTES // 1_000_000} MB needed; "
+                "free some disk, or choose another place with --state DIR"
+            )
+        setup = Setup(layout=layout, settings=settings, demo=demo, real_clocks=real_clocks, say=say)
+        chosen = [engine for engine in plugins.load_all(engines, "ENGINE") if wanted(engine, setup)]
+        ports.check(layout, [*(engine.name for engine in chosen), "ingest", "inbox-smtp"])
+        rendering.render(setup)
+        components = [_component(engine, setup) for engine in chosen]
+    except OSError as error:
+        os.close(held)
+        raise StateError(f"{error.filename or layout.state}: {error.strerror}; is the disk full?") from error
+    except BaseException:
+        os.close(held)
+        raise
+    return held, components, settings
+
+
+def _component(engine: Engine, setup: Setup) -> Component:
+    return engine.component(setup)
+
+
+def plan(layout: Layout, components: list[Component], facts: Mapping[str, Any], welcome: list[str]) -> None:
+    """Write what the supervisor keeps, and what it says once all of it is ready."""
+    (layout.run / "status.json").unlink(missing_ok=True)
+    value = {"facts": facts, "components": [one.to_json() for one in components], "welcome": welcome}
+    (layout.run / "plan.json").write_text(json.dumps(value, indent=1))
+
+
+def supervisor_argv(layout: Layout, held: int) -> list[str]:
+    return [sys.executable, "-m", "topmast.supervisor", str(layout.state), str(held)]
+
+
+def become_supervisor(layout: Layout, held: int) -> None:
+    """Turn this process into the supervisor: same pid, same terminal. Does not return."""
+    os.set_inheritable(held, True)
+    argv = [*supervisor_argv(layout, held), "--foreground"]
+    sys.stdout.flush()
+    os.execv(argv[0], argv)  # noqa: S606 - our own interpreter and arguments
+
+
+def detach_supervisor(layout: Layout, held: int) -> subprocess.Popen[bytes]:
+    """Start the supervisor in a session of its own; its output goes to STATE/logs/supervisor.log."""
+    with (layout.logs / "supervisor.log").open("wb") as output:
+        process = subprocess.Popen(
+            supervisor_argv(layout, held),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(held,),
+        )
+    os.close(held)
+    return process
