@@ -6,7 +6,7 @@ import time
 
 import click
 
-from topmast import compose, lock, start
+from topmast import compose, handover, lock, start
 from topmast.cli import Call
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
@@ -53,12 +53,12 @@ def up(
     held, components, _ = start.prepare(layout, call.config, demo=demo, real_clocks=real_clocks, say=say)
     facts = {"mode": "embedded", "demo": demo, "real_clocks": real_clocks, "port_offset": port_offset}
     welcome = _welcome(layout, demo, real_clocks, detach)
-    start.plan(layout, components, facts, welcome)
+    handover.plan(layout, components, facts, welcome)
     if not as_json:
         click.echo(f"topmast: starting {len(components)} components, state in {layout.state}")
     if not detach:
-        start.become_supervisor(layout, held)
-    _wait(layout, start.detach_supervisor(layout, held), quiet=as_json)
+        handover.become_supervisor(layout, held)
+    _wait(layout, handover.detach_supervisor(layout, held), quiet=as_json)
     if as_json:
         click.echo(json.dumps(lock.status(layout), indent=2))
     else:

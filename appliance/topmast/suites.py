@@ -1,0 +1,88 @@
+"""The test suites: what each needs from the machine, how it is had, and why it was skipped.
+
+`./topmast test` runs what the machine can; TOPMAST_REQUIRE=rules,live turns those suites' skips into failures.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from topmast import chromium
+from topmast.binaries import find
+from topmast.errors import PrerequisiteError
+from topmast.layout import Layout
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`prepare` gets what the suite needs and returns environment variables for its tests.
+
+    It raises PrerequisiteError with the reason when this machine cannot have it.
+    """
+
+    name: str
+    summary: str
+    prepare: Callable[[Layout, Say], Mapping[str, str]]
+    on_request: bool = False
+
+
+def _nothing(_layout: Layout, _say: Say) -> Mapping[str, str]:
+    return {}
+
+
+def _engines(layout: Layout, say: Say) -> Mapping[str, str]:
+    tools = {"TOPMAST_PROMTOOL": ("prometheus", "promtool"), "TOPMAST_AMTOOL": ("alertmanager", "amtool")}
+    # promtool and amtool come in the same packages as the engines.
+    return {variable: str(find(tool, (tool,), layout, {}, say).path) for variable, (_engine, tool) in tools.items()}
+
+
+def _browser(layout: Layout, say: Say) -> Mapping[str, str]:
+    return {**_engines(layout, say), "TOPMAST_CHROMIUM": str(chromium.find(layout, say))}
+
+
+def _docker(_layout: Layout, _say: Say) -> Mapping[str, str]:
+    if shutil.which("docker") is None:
+        raise PrerequisiteError("no docker on PATH")
+    answer = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=30)
+    if answer.returncode != 0:
+        raise PrerequisiteError("no Docker engine answers")
+    return {}
+
+
+def _java(_layout: Layout, _say: Say) -> Mapping[str, str]:
+    if shutil.which("java") is None or shutil.which("mvn") is None:
+        raise PrerequisiteError("no java and mvn on PATH")
+    return {}
+
+
+def _go(_layout: Layout, _say: Say) -> Mapping[str, str]:
+    if shutil.which("go") is None:
+        raise PrerequisiteError("no go on PATH to build the newest engines with")
+    return {}
+
+
+SUITES = (
+    Suite("unit", "Python and the packages' own servers", _nothing),
+    Suite("rules", "promtool and amtool over every rule and route", _engines),
+    Suite("live", "the whole appliance on the real engines", _engines),
+    Suite("browser", "the page in Chromium", _browser),
+    Suite("docker", "the compose files on a Docker engine", _docker),
+    Suite("elasticsearch", "a real Elasticsearch", _java),
+    Suite("newest", "the newest engines, built from source", _go, on_request=True),
+)
+
+
+def required() -> set[str]:
+    """Return the suites whose skip is a failure (TOPMAST_REQUIRE, separated by commas)."""
+    return {name.strip() for name in os.environ.get("TOPMAST_REQUIRE", "").split(",") if name.strip()}
+
+
+def marker_expression(suite: Suite) -> str:
+    """Return pytest's `-m` of a suite: its marker, or for `unit` the absence of every other's."""
+    if suite.name != "unit":
+        return suite.name
+    return " and ".join(f"not {other.name}" for other in SUITES if other.name != "unit")

@@ -1,0 +1,78 @@
+"""A running demo for the live tests: one for the session, in a state folder and on ports of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Appliance:
+    """A running `topmast up`. `run` calls the launcher on its state folder."""
+
+    state: Path
+    offset: int
+
+    def run(self, *arguments: str, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+        argv = [str(HOME / "topmast"), "--state", str(self.state), *arguments]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, cwd=HOME, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments).stdout)
+
+    def port(self, number: int) -> int:
+        return number + self.offset
+
+    def get(self, port: int, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port(port)}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return the first true value of `condition`; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {seconds:.0f} s; last: {value!r}")
+        time.sleep(0.2)
+
+
+def with_engines(state: Path) -> Path:
+    """Give a fresh state folder the engines that this machine has unpacked already: the tests need no network."""
+    unpacked = Path(os.environ.get("TOPMAST_STATE", HOME / ".topmast")) / "engines"
+    if unpacked.is_dir():
+        shutil.copytree(unpacked, state / "engines", copy_function=os.link, symlinks=True)
+    return state
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    appliance = Appliance(with_engines(tmp_path_factory.mktemp("demo")), offset=2000)
+    appliance.run("up", "--demo", "--detach", "--port-offset", "2000", seconds=240)
+    yield appliance
+    appliance.run("down", seconds=90)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """An appliance without the demo, for the tests that kill things."""
+    appliance = Appliance(with_engines(tmp_path_factory.mktemp("bare")), offset=3000)
+    appliance.run("up", "--detach", "--port-offset", "3000", seconds=240)
+    yield appliance
+    appliance.run("down", seconds=90)
