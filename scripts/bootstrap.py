@@ -52,12 +52,16 @@ def stamped(venv: Path, profile: str) -> bool:
     return False
 
 
-def run(argv: list[str], remedy: str, cwd: Path = HERE) -> None:
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        told = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        errors = [line for line in told if line.startswith("ERROR")] or told or ["no message"]
-        raise BootstrapError(f"{errors[-1].strip()[:300]}; {remedy}")
+def run(argv: list[str], remedy: str, log: Path) -> None:
+    """Run a step of the installation; its whole output goes to `log`, its error's gist into the BootstrapError."""
+    done = subprocess.run(argv, cwd=HERE, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    log.write_text(done.stdout + done.stderr)
+    told = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    errors = [line for line in told if "error" in line.lower() and not line.startswith(("hint", "note"))] or told
+    gist = errors[-1][:300] if errors else f"{argv[0]} ended with {done.returncode}"
+    raise BootstrapError(f"{gist}; {remedy} (all it said: {log})")
 
 
 def make_venv(venv: Path) -> None:
@@ -71,7 +75,8 @@ def make_venv(venv: Path) -> None:
     from topmast import debian
     from topmast.errors import PrerequisiteError
 
-    run([sys.executable, "-m", "venv", "--without-pip", str(venv)], "install python3-venv")
+    log = venv.with_name(venv.name + ".log")
+    run([sys.executable, "-m", "venv", "--without-pip", str(venv)], "install python3-venv", log)
     with tempfile.TemporaryDirectory() as folder:
         try:
             root = debian.unpack(["python3-pip-whl"], Path(folder) / "pip", say)
@@ -79,20 +84,21 @@ def make_venv(venv: Path) -> None:
             raise BootstrapError(f"{error}; or install python3-venv") from error
         wheel = next((root / "usr/share/python-wheels").glob("pip-*.whl"))
         python = str(venv / "bin" / "python")
-        run([python, f"{wheel}/pip", "install", "-q", "--no-index", str(wheel)], "install python3-venv")
+        run([python, f"{wheel}/pip", "install", "-q", "--no-index", str(wheel)], "install python3-venv", log)
 
 
 def install(venv: Path, profile: str) -> None:
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     pip += ["-c", str(HERE / "constraints.txt")]
+    log = venv.with_name(venv.name + ".log")
     remedy = "check the network and the package index that pip is set up for, then start again"
     # With the build back-end in place once, the three distributions need no build environment each.
-    run([*pip, "hatchling", "editables"], remedy)
+    run([*pip, "hatchling", "editables"], remedy, log)
     appliance = "appliance" if profile == "base" else "appliance[demo]"
     wanted = ["-e", "exporter", "-e", "shipper[fast,grok]", "-e", appliance]
     if profile == "test":
         wanted += ["-r", "tests/requirements.txt"]
-    run([*pip, "--no-build-isolation", *wanted], remedy)
+    run([*pip, "--no-build-isolation", *wanted], remedy, log)
 
 
 def bootstrap(profile: str, venv: Path) -> None:
