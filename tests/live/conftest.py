@@ -1,64 +1,9 @@
-"""A running demo for the live tests: one for the session, in a state folder and on ports of its own."""
+"""Running appliances for the live tests: one with the demo, one without, on ports and in folders of their own."""
 
-import json
-import os
-import shutil
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-
-HOME = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Appliance:
-    """A running `topmast up`. `run` calls the launcher on its state folder."""
-
-    state: Path
-    offset: int
-
-    def run(self, *arguments: str, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
-        argv = [str(HOME / "topmast"), "--state", str(self.state), *arguments]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, cwd=HOME, check=False)
-        if check and done.returncode != 0:
-            raise AssertionError(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments).stdout)
-
-    def port(self, number: int) -> int:
-        return number + self.offset
-
-    def get(self, port: int, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port(port)}{path}", timeout=10) as answer:
-            return json.load(answer)
-
-
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """Return the first true value of `condition`; fail with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {seconds:.0f} s; last: {value!r}")
-        time.sleep(0.2)
-
-
-def with_engines(state: Path) -> Path:
-    """Give a fresh state folder the engines that this machine has unpacked already: the tests need no network."""
-    unpacked = Path(os.environ.get("TOPMAST_STATE", HOME / ".topmast")) / "engines"
-    if unpacked.is_dir():
-        shutil.copytree(unpacked, state / "engines", copy_function=os.link, symlinks=True)
-    return state
+from running import Appliance, with_engines
 
 
 @pytest.fixture(scope="session")
