@@ -1,0 +1,40 @@
+"""What the page server is told: where the state lies, and whom it may ask."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from topmast.layout import LOOPBACK, Layout
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The page's surroundings as values; nothing here is read from the environment."""
+
+    layout: Layout
+    prometheus: str
+    """Base URL of Prometheus, without a slash at its end."""
+    alertmanager: str
+    timeout_seconds: float = 20.0
+    """How long an upstream may take before the page answers 504 in its place."""
+    max_response_bytes: int = 16 * 1024 * 1024
+    max_request_bytes: int = 1024 * 1024
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host headers that are ours. Any other name that resolves here is DNS rebinding."""
+        port = self.layout.port("page")
+        return frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]"))
+
+    @property
+    def dashboard_folders(self) -> tuple[Path, ...]:
+        """Our dashboards, then the user's own; a user's file wins over ours of the same name."""
+        return (self.layout.monitoring / "grafana" / "dashboards", self.layout.state / "dashboards")
+
+    @property
+    def runbooks(self) -> Path:
+        return self.layout.home / "docs" / "runbooks"
+
+
+def from_layout(layout: Layout) -> Settings:
+    """Return the settings of embedded mode: every neighbour on loopback, at the layout's ports."""
+    return Settings(layout, prometheus=layout.url("prometheus"), alertmanager=layout.url("alertmanager"))
