@@ -1,0 +1,170 @@
+"""`python -m topmast.setup.secrets DIR`: make what is missing of the stack's secrets, then end.
+
+One folder a service (each is a volume that only this service mounts), every file with mode 0400 and the owner that
+its reader runs as: Elasticsearch refuses a password file with any other mode (its entry point, env-from-file).
+The originals stay in DIR/all, which nothing else mounts. A second run changes nothing.
+"""
+
+import ipaddress
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from topmast.errors import ConfigError, StateError, TopmastError
+
+# The users that the images run as, as docker-compose.monitoring.yml says them.
+ELASTIC, GRAFANA, OURS = 1000, 472, 10001
+CERTIFICATE_DAYS = 3650
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One service's copy of one secret."""
+
+    folder: str
+    file: str
+    uid: int
+
+
+# Which secret is read by whom. `all` holds every one; the rest holds what its service needs and no more.
+READERS: Mapping[str, tuple[Reader, ...]] = {
+    "elastic-password": (
+        Reader("elasticsearch", "elastic-password", ELASTIC),
+        Reader("setup", "elastic-password", ELASTIC),
+    ),
+    "logstash-writer-password": (
+        Reader("logstash", "logstash-writer-password", ELASTIC),
+        Reader("setup", "logstash_writer-password", ELASTIC),
+    ),
+    "grafana-reader-password": (
+        Reader("grafana", "elasticsearch-password", GRAFANA),
+        Reader("setup", "grafana_reader-password", ELASTIC),
+    ),
+    "exporter-monitor-password": (
+        Reader("exporter", "elasticsearch-password", OURS),
+        Reader("setup", "exporter_monitor-password", ELASTIC),
+    ),
+    "kibana-encryption-key": (Reader("setup", "kibana-encryption-key", ELASTIC),),
+    "grafana-admin-password": (Reader("grafana", "grafana-admin-password", GRAFANA),),
+    "grafana-secret-key": (Reader("grafana", "grafana-secret-key", GRAFANA),),
+    "ingest-token": (Reader("exporter", "ingest-token", OURS),),
+}
+# Folders that a later service writes into: kibana.yml with the service token.
+WRITABLE = {"kibana": ELASTIC}
+
+Owner = Callable[[Path, int], None]
+
+
+def random_secret() -> str:
+    """Return 32 characters that are safe in a URL, a shell and YAML (192 bits)."""
+    return secrets.token_urlsafe(24)
+
+
+def give(path: Path, uid: int) -> None:
+    os.chown(path, uid, uid)
+
+
+def refuse_public(bind: str) -> None:
+    """Raise ConfigError unless `bind` is a loopback address: the published ports carry no TLS."""
+    try:
+        loopback = ipaddress.ip_address(bind).is_loopback
+    except ValueError as error:
+        raise ConfigError(f"BIND_ADDR: not an IP address: {bind!r:.80}") from error
+    if not loopback:
+        raise ConfigError(
+            f"BIND_ADDR={bind}: the published ports carry no TLS, so they stay on 127.0.0.1; "
+            "reach them through `ssh -L 3001:127.0.0.1:3001 YOUR-SERVER`"
+        )
+
+
+def refuse_orphans(root: Path, data: Path) -> None:
+    """Raise StateError where a store holds data that older, lost secrets protect."""
+    if (root / "all" / "elastic-password").exists():
+        return
+    for name in ("elasticsearch", "grafana"):
+        folder = data / name
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StateError(
+                f"the volume topmast_{name} holds data, but the secrets that open it are gone: bring the volume "
+                f"topmast_secrets back, or give the data up with `docker volume rm topmast_{name}`"
+            )
+
+
+def write(path: Path, text: str, uid: int, own: Owner) -> None:
+    """Put the file in place whole, 0400 for `uid`."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    own(draft, uid)
+    draft.replace(path)
+
+
+def make(root: Path, own: Owner = give, generate: Callable[[], str] = random_secret) -> list[str]:
+    """Write what is missing; return the files written, as `FOLDER/FILE`."""
+    written = []
+    originals = root / "all"
+    originals.mkdir(parents=True, exist_ok=True)
+    originals.chmod(0o700)
+    for name, readers in READERS.items():
+        original = originals / name
+        if not original.exists():
+            write(original, generate(), os.geteuid(), own)
+            written.append(f"all/{name}")
+        value = original.read_text()
+        for reader in readers:
+            copy = root / reader.folder / reader.file
+            copy.parent.mkdir(exist_ok=True)
+            if not copy.exists() or copy.read_text() != value:
+                write(copy, value, reader.uid, own)
+                written.append(f"{reader.folder}/{reader.file}")
+    for folder, uid in WRITABLE.items():
+        (root / folder).mkdir(exist_ok=True)
+        own(root / folder, uid)
+    return written + make_certificate(root / "logstash" / "tls", own)
+
+
+def make_certificate(folder: Path, own: Owner) -> list[str]:
+    """Make the certificate of Logstash's beats port if it is missing; return the files written.
+
+    Self-signed: a sender trusts this one certificate. PKCS #8, as the beats input asks for it.
+    """
+    key, certificate = folder / "logstash.key", folder / "logstash.crt"
+    if key.exists() and certificate.exists():
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    draft_key, draft_certificate = folder / ".key.new", folder / ".crt.new"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    argv += ["-days", str(CERTIFICATE_DAYS), "-subj", "/CN=logstash"]
+    argv += ["-addext", "subjectAltName=DNS:logstash,DNS:localhost,IP:127.0.0.1"]
+    argv += ["-keyout", str(draft_key), "-out", str(draft_certificate)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode != 0:
+        raise TopmastError(f"openssl: {done.stderr.strip()[-200:]}")
+    for draft, path, mode in ((draft_key, key, 0o400), (draft_certificate, certificate, 0o444)):
+        draft.chmod(mode)
+        own(draft, ELASTIC)
+        draft.replace(path)
+    return ["logstash/tls/logstash.key", "logstash/tls/logstash.crt"]
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    root = Path(arguments[0])
+    try:
+        refuse_public(environment.get("BIND_ADDR", "127.0.0.1"))
+        refuse_orphans(root, root.parent / "data")
+        written = make(root)
+    except TopmastError as error:
+        sys.stderr.write(f"topmast: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"secrets: {len(written)} written\n" if written else "secrets: nothing to do\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
