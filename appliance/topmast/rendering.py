@@ -23,9 +23,7 @@ def render(setup: Setup) -> None:
     rendered = layout.rendered
     _write(rendered / "topmast.yml", yaml.safe_dump(dict(settings), sort_keys=False))
     source, prometheus = layout.monitoring / "prometheus", rendered / "prometheus"
-    rules.render(
-        source, prometheus, alerts=settings["alerts"], slo=settings["slo"], budgets=settings["budgets"], speed=speed
-    )
+    rules.render(source, prometheus, alerts=settings["alerts"], slo=settings["slo"], speed=speed)
     rules.render_prometheus(source, prometheus, speed=speed, environment=settings["environment"])
     targets.write(targets.embedded(settings, layout), prometheus / "targets")
     rules.render_alertmanager(
@@ -35,6 +33,7 @@ def render(setup: Setup) -> None:
         smtp=f"{LOOPBACK}:{layout.port('inbox-smtp')}",
         notify=settings["notify"],
         speed=speed,
+        public_url=settings["public_url"],
     )
 
 

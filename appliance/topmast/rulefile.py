@@ -1,0 +1,181 @@
+"""Rule files as values: every rule with the place where it stands. Source: prometheus/model/rulefmt/rulefmt.go."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alert or recording rule."""
+
+    name: str
+    kind: str
+    """`alert` or `record`."""
+    expr: str
+    file: Path
+    line: int
+    """The line of its `- alert:` or `- record:`."""
+    group: str
+    duration: str = ""
+    """The `for`; "" when there is none."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """The line of each of its fields (`expr`, `for`, `labels`, `annotations.summary`, …)."""
+
+    def at(self, part: str) -> int:
+        """Return the line of a part of the rule, else of the rule itself."""
+        return self.lines.get(part, self.line)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file, or a part of it, is no rule file."""
+
+    line: int
+    message: str
+
+
+RULE_FIELDS = {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"}
+GROUP_FIELDS = {"name", "interval", "limit", "rules"}
+
+
+def read(path: Path, text: str) -> tuple[list[Rule], list[Problem]]:
+    """Return the rules of a file and what is wrong with it. Never raises: a broken file is a list of problems."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "cannot be read"
+        return [], [Problem(1 if mark is None else mark.line + 1, f"not YAML: {problem}; mend the line")]
+    except RecursionError:
+        return [], [Problem(1, "nested too deeply for a rule file")]
+    problems: list[Problem] = []
+    if not isinstance(root, yaml.MappingNode):
+        return [], [Problem(1, "a rule file is a mapping with the key `groups`")]
+    rules: list[Rule] = []
+    seen: dict[str, int] = {}
+    for key, value in _pairs(root):
+        if key.value != "groups":
+            problems.append(Problem(_line(key), f"unknown key {_cut(key.value)}: a rule file has `groups` only"))
+            continue
+        for group in _items(value, "groups", problems):
+            rules += _group(path, group, seen, problems)
+    return rules, problems
+
+
+def _group(path: Path, node: yaml.Node, seen: dict[str, int], problems: list[Problem]) -> list[Rule]:
+    if not isinstance(node, yaml.MappingNode):
+        problems.append(Problem(_line(node), "a group is a mapping with `name` and `rules`"))
+        return []
+    fields = {key.value: value for key, value in _pairs(node)}
+    for key, _ in _pairs(node):
+        if key.value not in GROUP_FIELDS:
+            problems.append(
+                Problem(
+                    _line(key), f"unknown key {_cut(key.value)} in a group (Prometheus 2.42 refuses it): remove it"
+                )
+            )
+    name = _text(fields.get("name"))
+    if not name:
+        problems.append(Problem(_line(node), "a group needs a `name`"))
+    elif name in seen:
+        problems.append(Problem(_line(node), f"group {_cut(name)} stands twice (line {seen[name]}): rename one"))
+    else:
+        seen[name] = _line(node)
+    rules = []
+    for item in _items(fields.get("rules"), "rules", problems):
+        rule = _rule(path, name, item, problems)
+        if rule is not None:
+            rules.append(rule)
+    return rules
+
+
+def _rule(path: Path, group: str, node: yaml.Node, problems: list[Problem]) -> Rule | None:
+    if not isinstance(node, yaml.MappingNode):
+        problems.append(Problem(_line(node), "a rule is a mapping with `alert` or `record`, and `expr`"))
+        return None
+    fields: dict[str, yaml.Node] = {}
+    lines: dict[str, int] = {}
+    for key, value in _pairs(node):
+        if key.value not in RULE_FIELDS:
+            problems.append(
+                Problem(
+                    _line(key), f"unknown key {_cut(key.value)} in a rule (Prometheus 2.42 refuses it): remove it"
+                )
+            )
+        fields[key.value] = value
+        lines[key.value] = _line(key)
+    kinds = [kind for kind in ("alert", "record") if kind in fields]
+    name = _text(fields.get(kinds[0])) if len(kinds) == 1 else ""
+    if not name:
+        problems.append(Problem(_line(node), "a rule has exactly one of `alert` and `record`, with a name"))
+        return None
+    expr = fields.get("expr")
+    if expr is None or not _text(expr).strip():
+        problems.append(Problem(_line(node), f"{_cut(name)} has no `expr`"))
+        return None
+    # A block scalar's text starts on the line after its key.
+    lines["expr"] = _line(expr) + (1 if isinstance(expr, yaml.ScalarNode) and expr.style in ("|", ">") else 0)
+    texts: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}}
+    for part, found in texts.items():
+        value = fields.get(part)
+        if value is None or (isinstance(value, yaml.ScalarNode) and value.value in ("", "null", "~")):
+            continue
+        if not isinstance(value, yaml.MappingNode):
+            problems.append(Problem(_line(value), f"{_cut(name)}: `{part}` is a mapping of names to texts"))
+            continue
+        for key, text in _pairs(value):
+            found[key.value] = _text(text)
+            lines[f"{part}.{key.value}"] = _line(key)
+    return Rule(
+        name=name,
+        kind=kinds[0],
+        expr=_text(expr),
+        file=path,
+        line=_line(node),
+        group=group,
+        duration=_text(fields.get("for")),
+        labels=texts["labels"],
+        annotations=texts["annotations"],
+        lines=lines,
+    )
+
+
+def load(folder: Path, patterns: Sequence[str] = ("alerts/*.yml", "self/*.yml", "recording/*.yml")) -> list[Rule]:
+    """Return the rules of the files below a folder, in order of pattern and file. Broken parts are left out."""
+    found: list[Rule] = []
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern)):
+            found += read(path, path.read_text(encoding="utf-8"))[0]
+    return found
+
+
+def _pairs(node: yaml.MappingNode) -> list[tuple[Any, yaml.Node]]:
+    return [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def _items(node: yaml.Node | None, what: str, problems: list[Problem]) -> list[yaml.Node]:
+    if node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~")):
+        return []
+    if not isinstance(node, yaml.SequenceNode):
+        problems.append(Problem(_line(node), f"`{what}` is a list"))
+        return []
+    return list(node.value)
+
+
+def _text(node: yaml.Node | None) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
+def _line(node: yaml.Node) -> int:
+    mark = node.start_mark
+    return 1 if mark is None else int(mark.line) + 1
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:79] + "…")
