@@ -215,6 +215,7 @@ class Registry:
         self.lock = threading.Lock()  # of every record's numbers
         self.admission_lock = threading.Lock()  # of the families' label sets
         self.series_in_all = 0
+        self.forks = 0  # how many forks lie between this process and the one that made the registry
         self._families: dict[str, Family[Any]] = {}
         self._foreign: list[Collector] = []
         sizes = self.gauge("exporter_series", "Label sets held, by metric family.", ("family",))
@@ -304,6 +305,7 @@ class Registry:
 
     def after_fork(self) -> None:
         """Start from 0 in a forked child: what the parent counted is the parent's."""
+        self.forks += 1
         for family in self._families.values():
             for series in family.series():
                 series.reset()

@@ -47,6 +47,10 @@ class CounterSeries:
             if trace_id is not None:
                 self.exemplar = exemplar_of(trace_id, amount)
 
+    def mark(self, trace_id: str) -> None:
+        """Keep a trace as the exemplar of one that was just counted."""
+        self.exemplar = exemplar_of(trace_id, 1.0)
+
     def reset(self) -> None:
         """Back to 0: a forked child counts its own events only."""
         self.value = 0.0
@@ -111,10 +115,15 @@ class HistogramSeries:
         with self.lock:
             self.counts[place] += 1
             self.sum += value
-            if trace_id is not None:
-                if self.exemplars is None:
-                    self.exemplars = [None] * len(self.counts)
-                self.exemplars[place] = exemplar_of(trace_id, value)
+        if trace_id is not None:
+            self.mark(place, value, trace_id)
+
+    def mark(self, place: int, value: float, trace_id: str) -> None:
+        """Keep a trace as the exemplar of the bucket at `place`, where `value` was just counted."""
+        with self.lock:
+            if self.exemplars is None:
+                self.exemplars = [None] * len(self.counts)
+            self.exemplars[place] = exemplar_of(trace_id, value)
 
     def snapshot(self) -> tuple[list[int], float, list[Exemplar | None] | None]:
         """Return (counts, sum, exemplars) of one moment."""
