@@ -1,0 +1,66 @@
+"""`python -m topmast_shipper -c FILE [--check]`: ship logs until SIGTERM; SIGHUP reads the configuration again."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from topmast_shipper import config
+from topmast_shipper.errors import ConfigError, ShipperError, StateError
+
+# sysexits.h: EX_CONFIG; and EX_TEMPFAIL, for another shipper is at work (SHIPPING.md section 5)
+EXIT_CONFIG = 78
+EXIT_STATE = 75
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code: 0 after a clean stop, 78 for a bad configuration, 75 when the state folder is taken."""
+    parser = argparse.ArgumentParser(prog="topmast-shipper", description=__doc__)
+    parser.add_argument("-c", "--config", required=True, type=Path, metavar="FILE", help="topmast.yml")
+    parser.add_argument("--check", action="store_true", help="only say whether the configuration is right")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    try:
+        loaded = config.load(chosen.config)
+        if chosen.check:
+            sys.stdout.write(f"{chosen.config}: ok\n")
+            return 0
+        return _ship(loaded, chosen.config)
+    except ConfigError as error:
+        sys.stderr.write(f"topmast-shipper: {error}\n")
+        return EXIT_CONFIG
+    except StateError as error:
+        sys.stderr.write(f"topmast-shipper: {error}\n")
+        return EXIT_STATE
+    except ShipperError as error:
+        sys.stderr.write(f"topmast-shipper: {error}\n")
+        return 1
+
+
+def _ship(loaded: config.ShipperConfig, path: Path) -> int:
+    from topmast_shipper.shipper import Shipper, default_umask
+
+    default_umask()
+    shipper = Shipper(loaded)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        shipper.stop()
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        shipper.reload(lambda: config.load(path))
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, reload)
+    logging.getLogger(__name__).info("shipping, metrics on %s", shipper.metrics_address or "no address")
+    shipper.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""What has arrived where: files, and each sink's cursor in them. Torn tails and bit rot cost a re-send, never a line.
+
+One append-only file, a line a fact: CRC-32 of the rest as 8 hexadecimal characters, a space, a JSON array.
+Every append is one write and one fdatasync (0.25 ms, SHIPPING.md section 6.5). A bad line is skipped: each
+fact is whole in itself and the last one wins, so the worst is an older cursor, and the stores know re-sent
+events by their ids. The file is rewritten (tmp, fsync, rename, fsync of the folder) when it has grown enough.
+"""
+
+import fcntl
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from topmast_shipper.component import Cursor
+from topmast_shipper.errors import StateError
+
+_FORMAT = ["topmast-shipper-checkpoint", 1]
+# A cursor line has some 100 bytes: 1 MiB is ten thousand windows, and is read in a few milliseconds.
+_COMPACT_BYTES = 1 << 20
+FORGET_SECONDS = 30 * 86400.0
+
+Place = tuple[str, int]
+"""Stream and generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file whose stream is fixed."""
+
+    input: str
+    device: int
+    inode: int
+    stream: str
+    generation: int
+    head_length: int
+    head_digest: str
+    path: str
+    seen_at: float
+    """Unix seconds, to the day."""
+
+
+class Checkpoint:
+    """The one durable memory of a shipper. Thread-safe; holds the lock of its folder until closed."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._mutex = Lock()
+        self._files: dict[tuple[int, int], FileRecord] = {}
+        self._cursors: dict[Place, dict[str, Cursor]] = {}
+        self.bad_lines = 0
+        """Lines that failed their CRC at the last start."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"{folder}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock_file)
+            raise StateError(f"{folder}: another shipper is at work here") from error
+        self._path = folder / "checkpoint.log"
+        self._file = -1
+        self._written = 0
+        self._load()
+        self._compact()
+
+    def file(self, device: int, inode: int) -> FileRecord | None:
+        return self._files.get((device, inode))
+
+    def files(self) -> list[FileRecord]:
+        with self._mutex:
+            return list(self._files.values())
+
+    def cursor(self, sink: str, stream: str, generation: int) -> Cursor:
+        """Return how far the sink is; the beginning when it never got anything of it."""
+        return self._cursors.get((stream, generation), {}).get(sink, Cursor())
+
+    def next_generation(self, stream: str) -> int:
+        """Return the number of a new content in this stream: 0, or one more than the last that was seen."""
+        with self._mutex:
+            known = [number for name, number in self._cursors if name == stream]
+            known += [record.generation for record in self._files.values() if record.stream == stream]
+        return max(known, default=-1) + 1
+
+    def remember(self, record: FileRecord) -> None:
+        """Store which stream a file is. Raises OSError when it could not be made durable."""
+        with self._mutex:
+            self._append([_line("file", *astuple(record))])
+            self._files[(record.device, record.inode)] = record
+
+    def advance(self, sink: str, cursors: Mapping[Place, Cursor]) -> None:
+        """Store how far a sink is. Raises OSError, and changes nothing, when it could not be made durable."""
+        with self._mutex:
+            self._append([_line("cursor", sink, *place, *cursor) for place, cursor in cursors.items()])
+            for place, cursor in cursors.items():
+                self._cursors.setdefault(place, {})[sink] = cursor
+            if self._written > _COMPACT_BYTES:
+                self._compact()
+
+    def touch(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Note that these files are still there, so that they are not forgotten."""
+        now = self._clock()
+        for key in keys:
+            record = self._files.get(key)
+            if record is not None and now - record.seen_at > 86400:
+                self.remember(replace(record, seen_at=now))
+
+    def close(self) -> None:
+        with self._mutex:
+            if self._file >= 0:
+                os.close(self._file)
+                os.close(self._lock_file)
+            self._file = -1
+
+    def _append(self, lines: Iterable[bytes]) -> None:
+        data = b"".join(lines)
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) != len(data):
+                raise OSError(28, "no space left for the checkpoint")
+            os.fdatasync(self._file)
+        except OSError:
+            # half a line would swallow the next one
+            os.ftruncate(self._file, before)
+            raise
+        self._written += len(data)
+
+    def _load(self) -> None:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StateError(f"{self._path}: {error.strerror}") from error
+        for line in data.split(b"\n"):
+            if line:
+                fact = _fact(line)
+                if fact is None or not self._take(fact):
+                    self.bad_lines += 1
+
+    def _take(self, fact: list[Any]) -> bool:
+        kind, *values = fact
+        if fact == _FORMAT:
+            return True
+        if kind == "file" and len(values) == 9:
+            record = FileRecord(*values)
+            self._files[(record.device, record.inode)] = record
+            return True
+        if kind == "cursor" and len(values) == 6:
+            sink, stream, generation, offset, length, digest = values
+            self._cursors.setdefault((stream, generation), {})[sink] = Cursor(offset, length, digest)
+            return True
+        return False
+
+    def _compact(self) -> None:
+        """Write what is still of use to a new file in place of the old one."""
+        forgotten = self._clock() - FORGET_SECONDS
+        self._files = {key: record for key, record in self._files.items() if record.seen_at > forgotten}
+        named = {(record.stream, record.generation) for record in self._files.values()}
+        self._cursors = {place: sinks for place, sinks in self._cursors.items() if place in named}
+        lines = [_line(*_FORMAT)]
+        lines += [_line("file", *astuple(record)) for record in self._files.values()]
+        for place, sinks in self._cursors.items():
+            lines += [_line("cursor", sink, *place, *cursor) for sink, cursor in sinks.items()]
+        fresh = self._path.with_suffix(".tmp")
+        try:
+            with fresh.open("wb") as file:
+                file.write(b"".join(lines))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+            _sync_folder(self._folder)
+            opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as error:
+            if self._file >= 0:
+                # the old file still serves; the next window tries again
+                return
+            raise StateError(f"{self._path}: {error.strerror}") from error
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = opened
+        self._written = 0
+
+
+def _line(*values: object) -> bytes:
+    data = orjson.dumps(values)
+    return b"%08x %s\n" % (zlib.crc32(data), data)
+
+
+def _fact(line: bytes) -> list[Any] | None:
+    """Return the fact in a line; None when its CRC does not hold."""
+    crc, _, data = line.partition(b" ")
+    try:
+        if int(crc, 16) != zlib.crc32(data):
+            return None
+        fact = orjson.loads(data)
+    except ValueError:
+        return None
+    return fact if isinstance(fact, list) and fact else None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,140 @@
+"""The `shipper` section of topmast.yml: its schema, assembled from the rooms, and its values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from topmast_shipper import rooms
+from topmast_shipper.errors import ConfigError
+
+
+def _component(room: str) -> dict[str, Any]:
+    """Return the schema of `{name: options}` for what a room has."""
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+        "properties": {name: rooms.kind(room, name).schema for name in rooms.names(room)},
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the section; imports every module of inputs/ and sinks/."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["data"],
+        "properties": {
+            "listen": {"type": "string", "pattern": "^(|[^:]*:[0-9]{1,5}|\\[[0-9a-fA-F:]+\\]:[0-9]{1,5})$"},
+            "data": {"type": "string", "minLength": 1},
+            "inputs": {"type": "array", "items": _component("inputs")},
+            "sinks": {"type": "array", "items": _component("sinks")},
+        },
+    }
+
+
+def __getattr__(name: str) -> Any:
+    """`SCHEMA` is assembled when it is asked for: the import of this module imports no room."""
+    if name == "SCHEMA":
+        return schema()
+    raise AttributeError(name)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One entry of a list: the module's name, the name of this one, its options."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ShipperConfig:
+    """What to read, where to send it, where to remember how far."""
+
+    data: Path
+    base: Path
+    """The configuration's folder: relative paths begin there."""
+    listen: str = "127.0.0.1:9471"
+    """Where /metrics answers; empty for nowhere."""
+    inputs: tuple[Component, ...] = ()
+    sinks: tuple[Component, ...] = ()
+
+
+def load(path: Path) -> ShipperConfig:
+    """Return the `shipper` section of a YAML file. Raises ConfigError: `FILE: $.json.path: what is wrong`."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        whole = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - one of the two safe loaders
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(whole, Mapping) or not isinstance(whole.get("shipper"), Mapping):
+        raise ConfigError(f"{path}: $.shipper: must be an object")
+    try:
+        return parse(whole["shipper"], base=path.resolve().parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(section: Mapping[str, Any], where: str = "$.shipper", base: Path | None = None) -> ShipperConfig:
+    """Return the section as values. Raises ConfigError: `$.json.path: what is wrong`."""
+    # jsonschema costs 7 MB and a tenth of a second; a shipper that runs has no more use for it
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema()).iter_errors(section))
+    if error is not None:
+        raise ConfigError(f"{where}{error.json_path[1:]}: {error.message[:200]}")
+    folder = base or Path.cwd()
+    config = ShipperConfig(
+        data=folder / section["data"],
+        base=folder,
+        listen=section.get("listen", "127.0.0.1:9471"),
+        inputs=_components(section.get("inputs", []), f"{where}.inputs"),
+        sinks=_components(section.get("sinks", []), f"{where}.sinks"),
+    )
+    for number, each in enumerate(config.inputs):
+        chosen = each.options.get("parser")
+        if chosen is not None:
+            _check_parser(chosen, f"{where}.inputs[{number}].{each.kind}.parser")
+    return config
+
+
+def _check_parser(value: str | Mapping[str, Any], where: str) -> None:
+    """Refuse a parser that is not there, whose options do not fit, or that cannot be built."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    try:
+        name, options = rooms.entry(value)
+        kind = rooms.kind("parsers", name)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    found = best_match(Draft202012Validator(dict(kind.schema)).iter_errors(options))
+    if found is not None:
+        raise ConfigError(f"{where}.{name}{found.json_path[1:]}: {found.message[:200]}")
+    try:
+        kind.build(options)
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{name}: {error}") from error
+
+
+def _components(entries: list[Mapping[str, Any]], where: str) -> tuple[Component, ...]:
+    """Return the entries with their names: `name`, else the kind's; each name once."""
+    components: list[Component] = []
+    taken: set[str] = set()
+    for number, entry in enumerate(entries):
+        ((kind, options),) = entry.items()
+        name = str(options.get("name", kind))
+        if name in taken:
+            raise ConfigError(f"{where}[{number}].{kind}.name: {name!r} is taken")
+        taken.add(name)
+        components.append(Component(kind, name, options))
+    return tuple(components)

@@ -1,0 +1,106 @@
+"""Follows files by their names' patterns, through every kind of rotation; the files are the durable queue.
+
+Facts: SHIPPING.md section 5. How: topmast_shipper/tail/.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from topmast_shipper import ecs, rooms
+from topmast_shipper.component import Input, Kind, Parser, Source
+from topmast_shipper.event import Event
+from topmast_shipper.rooms import Setting
+from topmast_shipper.tail.catalogue import Catalogue, Follow, absolute
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which files, whose they are, and what a line is."""
+
+    name: str
+    paths: tuple[str, ...]
+    """Patterns (`*`, `?`, `[…]`, `**`); relative ones are taken from the configuration's folder."""
+    exclude: tuple[str, ...] = ()
+    parser: Any = "plain"
+    """The name of a parser, or `{name: options}`."""
+    service: str = ""
+    """`service.name` of lines that do not name their own."""
+    max_line_bytes: int = 1 << 20
+    rotate_wait_seconds: float = 5.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Config":
+        listed: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+        }
+        return cls(**listed)
+
+
+class FileInput:
+    """One `file:` entry of the configuration at work."""
+
+    def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
+        self.name = config.name
+        self.service = config.service
+        self._parser = parser
+        follow = Follow(
+            input=config.name,
+            patterns=absolute(config.paths, setting.base),
+            service=config.service,
+            exclude=absolute(config.exclude, setting.base),
+            max_line_bytes=config.max_line_bytes,
+            rotate_wait_seconds=config.rotate_wait_seconds,
+        )
+        self._catalogue = Catalogue(
+            follow, setting.checkpoint, setting.sinks, setting.inputs, lost=setting.lost, clock=setting.clock
+        )
+
+    @property
+    def open_files(self) -> int:
+        return self._catalogue.open_files
+
+    def sweep(self) -> bool:
+        return self._catalogue.sweep()
+
+    def sources(self) -> Sequence[Source]:
+        return self._catalogue.sources()
+
+    def folders(self) -> Iterable[str]:
+        return self._catalogue.folders()
+
+    def parse(self, event: Event) -> Event:
+        try:
+            found = self._parser(event.message)
+        except Exception as error:  # noqa: BLE001 - the guard: a parser's fault costs a field, never the line
+            found = {"message": event.message, "error.type": "parser", "error.message": repr(error)[:200]}
+        return ecs.complete(event, found)
+
+    def close(self) -> None:
+        self._catalogue.close()
+
+
+def build(options: Mapping[str, Any], setting: Setting) -> Input:
+    config = Config.of(options)
+    parser = rooms.parser(config.parser, f"input {config.name}")
+    return FileInput(config, parser, setting)
+
+
+INPUT = Kind[Input](
+    "file",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "paths"],
+        "properties": {
+            "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
+            "paths": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+            "exclude": {"type": "array", "items": {"type": "string", "minLength": 1}},
+            "parser": {"type": ["string", "object"]},
+            "service": {"type": "string", "maxLength": 100},
+            "max_line_bytes": {"type": "integer", "minimum": 1024, "maximum": 16777216},
+            "rotate_wait_seconds": {"type": "number", "minimum": 0.1, "maximum": 3600},
+        },
+    },
+    build,
+)

@@ -1,0 +1,295 @@
+"""The order of things: read, parse, send, then move the checkpoint. The only module that waits and tries again.
+
+Each sink has a lane: a thread with its own cursors over the same files, so that a dead sink never blocks another.
+A lane holds one window. A window that fails again and again is halved down to the event that poisons it; whether
+it is the event or the sink is told by its neighbour (SHIPPING.md section 5, poison batch).
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from threading import Condition, Thread
+from typing import NamedTuple
+
+from topmast_shipper.checkpoint import Checkpoint, Place
+from topmast_shipper.component import Block, Cursor, Input, Line, Receipt, Sink, Source
+from topmast_shipper.dead_letters import DeadLetters
+from topmast_shipper.errors import PermanentError, TransientError
+from topmast_shipper.event import Event, Position
+from topmast_shipper.retry import Backoff
+from topmast_shipper.tail.generation import cursor_at
+from topmast_shipper.tail.lines import text
+from topmast_shipper.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+# SHIPPING.md section 2.3: what a Logstash takes without running out of direct memory.
+WINDOW_EVENTS = 2048
+WINDOW_BYTES = 8 << 20
+BLOCK_BYTES = 256 << 10
+# Failures of one window before it is halved, and of one event before its neighbour is asked.
+_PATIENCE = 3
+_IDLE_SECONDS = 1.0
+
+
+class _Pending(NamedTuple):
+    event: Event
+    block: Block
+    cursor_end: int
+    """The offset that the cursor takes after it: of a block's last line, the end of the block."""
+
+
+class Signal:
+    """Tells the lanes that there may be something to read, or that it is over."""
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._rounds = 0
+        self.stopped = False
+
+    def ring(self) -> None:
+        with self._condition:
+            self._rounds += 1
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.ring()
+
+    def rounds(self) -> int:
+        return self._rounds
+
+    def wait(self, seconds: float, heard: int | None = None) -> None:
+        """Return after `seconds`, at a stop, or (with `heard`) at the first ring after that round."""
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self.stopped or (heard is not None and self._rounds != heard), timeout=seconds
+            )
+
+
+class Lane:
+    """The way to one sink."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        inputs: Sequence[Input],
+        checkpoint: Checkpoint,
+        dead_letters: DeadLetters,
+        telemetry: Telemetry,
+        signal: Signal,
+        *,
+        counts_logs: bool = True,
+        window_events: int = WINDOW_EVENTS,
+        backoff: Backoff | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._sink = sink
+        self._inputs = list(inputs)
+        self._checkpoint = checkpoint
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+        self._signal = signal
+        self._counts_logs = counts_logs
+        self._window_events = window_events
+        self._backoff = backoff or Backoff()
+        self._wall = wall
+        self._pending: list[_Pending] = []
+        self._ahead: dict[Place, Cursor] = {}
+        """Where reading goes on, of places with something pending."""
+        self._limit = window_events
+        self._struggles = 0
+        """Failures since the last progress or halving."""
+        self._complained = False
+
+    @property
+    def oldest_unsent(self) -> float | None:
+        """When the oldest pending event was read (Unix seconds)."""
+        pending = self._pending
+        return pending[0].event.read_at if pending else None
+
+    def run(self) -> None:
+        """Work until the signal says stop; what is pending then is sent again by the next run."""
+        while not self._signal.stopped:
+            heard = self._signal.rounds()
+            if not self.step():
+                self._signal.wait(_IDLE_SECONDS, heard)
+
+    def step(self) -> bool:
+        """Read a window if there is none, send it once; return whether there was anything to do."""
+        try:
+            if not self._pending:
+                self._fill()
+            if not self._pending:
+                return False
+            self._send()
+        except TransientError as error:
+            self._failed("transient", error, error.retry_after_seconds)
+        except PermanentError as error:
+            self._struggles = 0  # a person must act: no event is to blame
+            self._failed("permanent", error, 30.0)
+        except OSError as error:
+            self._struggles = 0
+            self._failed("disk", error, None)
+        except Exception as error:  # noqa: BLE001 - the guard: a sink's fault stops neither its lane nor the others
+            _log.exception("a sink failed unexpectedly: %s", self.name)
+            self._failed("internal", error, None)
+        return True
+
+    def _fill(self) -> None:
+        """Read and parse the next window, a block of each file in turn."""
+        self._ahead.clear()
+        skipped: dict[Place, Cursor] = {}
+        room, room_bytes, progress = self._window_events, WINDOW_BYTES, True
+        while progress and room > 0 and room_bytes > 0:
+            progress = False
+            for each in self._inputs:
+                for source in each.sources():
+                    if room <= 0 or room_bytes <= 0:
+                        break
+                    block = self._read(each, source, self._cursor(source), room)
+                    if block is None:
+                        continue
+                    place = (source.stream, source.generation)
+                    progress = True
+                    self._ahead[place] = cursor_at(block, block.end)
+                    if not block.lines:
+                        skipped[place] = self._ahead[place]
+                        continue
+                    skipped.pop(place, None)
+                    self._take(each, source, block)
+                    room -= len(block.lines)
+                    room_bytes -= block.end - block.lines[0].start
+        # who was first in this window is last in the next
+        self._inputs = self._inputs[1:] + self._inputs[:1]
+        if skipped:
+            self._checkpoint.advance(self.name, skipped)
+
+    def _read(self, each: Input, source: Source, cursor: Cursor, room: int) -> Block | None:
+        try:
+            return source.read(cursor, BLOCK_BYTES, room)
+        except OSError as error:
+            # one bad disk or stale handle does not hold up the other files; the next round tries again
+            self._telemetry.add("shipper_read_errors_total", (each.name,))
+            _log.warning("a file cannot be read, trying again: %s: %s", source.origin.path, error.strerror)
+            return None
+
+    def _take(self, each: Input, source: Source, block: Block) -> None:
+        now = self._wall()
+        last = len(block.lines) - 1
+        for number, line in enumerate(block.lines):
+            event = each.parse(_event(line, source, now))
+            self._pending.append(_Pending(event, block, block.end if number == last else line.end))
+        if self._counts_logs:
+            self._telemetry.add("shipper_events_read_total", (each.name,), len(block.lines))
+
+    def _cursor(self, source: Source) -> Cursor:
+        place = (source.stream, source.generation)
+        return self._ahead.get(place) or self._checkpoint.cursor(self.name, *place)
+
+    def _send(self) -> None:
+        if self._limit == 1 and self._struggles >= _PATIENCE:
+            self._ask_neighbour()
+            return
+        window = [each.event for each in self._pending[: self._limit]]
+        receipt = self._sink.send(window)
+        if receipt.settled == 0:
+            raise TransientError(f"{self.name}: nothing of {len(window)} events was settled")
+        self._settle(receipt)
+        self._limit = min(self._limit * 2, self._window_events)
+
+    def _ask_neighbour(self) -> None:
+        """Give up on the first event if the sink takes the second; else it is the sink that fails."""
+        if len(self._pending) == 1:
+            self._fill_behind()
+        if len(self._pending) > 1:
+            receipt = self._sink.send([self._pending[1].event])
+            if receipt.settled == 1:
+                reason = "poison"
+                self._bury(self._pending[0].event, reason)
+                self._settle(Receipt(2))
+                return
+        self._struggles = 0
+        raise TransientError(f"{self.name}: one event fails, and there is none to compare it with")
+
+    def _fill_behind(self) -> None:
+        """Read more behind a lone pending event."""
+        kept, ahead = self._pending, dict(self._ahead)
+        self._pending = []
+        place = kept[0].event.end[:2]
+        for each in self._inputs:
+            for source in each.sources():
+                cursor = ahead.get(place) if (source.stream, source.generation) == place else None
+                block = self._read(each, source, cursor or self._cursor(source), 1)
+                if block is not None and block.lines and not self._pending:
+                    self._ahead[(source.stream, source.generation)] = cursor_at(block, block.end)
+                    self._take(each, source, block)
+        self._pending = kept + self._pending
+
+    def _settle(self, receipt: Receipt) -> None:
+        """Bury what was refused, move the checkpoint, count. Nothing is counted twice if the disk is full."""
+        done = self._pending[: receipt.settled]
+        for refusal in receipt.refused:
+            self._bury(done[refusal.index].event, refusal.reason)
+        cursors: dict[Place, Cursor] = {}
+        for each in reversed(done):
+            place = each.event.end[:2]
+            if place not in cursors:
+                cursors[place] = cursor_at(each.block, each.cursor_end)
+        self._checkpoint.advance(self.name, cursors)
+        del self._pending[: receipt.settled]
+        self._backoff.reset()
+        self._struggles = 0
+        self._complained = False
+        self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused))
+        if self._counts_logs:
+            self._telemetry.count_logs(each.event for each in done)
+
+    def _bury(self, event: Event, reason: str) -> None:
+        self._dead_letters.add(self.name, event, reason)
+        self._telemetry.add("shipper_dead_letters_total", (reason,))
+        self._telemetry.add("shipper_events_refused_total", (self.name, reason))
+        _log.error("an event went to the dead letters: %s: %s %s", self.name, reason, event.id)
+
+    def _failed(self, reason: str, error: Exception, at_least: float | None) -> None:
+        self._telemetry.add("shipper_send_errors_total", (self.name, reason))
+        self._struggles += 1
+        if not self._complained:
+            self._complained = True
+            _log.warning("a sink does not take events, trying again: %s: %s", self.name, error)
+        if self._struggles >= _PATIENCE and self._limit > 1 and reason != "permanent":
+            size = min(self._limit, len(self._pending)) or 1
+            self._limit = max(1, size // 2)
+            self._struggles = _PATIENCE - 1 if self._limit > 1 else 0
+            self._backoff.reset()  # halving is quick: one event may hold up the others for seconds, not minutes
+        delay = self._backoff.next_delay(at_least)
+        self._signal.wait(delay)
+
+
+class Lanes:
+    """All lanes of a configuration, each in its thread."""
+
+    def __init__(self, lanes: Sequence[Lane], signal: Signal) -> None:
+        self.lanes = tuple(lanes)
+        self._signal = signal
+        self._threads = [Thread(target=lane.run, name=f"lane-{lane.name}", daemon=True) for lane in lanes]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, seconds: float = 8.0) -> bool:
+        """Let every lane finish the window in its hands; return whether all did in time."""
+        self._signal.stop()
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+
+def _event(line: Line, source: Source, now: float) -> Event:
+    message, valid = text(line.data)
+    flags = line.flags if valid else (*line.flags, "invalid_utf8")
+    return Event(message, Position(source.stream, source.generation, line.end), line.start, source.origin, now, flags)

@@ -1,0 +1,257 @@
+"""Keeps events in the embedded store, each once: SQLite with full-text search, one file an event day.
+
+A window is one transaction a day file. What may be there already is told by the ids alone: a stream's events
+arrive in order, so only ids up to the greatest one stored need a look (SHIPPING.md sections 5 and 6.5).
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topmast_shipper import ecs, store, timestamps
+from topmast_shipper.component import Kind, Receipt, Sink
+from topmast_shipper.errors import PermanentError, StateError, TransientError
+from topmast_shipper.event import Event
+from topmast_shipper.store import Part
+
+# Most windows touch one day, some two around midnight; a backlog goes through its days in order.
+_OPEN_PARTS = 3
+_RETENTION_SECONDS = 30.0
+# SQLite allows 32,766 variables in a statement (since 3.32).
+_LOOK_UP = 500
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where, how long, how much."""
+
+    path: Path
+    retention_days: float = 7
+    max_bytes: int = 2 << 30
+
+    @property
+    def part_bytes(self) -> int:
+        """A day goes on in another part at this size, so that the cap can be kept within one busy day."""
+        return max(self.max_bytes // 8, 1 << 20)
+
+
+class _Day:
+    """The part of a day that is written to."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.connection = store.open_for_writing(part.path)
+        row = self.connection.execute("SELECT coalesce(max(n), 0) FROM events").fetchone()
+        self.last_n: int = row[0]
+        self.greatest: dict[str, str] = {}
+        """Greatest id stored, per stream and generation that was asked for."""
+
+    def stored(self, ids: Sequence[str]) -> set[str]:
+        """Return which of the ids this part holds."""
+        return stored(self.connection, self._suspects(ids))
+
+    def _suspects(self, ids: Sequence[str]) -> list[str]:
+        suspects = []
+        for each in ids:
+            prefix = each[:20]
+            if prefix not in self.greatest:
+                self.greatest[prefix] = store.last_key(self.connection, prefix) or ""
+            if each <= self.greatest[prefix]:
+                suspects.append(each)
+        return suspects
+
+    def add(self, events: Sequence[Event]) -> None:
+        rows, words = [], []
+        number = self.last_n
+        for event in events:
+            number += 1
+            document = event.document
+            status = ecs.get(document, "http.response.status_code")
+            rows.append(
+                (
+                    number,
+                    event.id,
+                    event.time,
+                    document["log"]["level"],
+                    str(ecs.get(document, "service.name") or ""),
+                    status if isinstance(status, int) else None,
+                    ecs.dump(document).decode(),
+                )
+            )
+            words.append((number, document["message"], store.worded(document)))
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING", rows
+            )
+            self.connection.executemany("INSERT INTO words(rowid, message, fields) VALUES (?, ?, ?)", words)
+        self.last_n = number
+        for event in events:
+            prefix = event.id[:20]
+            self.greatest[prefix] = max(self.greatest.get(prefix, ""), event.id)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class SqliteSink:
+    """The store's one writer; holds the folder's lock until closed."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._clock = clock
+        self._days: dict[str, _Day] = {}
+        self._elsewhere: dict[str, dict[Path, str]] = {}
+        self._checked_at = 0.0
+        try:
+            config.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(config.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"{config.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise StateError(f"{config.path}: another shipper writes this store") from error
+
+    def send(self, window: Sequence[Event]) -> Receipt:
+        """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""
+        days: dict[str, list[Event]] = {}
+        for event in window:
+            days.setdefault(timestamps.day(event.time), []).append(event)
+        try:
+            for name, events in sorted(days.items()):
+                self._store(name, events)
+            self._retain()
+        except sqlite3.OperationalError as error:
+            self._close_days()  # a file that was removed under us is made anew
+            raise TransientError(f"{self._config.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self._close_days()
+            raise PermanentError(f"{self._config.path}: {error}") from error
+        except OSError as error:
+            raise TransientError(f"{self._config.path}: {error.strerror}") from error
+        return Receipt(settled=len(window))
+
+    def close(self) -> None:
+        self._close_days()
+        os.close(self._lock)
+
+    def _store(self, name: str, events: list[Event]) -> None:
+        day = self._day(name)
+        known = day.stored([event.id for event in events]) | self._stored_elsewhere(day, events)
+        fresh: dict[str, Event] = {event.id: event for event in events if event.id not in known}
+        if fresh:
+            day.add(list(fresh.values()))
+
+    def _stored_elsewhere(self, day: _Day, events: Sequence[Event]) -> set[str]:
+        """Return the ids that another part holds: a day's earlier part, or another day.
+
+        A line without a time of its own has the day it was read on, which a re-send after midnight is not.
+        """
+        suspects: dict[Path, list[str]] = {}
+        for event in events:
+            key = event.id
+            prefix = key[:20]
+            if prefix not in self._elsewhere:
+                self._elsewhere[prefix] = {
+                    part.path: last
+                    for part in store.parts(self._config.path)
+                    if (last := store.last_keys(part.path, [prefix]).get(prefix))
+                }
+            for path, last in self._elsewhere[prefix].items():
+                if key <= last and path != day.part.path:
+                    suspects.setdefault(path, []).append(key)
+        known: set[str] = set()
+        for path, keys in suspects.items():
+            if path.exists():
+                connection = store.open_for_reading(path)
+                try:
+                    known |= stored(connection, keys)
+                finally:
+                    connection.close()
+        return known
+
+    def _day(self, name: str) -> _Day:
+        day = self._days.pop(name, None)
+        if day is None:
+            existing = [each for each in store.parts(self._config.path) if each.day == name]
+            day = _Day(existing[-1] if existing else store.part(self._config.path, name, 0))
+        if day.part.bytes >= self._config.part_bytes:
+            # ids of this part may come again after a restart: they are looked up as those of other days are
+            for prefix, last in day.greatest.items():
+                if last:
+                    self._elsewhere.setdefault(prefix, {})[day.part.path] = last
+            day.close()
+            day = _Day(store.part(self._config.path, name, day.part.number + 1))
+        self._days[name] = day  # the most recently used is the last
+        while len(self._days) > _OPEN_PARTS:
+            self._days.pop(next(iter(self._days))).close()
+        return day
+
+    def _retain(self) -> None:
+        """Delete the parts that are too old, then the oldest until the cap is kept. Never the newest."""
+        now = self._clock()
+        if now - self._checked_at < _RETENTION_SECONDS:
+            return
+        self._checked_at = now
+        oldest = timestamps.day(int((now - self._config.retention_days * 86400) * 1_000_000))
+        parts = store.parts(self._config.path)
+        sizes = {each.path: each.bytes for each in parts}
+        total = sum(sizes.values())
+        for each in parts[:-1]:
+            if each.day >= oldest and total <= self._config.max_bytes:
+                continue
+            opened = self._days.get(each.day)
+            if opened is not None and opened.part == each:
+                self._days.pop(each.day).close()
+            each.remove()
+            total -= sizes[each.path]
+
+    def _close_days(self) -> None:
+        for day in self._days.values():
+            day.close()
+        self._days.clear()
+        self._elsewhere.clear()
+
+
+def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of the ids a file of the store holds."""
+    known: set[str] = set()
+    for start in range(0, len(ids), _LOOK_UP):
+        some = ids[start : start + _LOOK_UP]
+        marks = ",".join("?" * len(some))
+        rows = connection.execute(f"SELECT id FROM events WHERE id IN ({marks})", some)  # noqa: S608 - question marks
+        known.update(row[0] for row in rows)
+    return known
+
+
+def build(options: Mapping[str, Any]) -> Sink:
+    config = Config(
+        path=Path(options["path"]),
+        retention_days=options.get("retention_days", Config.retention_days),
+        max_bytes=options.get("max_bytes", Config.max_bytes),
+    )
+    return SqliteSink(config)
+
+
+SINK = Kind[Sink](
+    "sqlite",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["path"],
+        "properties": {
+            "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
+            "path": {"type": "string", "minLength": 1},
+            "retention_days": {"type": "number", "exclusiveMinimum": 0},
+            "max_bytes": {"type": "integer", "minimum": 8388608},
+        },
+    },
+    build,
+)

@@ -1,0 +1,138 @@
+"""The embedded log store on disk: one SQLite file per event day, further parts when a day outgrows its share.
+
+`2026-11-22.sqlite`, then `2026-11-22.01.sqlite`, … Retention deletes files, the newest is searched first
+(DESIGN.md, how a log line flows). Readers need nothing but the folder; WAL lets them read while one writes.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+# `n` grows with arrival; the words table has no content of its own, `n` is its rowid. One index serves time
+# ranges, histograms and the four fields that people filter by; every other field is found through the words.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events(
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    time INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    service TEXT NOT NULL,
+    status INTEGER,
+    document TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_time ON events(time, level, service, status);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+    message, fields, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
+);
+"""
+# Strings that nobody searches by word; they stay in the document.
+UNWORDED = frozenset({"@timestamp", "ecs", "event", "log.file", "log.flags", "log.level", "host", "process", "agent"})
+_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.sqlite$")
+# A field is indexed up to here; a longer one is found by its beginning.
+_WORDED_CHARACTERS = 32_768
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One file of the store; sorts by day, then part."""
+
+    day: str
+    number: int
+    path: Path
+
+    @property
+    def bytes(self) -> int:
+        """Size with the write-ahead log; 0 for a file that is gone."""
+        total = 0
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return total
+
+    def remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+
+def part(store: Path, day: str, number: int) -> Part:
+    name = f"{day}.sqlite" if number == 0 else f"{day}.{number:02d}.sqlite"
+    return Part(day, number, store / name)
+
+
+def parts(store: Path) -> list[Part]:
+    """Return the files of the store, oldest first; an absent folder is an empty store."""
+    try:
+        names = list(store.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    matched = [(_NAME.match(path.name), path) for path in names]
+    return sorted(Part(found[1], int(found[2] or 0), path) for found, path in matched if found is not None)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Return a connection to the file, made if need be. A commit is on the disk when it returns."""
+    # One lane writes, but it may be built in one thread and used in another.
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    # FULL: the checkpoint moves past a window only when it survives a power cut
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA journal_size_limit=8388608")
+    connection.execute("PRAGMA cache_size=-4096")
+    connection.executescript(SCHEMA)
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Return a read-only connection. Raises sqlite3.Error when the file is gone or is no store."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    try:
+        connection.execute("PRAGMA cache_size=-8192")
+        connection.execute("SELECT n FROM events LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        # a folder that we may not write to: no write-ahead log can be there, then
+        connection.close()
+        connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
+        connection.execute("SELECT n FROM events LIMIT 1").fetchone()
+    return connection
+
+
+def worded(document: Mapping[str, Any]) -> str:
+    """Return the words of all fields but the message and those that nobody searches by."""
+    found: list[str] = []
+    _collect(document, "", found, 0)
+    return "\n".join(found)
+
+
+def _collect(value: object, name: str, found: list[str], depth: int) -> None:
+    if isinstance(value, str):
+        found.append(value[:_WORDED_CHARACTERS])
+    elif isinstance(value, dict) and depth < 32:
+        for key, each in value.items():
+            below = f"{name}.{key}" if name else key
+            if below not in UNWORDED and below != "message":
+                _collect(each, below, found, depth + 1)
+    elif isinstance(value, list) and depth < 32:
+        for each in value:
+            _collect(each, name, found, depth + 1)
+
+
+def last_keys(path: Path, prefixes: Iterable[str]) -> dict[str, str]:
+    """Return the greatest event id that the file holds for each stream and generation, as far as it has any."""
+    with closing(open_for_reading(path)) as connection:
+        return {prefix: last for prefix in prefixes if (last := last_key(connection, prefix)) is not None}
+
+
+def last_key(connection: sqlite3.Connection, prefix: str) -> str | None:
+    """Return the greatest event id that begins with the 20 characters of a stream and generation."""
+    # ids end in 12 hexadecimal digits: `g` sorts behind all of them
+    row = connection.execute("SELECT max(id) FROM events WHERE id >= ? AND id < ?", (prefix, prefix + "g")).fetchone()
+    found: str | None = row[0]
+    return found

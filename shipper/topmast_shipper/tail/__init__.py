@@ -1,0 +1,1 @@
+"""Following files that grow, rotate, shrink and vanish: identity, lines, generations, and when to look again."""

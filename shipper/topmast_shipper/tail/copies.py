@@ -1,0 +1,112 @@
+"""Is this new file a copy of a content that we know? What copytruncate leaves behind is not shipped again.
+
+A copy begins with the known head and holds, before every sink's cursor, the bytes that the cursor passed. While
+the original is still whole, it may be a copy whose truncation is about to come, or a file that only begins alike
+(a banner): time tells, and in doubt it is a file of its own, for a line twice is better than a line lost.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from topmast_shipper.checkpoint import Checkpoint, FileRecord
+from topmast_shipper.component import Cursor
+from topmast_shipper.tail.generation import Generation
+from topmast_shipper.tail.identity import digest
+
+_log = logging.getLogger(__name__)
+# How long a truncated content with unread bytes waits for its copy to appear.
+_PATIENCE_SECONDS = 60.0
+
+
+class Verdict(Enum):
+    """What a file without a stream is."""
+
+    COPY = "copy"
+    WAIT = "wait"
+    OWN = "own"
+
+
+@dataclass
+class _Awaited:
+    """A content that left its file before or after it was read."""
+
+    record: FileRecord
+    size: int | None
+    """Bytes it had at the last look; None when it changed while we were away."""
+    since: float
+    adopted: bool = False
+
+
+class Copies:
+    """Remembers contents that left their files, and finds them again."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        sinks: Sequence[str],
+        wait_seconds: float,
+        lost: Callable[[str, int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._sinks = tuple(sinks)
+        self._wait_seconds = wait_seconds
+        self._lost = lost
+        self._clock = clock
+        self._awaited: list[_Awaited] = []
+
+    def await_copy(self, record: FileRecord, size: int | None) -> None:
+        self._awaited.append(_Awaited(record, size, self._clock()))
+
+    def awaited_paths(self) -> set[str]:
+        return {each.record.path for each in self._awaited if not each.adopted}
+
+    def judge(
+        self, file: Generation, files: Mapping[tuple[int, int], Generation], changed_at: float
+    ) -> tuple[Verdict, FileRecord | None]:
+        """Return what the file is, and for a copy whose content it has."""
+        doubtful = False
+        for each in self._awaited:
+            record = each.record
+            if (record.device, record.inode) != file.key and self._may_be(file, record):
+                if self._continues(file, record):
+                    each.adopted = True
+                    return Verdict.COPY, record
+                doubtful = True
+        for record in self._checkpoint.files():
+            original = files.get((record.device, record.inode))
+            whole = original is not None and original is not file and original.stream == record.stream
+            doubtful = doubtful or (whole and self._may_be(file, record))
+        quiet = self._clock() - changed_at >= self._wait_seconds
+        return (Verdict.WAIT if doubtful and not quiet else Verdict.OWN), None
+
+    def expire(self) -> None:
+        """Give up on copies that did not come; what was unread then is counted as lost."""
+        waiting = []
+        for each in self._awaited:
+            if self._clock() - each.since < _PATIENCE_SECONDS:
+                waiting.append(each)
+            elif not each.adopted and each.size is not None:
+                unread = each.size - min(cursor.offset for cursor in self._cursors(each.record))
+                if unread > 0:
+                    _log.error("a file was truncated before it was read: %s: %d bytes", each.record.path, unread)
+                    self._lost("truncated", unread)
+        self._awaited = waiting
+
+    def _cursors(self, record: FileRecord) -> list[Cursor]:
+        return [self._checkpoint.cursor(sink, record.stream, record.generation) for sink in self._sinks]
+
+    def _may_be(self, file: Generation, record: FileRecord) -> bool:
+        """Return whether the file begins like that content and, as far as it goes, holds what was passed."""
+        if file.size < record.head_length:
+            return False
+        if digest(file.bytes_at(0, record.head_length)) != record.head_digest:
+            return False
+        return all(cursor.offset > file.size or file.holds(cursor) for cursor in self._cursors(record))
+
+    def _continues(self, file: Generation, record: FileRecord) -> bool:
+        """Return whether the file holds what every sink has passed (one that is shorter does not, yet)."""
+        return all(cursor.offset <= file.size and file.holds(cursor) for cursor in self._cursors(record))

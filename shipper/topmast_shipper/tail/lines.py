@@ -1,0 +1,72 @@
+"""Bytes into lines: CR LF, byte order mark, holes of NUL, lines without end. Pure.
+
+Facts: SHIPPING.md section 5 (partial last line, CRLF/NUL/BOM, 1 MB+ lines, invalid UTF-8).
+"""
+
+import re
+
+from topmast_shipper.component import Line
+
+_NOT_NUL = re.compile(rb"[^\0]")
+BOM = b"\xef\xbb\xbf"
+
+
+def split(
+    data: bytes, start: int, *, max_line_bytes: int, max_lines: int, continued: bool, final: bool
+) -> tuple[list[Line], int]:
+    """Return the whole lines in `data`, which begins at byte `start`, and the offset behind them.
+
+    Blank lines are passed over. A line longer than `max_line_bytes` comes in parts flagged `split`; so is the
+    rest of one, which `continued` announces. The unfinished last line is left alone, unless the file is `final`
+    (nobody will finish it): then it comes flagged `unterminated`.
+    """
+    lines: list[Line] = []
+    position = 0
+    length = len(data)
+    if start == 0 and data.startswith(BOM):
+        position = len(BOM)
+    while position < length and len(lines) < max_lines:
+        if data[position] == 0:
+            # the hole that a writer leaves who goes on at its old offset after a truncation
+            position = _hole_end(data, position)
+            continue
+        newline = data.find(b"\n", position, position + max_line_bytes + 1)
+        flags = ("split",) if continued else ()
+        if newline >= 0:
+            line, after, continued = data[position:newline], newline + 1, False
+        elif length - position > max_line_bytes:
+            after = _character_start(data, position + max_line_bytes)
+            line, flags, continued = data[position:after], ("split",), True
+        elif final:
+            line, after, continued = data[position:], length, False
+            flags = (*flags, "unterminated")
+        else:
+            break  # an unfinished line: the writer is not done with it
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        if line and not line.isspace():
+            lines.append(Line(line, start + position, start + after, flags))
+        position = after
+    return lines, start + position
+
+
+def _hole_end(data: bytes, position: int) -> int:
+    """Return where the run of NUL that begins at `position` ends."""
+    found = _NOT_NUL.search(data, position)
+    return found.start() if found else len(data)
+
+
+def _character_start(data: bytes, position: int) -> int:
+    """Return the last place at or before `position` where a UTF-8 character begins."""
+    for back in range(4):
+        if data[position - back] & 0xC0 != 0x80:
+            return position - back
+    return position
+
+
+def text(data: bytes) -> tuple[str, bool]:
+    """Return the line as text and whether it was valid UTF-8; other bytes stay readable as `\\xff`."""
+    try:
+        return data.decode("utf-8"), True
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "backslashreplace"), False
