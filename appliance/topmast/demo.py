@@ -20,9 +20,9 @@ NAMESPACES = {
     "rate_limit": "rl:*",
 }
 
-# Left alone for a whole day the demo spends about 45 % of this.
-DAY_USD = 250
-MONTH_USD = 7500
+# Left alone for a whole day the demo spends about half of this: some 12 USD an hour.
+DAY_USD = 600
+MONTH_USD = 18_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Fault:
     lasts_seconds: int
     """How long it is on when nobody says (`--for`): enough to fire with the demo's clocks."""
     note: str = ""
+    spends_seconds: int = 0
+    """What passes before the rule can hold at all, whatever the clocks."""
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -86,11 +88,11 @@ FAULTS: Mapping[str, Fault] = {
         120,
     ),
     "log-errors": Fault(
-        "the app logs five errors a second, each with its stack",
+        "the app logs five errors a second, one of them of a kind never seen before",
         "Errors in the logs",
-        (),
-        0,
-        60,
+        ("NewErrorSignatures",),
+        400,
+        120,
         "find them: topmast logs 'level:error checkout'",
     ),
     "cpu": Fault("every core is busy", "CPU", ("HostCpuHigh", "HostCpuSaturated"), 840, 240),
@@ -106,10 +108,11 @@ FAULTS: Mapping[str, Fault] = {
         "an agent sends its whole history to the dearest model, over and over",
         "Spend per hour by model",
         ("LlmDailyBudgetForecast", "LlmCostSpike"),
-        900,
-        180,
-        "the alert stays until its window has passed: the money is spent. LlmCostSpike compares with a day before, "
+        600,
+        240,
+        "the alert stays until its hour has passed: the money is spent. LlmCostSpike compares with the day before, "
         "which a young demo does not have",
+        spends_seconds=130,
     ),
 }
 

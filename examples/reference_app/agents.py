@@ -114,7 +114,8 @@ class Agents:
                 raise
             except Exception as error:  # noqa: BLE001 - the guard of a run: whatever an agent raises, it has failed
                 run.status = "failure"
-                log.error("agent run failed: %s", error, extra=told)
+                what = {"error": {"type": type(error).__name__, "message": str(error)[:200]}}
+                log.error("agent run failed", extra={"ecs": told["ecs"] | what})
 
     async def _steps(self, run: Run) -> None:
         agent = AGENTS[run.agent]

@@ -16,7 +16,9 @@ from openai import AsyncOpenAI
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
+from topmast_exporter.instrument.asgi import instrument
 
+from reference_app import __version__
 from reference_app.agents import Agents, UnknownAgentError
 from reference_app.assistant import ADVICE_MODEL, ASK_MODEL, Assistant, ModelUnavailableError
 from reference_app.cache import Cache
@@ -233,12 +235,14 @@ def create_app(settings: Settings) -> FastAPI:
             await asyncio.gather(breaking, runs.close(), return_exceptions=True)
             log.info("the shop is closed")
 
-    app = FastAPI(title="shop", lifespan=lifespan)
+    app = FastAPI(title="shop", lifespan=lifespan, docs_url=None, redoc_url=None)
     for router in (catalogue, assistant, agents):
         app.include_router(router)
     app.add_api_route("/health", health)
     app.add_api_websocket_route("/ws/chat", chat)
     app.add_middleware(RequestLog, access=access)
+    # This line is all that Topmast needs: requests, sockets, exceptions and the event loop, at /metrics.
+    instrument(app, version=__version__)
     return app
 
 

@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext as feature
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, RateLimitError
@@ -22,6 +22,9 @@ SYSTEM = "You are the assistant of a small shop. Answer shortly and say which pr
 EMBEDDING_MODEL = "text-embedding-3-small"
 ASK_MODEL = "gpt-4o-mini"
 ADVICE_MODEL = "gpt-4.1-mini"
+# ASK_MODEL's list price, in USD for a million tokens.
+ASK_INPUT_USD = 0.15
+ASK_OUTPUT_USD = 0.60
 
 
 class ModelUnavailableError(Exception):
@@ -33,6 +36,15 @@ class Answer:
     text: str
     source: str
     """`llm_response`, `semantic` or `model`."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote, and the tokens it was paid for."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
 
 
 class Assistant:
@@ -51,19 +63,26 @@ class Assistant:
         key = _digest(question)
         known = await self._cache.get("llm_response", key)
         if known is not None:
-            return Answer(known, "llm_response")
+            self._saved("llm_response", known)
+            return Answer(known["text"], "llm_response")
         await self.embedding(question)
         similar = await self._cache.get("semantic", topic)
         if similar is not None:
+            self._saved("semantic", similar)
             await self._cache.set("llm_response", key, similar)
-            return Answer(similar, "semantic")
+            return Answer(similar["text"], "semantic")
         facts = await self.facts(topic)
-        text = await self.complete(
-            "assistant", ASK_MODEL, f"{question}\n{facts}\n[context: {context_tokens} tokens]", max_tokens
-        )
-        await self._cache.set("llm_response", key, text)
-        await self._cache.set("semantic", topic, text)
-        return Answer(text, "model")
+        prompt = f"{question}\n{facts}\n[context: {context_tokens} tokens]"
+        made = asdict(await self.complete("assistant", ASK_MODEL, prompt, max_tokens))
+        await self._cache.set("llm_response", key, made)
+        await self._cache.set("semantic", topic, made)
+        return Answer(made["text"], "model")
+
+    def _saved(self, namespace: str, answer: Mapping[str, Any]) -> None:
+        """Say what this hit did not cost: its answer was paid for once."""
+        tokens_in, tokens_out = answer["tokens_in"], answer["tokens_out"]
+        usd = (tokens_in * ASK_INPUT_USD + tokens_out * ASK_OUTPUT_USD) / 1e6
+        self._cache.metrics.saved(namespace, "openai", ASK_MODEL, usd=usd, tokens=tokens_in + tokens_out)
 
     async def embedding(self, text: str) -> list[float]:
         """Return the text's embedding, from the cache or the provider."""
@@ -92,7 +111,7 @@ class Assistant:
 
     async def complete(
         self, used_for: str, model: str, prompt: str, max_tokens: int, provider: str = "openai"
-    ) -> str:
+    ) -> Completion:
         """Return one whole answer of a model. Raises ModelUnavailableError."""
         with feature(used_for):
             try:
@@ -101,7 +120,12 @@ class Assistant:
                 )
             except (APIConnectionError, APIStatusError) as error:
                 raise _unavailable(model, error) from error
-        return answer.choices[0].message.content or ""
+        used = answer.usage
+        return Completion(
+            answer.choices[0].message.content or "",
+            used.prompt_tokens if used else 0,
+            used.completion_tokens if used else 0,
+        )
 
     async def stream(self, used_for: str, model: str, prompt: str, max_tokens: int) -> AsyncIterator[str]:
         """Yield the pieces of an answer as they come. Raises ModelUnavailableError, also half-way."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from reference_app.assistant import Assistant, ModelUnavailableError
 from reference_app.cache import Cache
+from reference_app.catalogue import NOUNS
 from reference_app.faults import Faults
 
 log = logging.getLogger("shop.chaos")
@@ -24,7 +25,7 @@ BALLAST_BYTES = 256_000_000
 CACHE_FILL_MEGABYTES = 5
 # A prompt loop: the most expensive model, its whole history sent again each time.
 SPIKE_MODEL = "claude-opus-4-1"
-SPIKE_CONTEXT_TOKENS = 100_000
+SPIKE_CONTEXT_TOKENS = 180_000
 # Burns one core until its time is over or its parent is gone, at low priority: the machine stays usable.
 _BURN = """
 import os, sys, time
@@ -87,11 +88,14 @@ class Chaos:
             log.warning("the fault %s could not act", name, exc_info=True)
 
     async def _log_errors(self) -> None:
-        for _ in range(5):
+        for _ in range(4):
             try:
-                raise RuntimeError(f"payment gateway answered {self._rng.choice((502, 503, 504))} for basket")
+                raise RuntimeError(f"payment gateway answered {self._rng.choice((502, 503, 504))}")
             except RuntimeError:
                 log.exception("checkout could not be completed")
+        # Each of these words stands for a place in the code: a kind of error that was never seen before.
+        place = " ".join(self._rng.choices(NOUNS, k=4))
+        log.error("checkout failed in step %s", place)
 
     async def _spend(self) -> None:
         try:
@@ -102,8 +106,10 @@ class Chaos:
 
     async def _hoard(self) -> None:
         if self._ballast is None:
-            # Every page is written, so that it is really taken.
-            self._ballast = bytearray(os.urandom(4096) * math.ceil(BALLAST_BYTES / 4096))
+            ballast = bytearray(BALLAST_BYTES)
+            # A byte of every page is written: only then the memory is really taken.
+            ballast[::4096] = bytes([1]) * math.ceil(BALLAST_BYTES / 4096)
+            self._ballast = ballast
         await self._cache.fill(CACHE_FILL_MEGABYTES)
 
     async def _burn(self) -> None:

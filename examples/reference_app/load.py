@@ -45,7 +45,7 @@ class Plan:
     """Requests a second, the mean over a day."""
     day_seconds: float = 600.0
     sockets: int = 20
-    think_seconds: float = 30.0
+    think_seconds: float = 20.0
     """How long a person in a chat reads before the next question, on average."""
     seed: int = 7
     ready: Path | None = None

@@ -65,6 +65,8 @@ def start_logging(folder: Path, max_bytes: int, files: int) -> logging.Handler:
     folder.mkdir(parents=True, exist_ok=True)
     lines = RotatingFileHandler(folder / "app.log", maxBytes=max_bytes, backupCount=files, encoding="utf-8")
     lines.setFormatter(EcsFormatter())
+    # A failed request is logged here, with its ids: the server need not say it again.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "Exception in ASGI" not in record.getMessage())
     root = logging.getLogger()
     root.handlers = [lines]
     root.setLevel(logging.INFO)
@@ -130,8 +132,12 @@ class RequestLog:
         if scope["path"] in ("/health", "/metrics"):
             return  # every few seconds, and of no interest
         done = _done(scope, request_id, status, size, started)
-        level = logging.ERROR if status >= 500 else logging.WARNING if status in (409, 429) else logging.INFO
-        log.log(level, "%s %s answered %d", scope["method"], scope["path"], status, extra={_EXTRA: done})
+        if status >= 500:
+            # A constant message: one kind of error, whatever the path.
+            log.error("request failed", extra={_EXTRA: done})
+        else:
+            level = logging.WARNING if status in (409, 429) else logging.INFO
+            log.log(level, "%s %s answered %d", scope["method"], scope["path"], status, extra={_EXTRA: done})
 
     def _access_line(self, scope: Scope, headers: Mapping[str, str], status: int, size: int) -> None:
         client = headers.get("x-forwarded-for", "").split(",")[0].strip() or (scope.get("client") or ("-",))[0]

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 from topmast import config, demo
+from topmast.commands.demo import fires_in
 from topmast.layout import Layout
 
 HOME = Path(__file__).parents[2]
@@ -68,6 +69,6 @@ def test_every_alert_that_is_promised_exists() -> None:
 
 
 def test_a_fault_lasts_long_enough_to_fire_with_the_demo_s_clocks() -> None:
-    short = {name for name, fault in demo.FAULTS.items() if fault.lasts_seconds < fault.fires_seconds / 10 + 20}
+    short = {name for name, fault in demo.FAULTS.items() if fault.lasts_seconds < fires_in(fault, 10) + 10}
 
     assert short == set()

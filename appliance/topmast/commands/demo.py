@@ -122,6 +122,11 @@ def _speed(running: dict[str, Any]) -> int:
     return 1 if running["real_clocks"] else DEMO_SPEED
 
 
+def fires_in(fault: faults.Fault, speed: int) -> int:
+    """Return the seconds from the injection to the first notification, with clocks `speed` times as fast."""
+    return fault.spends_seconds + round(fault.fires_seconds / speed) + _DELIVERY_SECONDS
+
+
 def _told(fault: str, seconds: float, speed: int) -> dict[str, Any]:
     chosen = faults.FAULTS[fault]
     return {
@@ -131,7 +136,7 @@ def _told(fault: str, seconds: float, speed: int) -> dict[str, Any]:
         "until": datetime.fromtimestamp(time.time() + seconds, UTC).isoformat(timespec="seconds"),
         "watch": chosen.watch,
         "alerts": list(chosen.alerts),
-        "fires_in_seconds": round(chosen.fires_seconds / speed) + _DELIVERY_SECONDS if chosen.alerts else None,
+        "fires_in_seconds": fires_in(chosen, speed) if chosen.alerts else None,
         "note": chosen.note,
     }
 
