@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from topmast_exporter.instrument.agent import AgentMetrics, Task
+
 from reference_app.assistant import Assistant
 from reference_app.shapes import CHAT, CODE, Seldom, TokenShape
 from reference_app.store import Store
@@ -64,6 +66,11 @@ class Agents:
         self._assistant = assistant
         self._store = store
         self._rng = rng
+        # The queue, the runs and their ends are measured; so is the pool of sandboxes.
+        self._metrics = AgentMetrics()
+        for name, agent in AGENTS.items():
+            self._metrics.limit(name, agent.at_once)
+        self._sandbox_pool = self._metrics.pool("sandboxes", SANDBOXES)
         self._slots = {name: asyncio.Semaphore(agent.at_once) for name, agent in AGENTS.items()}
         self._sandboxes = asyncio.Semaphore(SANDBOXES)
         self._breaks = {name: Seldom(TOOL_FAILURES, rng) for name in AGENTS}
@@ -83,7 +90,7 @@ class Agents:
         self._runs[run.id] = run
         while len(self._runs) > RUNS_KEPT:
             self._runs.popitem(last=False)
-        task = asyncio.create_task(self._execute(run))
+        task = asyncio.create_task(self._execute(run, self._metrics.created(name)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return run
@@ -97,25 +104,28 @@ class Agents:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _execute(self, run: Run) -> None:
-        told = {"ecs": {"labels": {"agent": run.agent, "run": run.id}}}
-        async with self._slots[run.agent]:
-            run.status = "running"
-            try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    await self._steps(run)
-                run.status = "success"
-                log.info("agent run finished", extra=told)
-            except TimeoutError:
-                run.status = "timeout"
-                log.error("agent run timed out", extra=told)
-            except asyncio.CancelledError:
-                run.status = "cancelled"
-                raise
-            except Exception as error:  # noqa: BLE001 - the guard of a run: whatever an agent raises, it has failed
-                run.status = "failure"
-                what = {"error": {"type": type(error).__name__, "message": str(error)[:200]}}
-                log.error("agent run failed", extra={"ecs": told["ecs"] | what})
+    async def _execute(self, run: Run, task: Task) -> None:
+        told = {"labels": {"agent": run.agent, "run": run.id}}
+        try:
+            async with self._slots[run.agent]:
+                run.status = "running"
+                with task.running():
+                    async with asyncio.timeout(TIMEOUT_SECONDS):
+                        await self._steps(run)
+            run.status = "success"
+            log.info("agent run finished", extra={"ecs": told})
+        except TimeoutError:
+            run.status = "timeout"
+            log.error("agent run timed out", extra={"ecs": told})
+        except asyncio.CancelledError:
+            if run.status == "queued":
+                task.dropped()
+            run.status = "cancelled"
+            raise
+        except Exception as error:  # noqa: BLE001 - the guard of a run: whatever its steps raise, it has failed
+            run.status = "failure"
+            what = {"error": {"type": type(error).__name__, "message": str(error)[:200]}}
+            log.error("agent run failed", extra={"ecs": told | what})
 
     async def _steps(self, run: Run) -> None:
         agent = AGENTS[run.agent]
@@ -124,8 +134,9 @@ class Agents:
             prompt = f"What next?\n[context: {tokens_in} tokens]"
             await self._assistant.complete(run.agent, agent.model, prompt, tokens_out, provider=agent.provider)
             async with self._sandboxes:
-                await asyncio.sleep(self._rng.uniform(0.1, 0.5))
-                await self._tools[run.agent]()
+                with self._sandbox_pool.use():
+                    await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+                    await self._tools[run.agent]()
         if self._breaks[run.agent].now():
             raise ToolError(f"{run.agent}: the sandbox returned 137")
 

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 from topmast_exporter.instrument.asgi import instrument
+from topmast_exporter.instrument.psycopg import instrument_pool
 
 from reference_app import __version__
 from reference_app.agents import Agents, UnknownAgentError
@@ -113,7 +114,11 @@ async def search(shop: ShopHere, _: Admitted, q: str) -> dict[str, Any]:
 
 @catalogue.get("/cart")
 async def get_cart(shop: ShopHere, customer: Admitted) -> dict[str, int]:
-    return await shop.cache.get("session", customer) or {}
+    async def empty() -> dict[str, int]:
+        return {}
+
+    cart: dict[str, int] = await shop.cache.remember("session", customer, empty)
+    return cart
 
 
 @catalogue.put("/cart")
@@ -211,8 +216,9 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rng = random.Random(settings.seed)
-        pool = AsyncConnectionPool(
-            settings.conninfo(), min_size=2, max_size=POOL_SIZE, open=False, timeout=10, name="shop"
+        pool = instrument_pool(
+            AsyncConnectionPool(settings.conninfo(), min_size=2, max_size=POOL_SIZE, open=False, timeout=10),
+            name="shop",
         )
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, max_connections=50)
         clients = {

@@ -47,9 +47,8 @@ def _log_normal(rng: random.Random, mean: int, sigma: float, most: int) -> int:
 
 
 def day_wave(seconds: float, day_seconds: float) -> float:
-    """Return the traffic at this second of a day against its mean: 0.55 at night, 1.45 in the afternoon."""
-    turn = 2 * math.pi * (seconds % day_seconds) / day_seconds
-    return 1 + 0.45 * math.sin(turn - math.pi / 2)
+    """Return the traffic against its mean, `seconds` after nine in the morning: up to 1.45, at night 0.55."""
+    return 1 + 0.45 * math.sin(2 * math.pi * seconds / day_seconds)
 
 
 class Popularity:

@@ -38,10 +38,10 @@ def test_no_call_is_larger_than_the_largest_that_was_seen() -> None:
 @pytest.mark.parametrize(
     ("seconds", "against_the_mean"),
     [
-        pytest.param(0, 0.55, id="midnight"),
-        pytest.param(150, 1.0, id="morning"),
-        pytest.param(300, 1.45, id="noon"),
-        pytest.param(600, 0.55, id="the next midnight"),
+        pytest.param(0, 1.0, id="nine in the morning"),
+        pytest.param(150, 1.45, id="in the afternoon"),
+        pytest.param(450, 0.55, id="at night"),
+        pytest.param(600, 1.0, id="the next morning"),
     ],
 )
 def test_traffic_swells_and_ebbs_within_a_day(seconds: float, against_the_mean: float) -> None:
