@@ -1,0 +1,233 @@
+"""The Redis collector: names and values of redis_exporter, and the namespaces' keys by a budgeted SCAN."""
+
+import pytest
+import redis
+from topmast_exporter.collector import load
+from topmast_exporter.collectors.redis import Config, RedisSource, parse
+from topmast_exporter.errors import CollectError
+from topmast_exporter.redis_info import parse as parse_info
+from topmast_exporter.redis_namespaces import NamespaceScan
+
+INFO = """\
+# Server
+redis_version:7.2.4
+redis_mode:standalone
+os:Linux
+tcp_port:6379
+uptime_in_seconds:12
+# Clients
+connected_clients:3
+maxclients:10000
+# Memory
+used_memory:1068600
+maxmemory:0
+maxmemory_policy:allkeys-lru
+mem_fragmentation_ratio:6.51
+# Persistence
+rdb_last_bgsave_status:ok
+aof_last_write_status:err
+# Stats
+keyspace_hits:61
+keyspace_misses:7
+# Replication
+role:slave
+master_host:10.0.0.1
+master_port:6379
+master_link_status:down
+# Commandstats
+cmdstat_get:calls=21,usec=1750000,usec_per_call=8.33,rejected_calls=1,failed_calls=2
+# Keyspace
+db0:keys=3030,expires=3000,avg_ttl=99979
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        pytest.param("redis_uptime_in_seconds", {}, 12.0, id="a number"),
+        pytest.param("redis_memory_used_bytes", {}, 1068600.0, id="a renamed field"),
+        pytest.param("redis_rdb_last_bgsave_status", {}, 1.0, id="ok is 1"),
+        pytest.param("redis_aof_last_write_status", {}, 0.0, id="err is 0"),
+        pytest.param("redis_keyspace_hits_total", {}, 61.0, id="a counter"),
+        pytest.param("redis_commands_total", {"cmd": "get"}, 21.0, id="calls by command"),
+        pytest.param("redis_commands_duration_seconds_total", {"cmd": "get"}, 1.75, id="seconds, not microseconds"),
+        pytest.param("redis_commands_failed_calls_total", {"cmd": "get"}, 2.0, id="failed calls"),
+        pytest.param("redis_db_keys_expiring", {"db": "db0"}, 3000.0, id="keyspace"),
+        pytest.param("redis_db_avg_ttl_seconds", {"db": "db0"}, 99.979, id="seconds, not milliseconds"),
+        pytest.param(
+            "redis_master_link_up", {"master_host": "10.0.0.1", "master_port": "6379"}, 0.0, id="a replica cut off"
+        ),
+        pytest.param("redis_evicted_keys_total", {}, None, id="what INFO lacks is absent"),
+    ],
+)
+def test_info_becomes_the_names_of_redis_exporter(name, labels, value):
+    assert parse_info(INFO).value(name, **labels) == value
+
+
+def test_instance_info_has_the_policy_that_the_eviction_rule_reads():
+    (sample,) = next(m for m in parse_info(INFO).metrics() if m.name == "redis_instance_info").samples
+
+    assert sample.labels["maxmemory_policy"] == "allkeys-lru"
+    assert sample.labels["role"] == "slave"
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        pytest.param(b"<html>not redis</html>", "protocol", id="garbage"),
+        pytest.param(redis.exceptions.NoPermissionError("NOPERM no INFO for you"), "permission", id="an ACL"),
+    ],
+)
+def test_a_server_without_info_has_one_reason(info, reason):
+    with pytest.raises(CollectError) as refused:
+        parse({"info": info, "slowlog_len": 0, "latency_latest": [], "config_maxclients": []})
+
+    assert refused.value.reason == reason
+
+
+def test_what_a_managed_service_refuses_is_left_out_and_the_rest_stays():
+    refusal = redis.exceptions.ResponseError("ERR unknown command")
+
+    reading = parse(
+        {"info": INFO.encode(), "slowlog_len": refusal, "latency_latest": refusal, "config_maxclients": refusal}
+    )
+
+    assert set(reading.refused) == {"SLOWLOG LEN", "LATENCY LATEST"}
+    assert reading.value("redis_config_maxclients") == 10000.0
+    assert reading.value("redis_slowlog_length") is None
+
+
+class FakeServer:
+    """Answers SCAN from a list of keys, like a server of that size."""
+
+    def __init__(self, keys):
+        self.keys = keys
+        self.scans = 0
+
+    def run(self, commands):
+        answers = []
+        for command in commands:
+            if command[0] == "SCAN":
+                self.scans += 1
+                start, end = command[1], command[1] + command[3]
+                answers.append([b"%d" % (0 if end >= len(self.keys) else end), self.keys[start:end]])
+            elif command[0] == "DBSIZE":
+                answers.append(len(self.keys))
+            else:
+                answers.append(100 if command[0] == "MEMORY" else 60_000)
+        return answers
+
+
+def read(scan):
+    from topmast_exporter.collector import Reading
+
+    reading = Reading()
+    scan.read_into(reading)
+    return reading
+
+
+def test_a_sweep_counts_every_key_exactly():
+    scan = NamespaceScan({"llm": "llm:*", "session": "session:*"})
+
+    scan.tick(FakeServer([b"llm:%d" % n for n in range(1200)] + [b"else"]).run)
+
+    counted = {name: read(scan).value("cache_keys", namespace=name) for name in ("llm", "session", "_other")}
+    assert counted == {"llm": 1200, "session": 0, "_other": 1}
+
+
+def test_a_tick_stays_within_its_budget_and_the_first_sweep_is_scaled_up():
+    scan = NamespaceScan({"llm": "llm:*"}, budget_calls=2)
+    server = FakeServer([b"llm:%d" % n for n in range(10_000)])
+
+    scan.tick(server.run)
+
+    assert server.scans == 2
+    assert read(scan).value("cache_keys", namespace="llm") == 10_000
+
+
+def test_bytes_and_ttl_come_from_a_sample():
+    scan = NamespaceScan({"llm": "llm:*"})
+
+    scan.tick(FakeServer([b"llm:%d" % n for n in range(200)]).run)
+
+    assert read(scan).value("cache_memory_bytes", namespace="llm") == 20_000
+    assert read(scan).value("cache_avg_ttl_seconds", namespace="llm") == 60.0
+
+
+def test_nothing_is_exposed_before_the_first_scan():
+    assert read(NamespaceScan({"llm": "llm:*"})).metrics() == []
+
+
+@pytest.fixture
+def source(valkey):
+    source = RedisSource(Config(target="cache", url=valkey, namespaces={"rag": "rag:*"}, timeout_seconds=1.0))
+    yield source
+    source.close()
+
+
+def test_a_real_server_is_read_whole(valkey, source):
+    with redis.Redis.from_url(valkey) as client:
+        client.flushdb()
+        client.set("rag:1", "x" * 100, ex=100)
+        client.set("plain", "y")
+
+    reading = source.collect()
+
+    assert reading.refused == {}
+    assert reading.value("redis_db_keys", db="db0") == 2
+    assert reading.value("cache_keys", namespace="rag") == 1
+    assert 0 < reading.value("cache_avg_ttl_seconds", namespace="rag") <= 100
+    assert reading.value("redis_config_maxclients") == 10_000
+    assert {"redis_slowlog_length", "redis_connected_clients"} <= {metric.name for metric in reading.metrics()}
+
+
+def test_a_frozen_server_is_a_timeout_and_the_next_refresh_finds_it_again(valkey_server, source):
+    source.collect()
+    with valkey_server.frozen(), pytest.raises(CollectError) as refused:
+        source.collect()
+
+    assert refused.value.reason == "timeout"
+    assert source.collect().value("redis_connected_clients") == 1  # and no connection was left behind
+
+
+def test_a_server_with_a_password_reads_it_from_its_file_each_time(start_valkey, tmp_path):
+    server = start_valkey("--requirepass", "first")
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n")
+    source = RedisSource(Config(target="cache", url=server.url, password_file=str(secret)))
+
+    with pytest.raises(CollectError) as refused:
+        source.collect()
+    secret.write_text("first\n")
+
+    assert refused.value.reason == "authentication"
+    assert source.collect().value("redis_connected_clients") == 1
+    source.close()
+
+
+def test_a_server_that_is_down_is_a_connection_failure_and_names_no_password(port):
+    source = RedisSource(Config(target="cache", url=f"redis://user:secret@127.0.0.1:{port}/0"))
+
+    with pytest.raises(CollectError) as refused:
+        source.collect()
+
+    assert refused.value.reason == "connection"
+    assert "secret" not in str(refused.value)
+
+
+def test_an_acl_without_slowlog_and_scan_costs_only_these(valkey, start_valkey):
+    server = start_valkey()
+    with redis.Redis.from_url(server.url) as client:
+        client.acl_setuser("narrow", enabled=True, passwords=["+pw"], commands=["+info", "+config|get", "+latency"])
+    url = server.url.replace("redis://", "redis://narrow:pw@")
+    source = RedisSource(Config(target="cache", url=url, namespaces={"rag": "rag:*"}))
+
+    reading = source.collect()
+
+    assert set(reading.refused) == {"SLOWLOG LEN", "SCAN"}
+    assert reading.value("redis_connected_clients") == 1
+    source.close()
+
+
+def test_the_module_ends_in_its_constant():
+    assert load("redis").up == "redis_up"
