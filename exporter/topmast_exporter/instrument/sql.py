@@ -1,0 +1,119 @@
+"""What is the same for every SQL driver: the database families, and what kind of statement a text is."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from topmast_exporter.registry import Registry, default_registry
+
+# METRICS.md: the bounds contain 0.01, 0.1, 1 and 5.
+QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+WAIT_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+
+OPERATIONS = ("select", "insert", "update", "delete")
+OTHER_OPERATION = "other"
+REASONS = ("timeout", "connection", "deadlock", "serialization", "constraint", "syntax", "permission", "other")
+
+# What may stand before the first word: blanks, brackets and comments.
+_LEADING = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_WORD = re.compile(r"[a-zA-Z]+")
+_WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\b", re.IGNORECASE)
+
+# Of a statement: as much of it as may say what it is.
+MAX_CHARACTERS = 2_000
+
+
+class DatabaseMetrics:
+    """The database families of a registry."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self.registry = registry = registry or default_registry()
+        self._in_use = registry.gauge(
+            "db_pool_connections_in_use", "Connections of a pool that are in use.", ("pool",), ("pool",)
+        )
+        self._max = registry.gauge(
+            "db_pool_connections_max", "Connections that a pool may have.", ("pool",), ("pool",)
+        )
+        self._waits = registry.histogram(
+            "db_pool_wait_seconds", "Time waited for a connection of the pool.", ("pool",), WAIT_BOUNDS, ("pool",)
+        )
+        self._durations = registry.histogram(
+            "db_query_duration_seconds",
+            "Time that statements took, as the application sees it.",
+            ("database", "operation"),
+            QUERY_BOUNDS,
+            ("database",),
+        )
+        self._errors = registry.counter(
+            "db_query_errors_total", "Statements that failed.", ("database", "reason"), ("database",)
+        )
+
+    def declare(self, database: str) -> None:
+        """Start a database's families at 0, so that its first error is visible as an increase."""
+        for operation in (*OPERATIONS, OTHER_OPERATION):
+            self._durations.labels(database, operation)
+        for reason in REASONS:
+            self._errors.labels(database, reason)
+
+    def watch_pool(self, name: str, in_use: Callable[[], float | None], maximum: Callable[[], float | None]) -> None:
+        """Expose a pool: both functions are asked at every scrape."""
+        self._in_use.labels(name).set_function(in_use)
+        self._max.labels(name).set_function(maximum)
+        self._waits.labels(name)
+
+    def waited(self, pool: str, seconds: float) -> None:
+        """Count a wait for a connection. Never raises."""
+        try:
+            self._waits.labels(pool).observe(seconds)
+        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
+            self.registry.count_internal_error("database")
+
+    def queried(self, database: str, operation: str, seconds: float, reason: str = "") -> None:
+        """Count a statement, with the reason when it failed. Never raises."""
+        try:
+            self._durations.labels(database, operation).observe(seconds)
+            if reason:
+                self._errors.labels(database, reason).inc()
+        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
+            self.registry.count_internal_error("database")
+
+
+@lru_cache(maxsize=1_024)
+def _operation_of(statement: str) -> str:
+    start = _LEADING.match(statement)
+    word = _WORD.match(statement, start.end() if start else 0)
+    first = word.group().lower() if word else ""
+    if first in OPERATIONS:
+        return first
+    if first == "with":
+        # A common table expression: the writing one names the statement, wherever it stands.
+        write = _WRITES.search(statement)
+        return write.group().split()[0].lower() if write else "select"
+    return "select" if first in ("values", "table") else OTHER_OPERATION
+
+
+def operation_of(statement: str) -> str:
+    """Return select, insert, update, delete or other. Looks at the first 2,000 characters."""
+    return _operation_of(statement[:MAX_CHARACTERS])
+
+
+def reason_of(sqlstate: str | None, names: Sequence[str]) -> str:
+    """Return why a statement failed: one of REASONS, by its SQLSTATE, else by its exception's class names.
+
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    code = sqlstate or ""
+    if code in ("57014", "55P03", "25P03"):  # query_canceled (statement_timeout), lock_not_available, idle timeout
+        return "timeout"
+    if code == "40P01":
+        return "deadlock"
+    if code == "42501":
+        return "permission"
+    by_class = {"08": "connection", "57": "connection", "40": "serialization", "23": "constraint", "42": "syntax"}
+    if code:
+        return by_class.get(code[:2], "other")
+    if "TimeoutError" in names or "PoolTimeout" in names or "CancelledError" in names:
+        return "timeout"
+    if "OperationalError" in names or "InterfaceError" in names or "OSError" in names:
+        return "connection"
+    return "syntax" if "ProgrammingError" in names else "other"
