@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     try:
-        loaded = config.load(chosen.config)
         if chosen.check:
+            config.load(chosen.config)
             sys.stdout.write(f"{chosen.config}: ok\n")
             return 0
-        return _ship(loaded, chosen.config)
+        _check_apart(chosen.config)
+        return _ship(config.load(chosen.config, checked=True), chosen.config)
     except ConfigError as error:
         sys.stderr.write(f"topmast-shipper: {error}\n")
         return EXIT_CONFIG
@@ -40,6 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ShipperError as error:
         sys.stderr.write(f"topmast-shipper: {error}\n")
         return 1
+
+
+def _check_apart(path: Path) -> None:
+    """Load the configuration in a child: what the check needs (7 MB of it) is gone with the child."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = ""
+        try:
+            config.load(path)
+        except ConfigError as error:
+            said = str(error)
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        refused = pipe.read().decode()
+    _, status = os.waitpid(child, 0)
+    if refused:
+        raise ConfigError(refused)
+    if status != 0:
+        config.load(path)  # whatever it was, here it is heard
 
 
 def _ship(loaded: config.ShipperConfig, path: Path) -> int:

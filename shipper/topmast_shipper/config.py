@@ -66,8 +66,11 @@ class ShipperConfig:
     sinks: tuple[Component, ...] = ()
 
 
-def load(path: Path) -> ShipperConfig:
-    """Return the `shipper` section of a YAML file. Raises ConfigError: `FILE: $.json.path: what is wrong`."""
+def load(path: Path, *, checked: bool = False) -> ShipperConfig:
+    """Return the `shipper` section of a YAML file. Raises ConfigError: `FILE: $.json.path: what is wrong`.
+
+    A file that is `checked` has been loaded before, and is not held against the schema again.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         whole = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - one of the two safe loaders
@@ -78,7 +81,8 @@ def load(path: Path) -> ShipperConfig:
     if not isinstance(whole, Mapping) or not isinstance(whole.get("shipper"), Mapping):
         raise ConfigError(f"{path}: $.shipper: must be an object")
     try:
-        return parse(whole["shipper"], base=path.resolve().parent)
+        section, folder = whole["shipper"], path.resolve().parent
+        return _values(section, "$.shipper", folder) if checked else parse(section, base=folder)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -92,19 +96,22 @@ def parse(section: Mapping[str, Any], where: str = "$.shipper", base: Path | Non
     error = best_match(Draft202012Validator(schema()).iter_errors(section))
     if error is not None:
         raise ConfigError(f"{where}{error.json_path[1:]}: {error.message[:200]}")
-    folder = base or Path.cwd()
-    config = ShipperConfig(
+    config = _values(section, where, base or Path.cwd())
+    for number, each in enumerate(config.inputs):
+        chosen = each.options.get("parser")
+        if chosen is not None:
+            _check_parser(chosen, f"{where}.inputs[{number}].{each.kind}.parser")
+    return config
+
+
+def _values(section: Mapping[str, Any], where: str, folder: Path) -> ShipperConfig:
+    return ShipperConfig(
         data=folder / section["data"],
         base=folder,
         listen=section.get("listen", "127.0.0.1:9471"),
         inputs=_components(section.get("inputs", []), f"{where}.inputs"),
         sinks=_components(section.get("sinks", []), f"{where}.sinks"),
     )
-    for number, each in enumerate(config.inputs):
-        chosen = each.options.get("parser")
-        if chosen is not None:
-            _check_parser(chosen, f"{where}.inputs[{number}].{each.kind}.parser")
-    return config
 
 
 def _check_parser(value: str | Mapping[str, Any], where: str) -> None:

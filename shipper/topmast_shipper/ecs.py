@@ -5,8 +5,8 @@ dropped: what does not fit its ECS place stays under `labels`, a document that i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -87,7 +87,7 @@ def complete(event: Event, fields: Mapping[str, Any], zone: tzinfo = UTC) -> Eve
     _put(document, ("event", "id"), event.id)
     if event.origin.service and not _at(document, ("service", "name")):
         _put(document, ("service", "name"), event.origin.service)
-    return replace(event, document=document, time=time)
+    return Event(event.message, event.end, event.start, event.origin, event.read_at, event.flags, document, time)
 
 
 def dump(document: object) -> bytes:
@@ -120,7 +120,7 @@ def _fill(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
     for count, (name, value) in enumerate(_leaves(fields, "", 0)):
         if count >= MAX_FIELDS:
             raise _TooMuchError(f"more than {MAX_FIELDS} fields")
-        if not _put(document, tuple(name.split(".")), value):
+        if not _put(document, _path(name), value):
             labels = document.setdefault("labels", {})
             if isinstance(labels, dict):
                 labels[name.replace(".", "_")] = value
@@ -131,12 +131,17 @@ def _leaves(fields: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tupl
     if depth > MAX_DEPTH:
         raise _TooMuchError(f"deeper than {MAX_DEPTH}")
     for key, value in fields.items():
-        name = prefix + str(key)
-        if isinstance(value, dict):
+        name = f"{prefix}{key}"
+        if type(value) is dict:
             # `"error": {...}` is ECS's object, `"error": "text"` an old name
             yield from _leaves(value, name + ".", depth + 1)
         elif value is not None:
-            yield OLD_NAMES.get(name, name), value
+            yield name, value
+
+
+@lru_cache(maxsize=4096)
+def _path(name: str) -> tuple[str, ...]:
+    return tuple(OLD_NAMES.get(name, name).split("."))
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
@@ -173,7 +178,8 @@ def _settle_time(document: dict[str, Any], event: Event, zone: tzinfo) -> int:
         time = now
         if said is not None:
             _put(document, ("labels", "timestamp"), said)
-    document["@timestamp"] = timestamps.isoformat(time)
+    if time == now or not isinstance(said, str) or not timestamps.is_canonical(said):
+        document["@timestamp"] = timestamps.isoformat(time)
     return time
 
 

@@ -25,13 +25,17 @@ CREATE TABLE IF NOT EXISTS events(
     status INTEGER,
     document TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS events_time ON events(time, level, service, status);
+CREATE INDEX IF NOT EXISTS events_time ON events(time, n, level, service, status);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     message, fields, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
 );
 """
-# Strings that nobody searches by word; they stay in the document.
-UNWORDED = frozenset({"@timestamp", "ecs", "event", "log.file", "log.flags", "log.level", "host", "process", "agent"})
+# Names whose strings nobody searches by word; they stay in the document.
+UNWORDED = frozenset({"@timestamp", "ecs", "event.id", "log.file", "log.flags", "log.level", "process", "agent"})
+_UNWORDED_WHOLE = {name for name in UNWORDED if "." not in name} | {"message"}
+_UNWORDED_INSIDE = {
+    outer: {name.partition(".")[2] for name in UNWORDED if name.startswith(outer + ".")} for outer in ("log", "event")
+}
 _NAME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.sqlite$")
 # A field is indexed up to here; a longer one is found by its beginning.
 _WORDED_CHARACTERS = 32_768
@@ -107,21 +111,30 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def worded(document: Mapping[str, Any]) -> str:
     """Return the words of all fields but the message and those that nobody searches by."""
     found: list[str] = []
-    _collect(document, "", found, 0)
+    for name, value in document.items():
+        if name in _UNWORDED_WHOLE:
+            continue
+        if type(value) is str:
+            found.append(value[:_WORDED_CHARACTERS])
+        elif type(value) is dict:
+            unworded = _UNWORDED_INSIDE.get(name, ())
+            for key, each in value.items():
+                if key not in unworded:
+                    _collect(each, found, 0)
+        else:
+            _collect(value, found, 0)
     return "\n".join(found)
 
 
-def _collect(value: object, name: str, found: list[str], depth: int) -> None:
+def _collect(value: object, found: list[str], depth: int) -> None:
     if isinstance(value, str):
         found.append(value[:_WORDED_CHARACTERS])
     elif isinstance(value, dict) and depth < 32:
-        for key, each in value.items():
-            below = f"{name}.{key}" if name else key
-            if below not in UNWORDED and below != "message":
-                _collect(each, below, found, depth + 1)
+        for each in value.values():
+            _collect(each, found, depth + 1)
     elif isinstance(value, list) and depth < 32:
         for each in value:
-            _collect(each, name, found, depth + 1)
+            _collect(each, found, depth + 1)
 
 
 def last_keys(path: Path, prefixes: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,8 @@ ISO 8601 and RFC 3339 with `T`, space, comma or zone (also logging's `asctime`),
 nanoseconds, and the `22/Nov/2026:21:16:00 +0000` of access logs (Common Log Format).
 """
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 _MONTHS = {name: number for number, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
@@ -26,15 +27,24 @@ def parse(value: object, zone: tzinfo = UTC) -> int | None:
 
 def isoformat(microseconds: int) -> str:
     """Return `2026-11-22T21:16:00.123456Z`; milliseconds only when there are no finer ones."""
-    moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
-    fraction = microseconds % 1_000_000
-    digits = f"{fraction // 1000:03d}" if fraction % 1000 == 0 else f"{fraction:06d}"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{digits}Z"
+    moment = _EPOCH + timedelta(microseconds=microseconds)
+    precision = "milliseconds" if microseconds % 1000 == 0 else "microseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def is_canonical(text: str) -> bool:
+    """Return whether a text that is a time has the form that `isoformat` gives."""
+    return len(text) in (24, 27) and text[10] == "T" and text[19] == "." and text.endswith("Z")
 
 
 def day(microseconds: int) -> str:
     """Return the UTC day, `2026-11-22`."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%d")
+    return _day(microseconds // 86_400_000_000)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).strftime("%Y-%m-%d")
 
 
 def from_datetime(moment: datetime, zone: tzinfo = UTC) -> int:

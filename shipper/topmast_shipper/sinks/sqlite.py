@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ class _Day:
         self.greatest: dict[str, str] = {}
         """Greatest id stored, per stream and generation that was asked for."""
 
-    def stored(self, ids: Sequence[str]) -> set[str]:
+    def stored(self, ids: Iterable[str]) -> set[str]:
         """Return which of the ids this part holds."""
         return stored(self.connection, self._suspects(ids))
 
-    def _suspects(self, ids: Sequence[str]) -> list[str]:
+    def _suspects(self, ids: Iterable[str]) -> list[str]:
         suspects = []
         for each in ids:
             prefix = each[:20]
@@ -65,17 +65,17 @@ class _Day:
                 suspects.append(each)
         return suspects
 
-    def add(self, events: Sequence[Event]) -> None:
+    def add(self, events: Mapping[str, Event]) -> None:
         rows, words = [], []
         number = self.last_n
-        for event in events:
+        for key, event in events.items():
             number += 1
             document = event.document
             status = ecs.get(document, "http.response.status_code")
             rows.append(
                 (
                     number,
-                    event.id,
+                    key,
                     event.time,
                     document["log"]["level"],
                     str(ecs.get(document, "service.name") or ""),
@@ -91,9 +91,10 @@ class _Day:
             )
             self.connection.executemany("INSERT INTO words(rowid, message, fields) VALUES (?, ?, ?)", words)
         self.last_n = number
-        for event in events:
-            prefix = event.id[:20]
-            self.greatest[prefix] = max(self.greatest.get(prefix, ""), event.id)
+        for key in events:
+            prefix = key[:20]
+            if key > self.greatest.get(prefix, ""):
+                self.greatest[prefix] = key
 
     def close(self) -> None:
         self.connection.close()
@@ -144,19 +145,19 @@ class SqliteSink:
 
     def _store(self, name: str, events: list[Event]) -> None:
         day = self._day(name)
-        known = day.stored([event.id for event in events]) | self._stored_elsewhere(day, events)
-        fresh: dict[str, Event] = {event.id: event for event in events if event.id not in known}
+        fresh = {event.id: event for event in events}
+        for key in day.stored(fresh) | self._stored_elsewhere(day, fresh):
+            del fresh[key]
         if fresh:
-            day.add(list(fresh.values()))
+            day.add(fresh)
 
-    def _stored_elsewhere(self, day: _Day, events: Sequence[Event]) -> set[str]:
+    def _stored_elsewhere(self, day: _Day, keys: Iterable[str]) -> set[str]:
         """Return the ids that another part holds: a day's earlier part, or another day.
 
         A line without a time of its own has the day it was read on, which a re-send after midnight is not.
         """
         suspects: dict[Path, list[str]] = {}
-        for event in events:
-            key = event.id
+        for key in keys:
             prefix = key[:20]
             if prefix not in self._elsewhere:
                 self._elsewhere[prefix] = {
@@ -168,11 +169,11 @@ class SqliteSink:
                 if key <= last and path != day.part.path:
                     suspects.setdefault(path, []).append(key)
         known: set[str] = set()
-        for path, keys in suspects.items():
+        for path, some in suspects.items():
             if path.exists():
                 connection = store.open_for_reading(path)
                 try:
-                    known |= stored(connection, keys)
+                    known |= stored(connection, some)
                 finally:
                     connection.close()
         return known
