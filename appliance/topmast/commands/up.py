@@ -58,7 +58,14 @@ def up(
         click.echo(f"topmast: starting {len(components)} components, state in {layout.state}")
     if not detach:
         handover.become_supervisor(layout, held)
-    _wait(layout, handover.detach_supervisor(layout, held), quiet=as_json)
+    supervisor = handover.detach_supervisor(layout, held)
+    try:
+        _wait(layout, supervisor, quiet=as_json)
+    except BaseException:
+        # Nothing is left half done: what did not come up is taken down again, its logs stay.
+        supervisor.terminate()
+        supervisor.wait()
+        raise
     if as_json:
         click.echo(json.dumps(lock.status(layout), indent=2))
     else:
@@ -87,7 +94,9 @@ def _wait(layout: Layout, process: subprocess.Popen[bytes], *, quiet: bool) -> N
             raise TopmastError(f"the supervisor ended; see {layout.logs / 'supervisor.log'}")
         if time.monotonic() > deadline:
             late = ", ".join(one["name"] for one in status["components"] if one["state"] != "ready")
-            raise TopmastError(f"not ready after {DETACH_SECONDS:.0f} s: {late}; see the logs in {layout.logs}")
+            raise TopmastError(
+                f"not ready after {DETACH_SECONDS:.0f} s: {late}; stopped again, logs in {layout.logs}"
+            )
         time.sleep(0.05)
 
 
