@@ -123,13 +123,13 @@ def _rule(path: Path, group: str, node: yaml.Node, problems: list[Problem]) -> R
     lines["expr"] = _line(expr) + (1 if isinstance(expr, yaml.ScalarNode) and expr.style in ("|", ">") else 0)
     texts: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}}
     for part, found in texts.items():
-        value = fields.get(part)
-        if value is None or (isinstance(value, yaml.ScalarNode) and value.value in ("", "null", "~")):
+        given = fields.get(part)
+        if given is None or (isinstance(given, yaml.ScalarNode) and given.value in ("", "null", "~")):
             continue
-        if not isinstance(value, yaml.MappingNode):
-            problems.append(Problem(_line(value), f"{_cut(name)}: `{part}` is a mapping of names to texts"))
+        if not isinstance(given, yaml.MappingNode):
+            problems.append(Problem(_line(given), f"{_cut(name)}: `{part}` is a mapping of names to texts"))
             continue
-        for key, text in _pairs(value):
+        for key, text in _pairs(given):
             found[key.value] = _text(text)
             lines[f"{part}.{key.value}"] = _line(key)
     return Rule(
