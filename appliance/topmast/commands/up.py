@@ -12,6 +12,8 @@ from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
 
 DETACH_SECONDS = 180.0
+GIVE_UP_RESTARTS = 4
+"""A component that never came up in so many tries will not: say why instead of waiting on."""
 
 
 @click.command()
@@ -88,6 +90,8 @@ def _wait(layout: Layout, process: subprocess.Popen[bytes], *, quiet: bool) -> N
                 told.add(one["name"])
                 if not quiet:
                     click.echo(f"  {one['name']:<15} ready   {one['address']}")
+            if one["restarts"] >= GIVE_UP_RESTARTS and one["name"] not in told:
+                raise TopmastError(f"{one['name']} does not start ({one['exit']}): {_last_line(layout, one['name'])}")
         if status["ready"]:
             return
         if process.poll() is not None:
@@ -98,6 +102,14 @@ def _wait(layout: Layout, process: subprocess.Popen[bytes], *, quiet: bool) -> N
                 f"not ready after {DETACH_SECONDS:.0f} s: {late}; stopped again, logs in {layout.logs}"
             )
         time.sleep(0.05)
+
+
+def _last_line(layout: Layout, name: str) -> str:
+    try:
+        lines = (layout.logs / f"{name}.log").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return f"{(lines or ['it said nothing'])[-1][:300]} (more in {layout.logs / name}.log)"
 
 
 def _welcome(layout: Layout, demo: bool, real_clocks: bool, detach: bool) -> list[str]:
