@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 from topmast_exporter.instrument.asgi import instrument
+from topmast_exporter.instrument.llm.openai import instrument_openai
 from topmast_exporter.instrument.psycopg import instrument_pool
 
 from reference_app import __version__
@@ -222,7 +223,9 @@ def create_app(settings: Settings) -> FastAPI:
         )
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, max_connections=50)
         clients = {
-            provider: AsyncOpenAI(base_url=settings.model_url, api_key="demo", max_retries=1, timeout=60)
+            provider: instrument_openai(
+                AsyncOpenAI(base_url=settings.model_url, api_key="demo", max_retries=1, timeout=60), provider
+            )
             for provider in ("openai", "anthropic")
         }
         async with pool, redis, contextlib.AsyncExitStack() as opened:

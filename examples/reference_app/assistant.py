@@ -7,11 +7,11 @@ product texts that go with it from `embedding` and `rag`. Only what is left is p
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import nullcontext as feature
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, RateLimitError
+from topmast_exporter.instrument.llm.record import feature
 
 from reference_app.cache import Cache
 from reference_app.store import Store

@@ -15,6 +15,7 @@ import os
 import random
 import re
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,6 @@ class Provider:
         self.rng = random.Random(seed)
         self.pace = pace
         """Multiplies every delay; 0 answers at once."""
-        self.served = 0
         self._fails = {name: Seldom(model.errors, self.rng) for name, model in MODELS.items() if model.errors}
         self._refuses = {name: Seldom(model.refusals, self.rng) for name, model in MODELS.items() if model.refusals}
 
@@ -163,8 +163,8 @@ async def chat_completions(request: Request) -> Response:
     refused = provider.verdict(name)
     if refused is not None:
         return refused
-    provider.served += 1
-    head = {"id": f"chatcmpl-{provider.served:08d}", "created": int(time.time()), "model": name}
+    # Unique for ever, as a real one is: whoever counts the same id once must not lose a call.
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
     if body.get("stream"):
         options = body.get("stream_options") or {}
         events = _stream(provider, model, head, tokens_in, tokens_out, bool(options.get("include_usage")))
