@@ -59,6 +59,7 @@ class Family(ABC, Generic[S]):
         self._registry = registry
         self._series: dict[tuple[object, ...], S] = {}
         self._overflow_sets = 0
+        self._of_ourselves = name.startswith("exporter_")
 
     def signature(self) -> tuple[object, ...]:
         """Return what two declarations of one name must agree on."""
@@ -90,7 +91,7 @@ class Family(ABC, Generic[S]):
                 self._overflow_sets += series is None
             if series is None:
                 series = self._series[key] = self._make(key)
-                self._registry.series_in_all += 1
+                self._registry.series_in_all += not self._of_ourselves
         if refused:
             self._registry.count_overflow(self.name)
         return series
@@ -143,7 +144,7 @@ class GaugeFamily(Family[GaugeSeries]):
         key = tuple(admission.clean(value) for value in values)
         with self._registry.admission_lock:
             if self._series.pop(key, None) is not None:
-                self._registry.series_in_all -= 1
+                self._registry.series_in_all -= not self._of_ourselves
 
     def samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         """Yield (line prefix, label values, value) of every gauge that has a value now."""

@@ -104,7 +104,7 @@ def _histograms(family: HistogramFamily, openmetrics: bool) -> Iterator[str]:
 
 def _exemplar(exemplar: Exemplar) -> str:
     trace_id, value, at = exemplar
-    return f' # {{trace_id="{escape_label(trace_id)}"}} {number(value)} {at:.3f}'
+    return f' # {{trace_id="{trace_id}"}} {number(value)} {at:.3f}'
 
 
 def _foreign(registry: Registry, openmetrics: bool, names: frozenset[str]) -> Iterator[str]:

@@ -154,7 +154,11 @@ class _Call:
             self.end("ok")  # its body is the application's to read
             return result
         parse = getattr(result, "parse", None)
-        answer = parse() if parse is not None else result
+        try:
+            answer = parse() if parse is not None else result
+        except Exception as error:
+            self.failed(error)  # an answer that is not what the SDK expects: its error is the application's
+            raise
         try:
             if self._stream:
                 return self._watch(answer)
