@@ -66,11 +66,11 @@ OLD_NAMES = {
 
 def complete(event: Event, fields: Mapping[str, Any], zone: tzinfo = UTC) -> Event:
     """Return the event with its document: nested ECS, a time, a level, a message, a service, where it came from."""
-    document: dict[str, Any] = {"@timestamp": None, "log": {}, "message": None, "ecs": {"version": VERSION}}
+    document: dict[str, Any] = {"@timestamp": None, "log": {}, "message": None}
     try:
         _fill(document, fields)
     except _TooMuchError as reason:
-        document = {"@timestamp": None, "log": {}, "message": event.message, "ecs": {"version": VERSION}}
+        document = {"@timestamp": None, "log": {}, "message": event.message}
         document["error"] = {"type": "too_large", "message": str(reason)}
     time = _settle_time(document, event, zone)
     if document["message"] is None:
@@ -84,6 +84,11 @@ def complete(event: Event, fields: Mapping[str, Any], zone: tzinfo = UTC) -> Eve
         _put(document, ("log", "file", "path"), event.origin.path)
     if event.flags:
         log["flags"] = list(event.flags)
+    _put(document, ("ecs", "version"), VERSION)
+    said = _at(document, ("event", "id"))
+    if said is not None:
+        document["event"]["id"] = None
+        _put(document, ("labels", "event_id"), said)
     _put(document, ("event", "id"), event.id)
     if event.origin.service and not _at(document, ("service", "name")):
         _put(document, ("service", "name"), event.origin.service)
@@ -154,7 +159,7 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
         elif not isinstance(following, dict):
             return False
         node = following
-    if node.get(path[-1]) is not None and path != ("event", "id"):
+    if node.get(path[-1]) is not None:
         return False
     node[path[-1]] = value
     return True

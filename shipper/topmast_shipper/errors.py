@@ -22,6 +22,7 @@ class QueryError(ShipperError):
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
+        self.message = message
         self.position = position
 
 

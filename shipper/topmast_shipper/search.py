@@ -17,8 +17,11 @@ import orjson
 
 from topmast_shipper import query as language
 from topmast_shipper import sql, store, timestamps
+from topmast_shipper.errors import QueryError
 from topmast_shipper.sql import Condition
 from topmast_shipper.store import Part
+
+__all__ = ["QueryError", "count", "facets", "histogram", "lines", "search"]
 
 _FIRST_SLICE = 4096
 _GROWTH = 8
