@@ -22,6 +22,7 @@ from topmast.layout import LOOPBACK
 from topmast.page import dashboards, intake, logs, runbooks, upstream
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
+from topmast.page.quiet import StatusInHeader
 from topmast.page.settings import Settings
 
 STATIC = Path(__file__).with_name("static")
@@ -34,8 +35,8 @@ MAX_THREADS = 8
 VIEWS = ("/", "/d/{name}", "/alerts", "/alerts/{name}", "/inbox", "/logs", "/runbooks", "/runbooks/{name}")
 
 
-def build(settings: Settings, search: logs.Search | None = None) -> Starlette:
-    """Return the application. `search` is how the log store is searched (default: the shipper's)."""
+def build(settings: Settings) -> Starlette:
+    """Return the application; its lifespan holds the mail receiver open."""
     inbox = Inbox(settings.layout.inbox)
 
     @contextlib.asynccontextmanager
@@ -50,7 +51,7 @@ def build(settings: Settings, search: logs.Search | None = None) -> Starlette:
             *(Route(path, document) for path in VIEWS),
             *dashboard_routes(settings),
             *upstream.routes(settings),
-            *logs.routes(settings.layout.log_store, search),
+            *logs.routes(settings.layout.log_store),
             *inbox_routes(inbox),
             *intake.routes(inbox, settings.max_request_bytes),
             *runbook_routes(settings),
@@ -59,6 +60,7 @@ def build(settings: Settings, search: logs.Search | None = None) -> Starlette:
         ],
         middleware=[
             Middleware(Guard, hosts=settings.hosts),
+            Middleware(StatusInHeader),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
         ],
         lifespan=lifespan,

@@ -25,7 +25,6 @@ PROMETHEUS_PATHS = (
     "/api/v1/label/{name}/values",
     "/api/v1/rules",
     "/api/v1/alerts",
-    "/api/v1/targets",
     "/api/v1/metadata",
     "/api/v1/status/buildinfo",
 )
@@ -72,10 +71,12 @@ class Upstream:
             answer = self._pool.request(
                 method, url, body=body, headers=headers, preload_content=False, redirect=False
             )
+        except urllib3.exceptions.NewConnectionError:
+            return failed(502, "unavailable", f"{self.name} does not answer at {self.base}; is it running?")
         except urllib3.exceptions.TimeoutError:
             return failed(504, "timeout", f"{self.name} did not answer within {self.timeout_seconds:g} s")
-        except urllib3.exceptions.HTTPError:
-            return failed(502, "unavailable", f"{self.name} does not answer at {self.base}; is it running?")
+        except urllib3.exceptions.HTTPError as error:
+            return failed(502, "unavailable", f"{self.name} broke off at {self.base}: {error}")
         try:
             content = answer.read(self.max_response_bytes + 1, decode_content=False)
             if len(content) > self.max_response_bytes:

@@ -1,0 +1,67 @@
+// timeseries: lines, areas or bars over time, with thresholds and a legend.
+
+import { chart } from "../chart.js";
+import { fill, h } from "../dom.js";
+import { fieldOf, lineColor, reduce, steps } from "../fields.js";
+import { legend, toggled } from "../legend.js";
+import { format, tick } from "../units.js";
+
+export function create(panel, body) {
+  const plotHost = h("div.plot", { role: "img" });
+  const legendHost = h("div.legend-host");
+  fill(body, plotHost, legendHost);
+  const plot = chart(plotHost);
+  let hidden = new Set();
+  let last = null;
+
+  const draw = ({ frames, range, regions, step, zoom, sync }) => {
+    last = { frames, range, regions, step, zoom, sync };
+    const fields = frames.map((frame, index) => fieldOf(panel.fieldConfig, frame, index));
+    const lines = frames.map((frame, index) => ({
+      name: fields[index].name,
+      color: lineColor(fields[index], reduce("lastNotNull", frame.values)),
+      values: frame.values,
+      custom: fields[index].custom,
+      field: fields[index],
+      shown: !hidden.has(fields[index].name),
+    }));
+    const base = { ...panel.fieldConfig?.defaults };
+    const custom = base.custom ?? {};
+    const text = (value, line) => format(value, line?.field.unit ?? base.unit, line?.field.decimals ?? base.decimals);
+    plot.update({
+      times: frames[0].times,
+      lines,
+      text: (value) => format(value, base.unit, base.decimals),
+      tick: (value) => tick(value, base.unit),
+      range,
+      step,
+      regions,
+      sync,
+      onZoom: zoom,
+      min: base.min,
+      max: base.max,
+      log: custom.scaleDistribution?.type === "log",
+      stacked: ["normal", "percent"].includes(custom.stacking?.mode),
+      thresholds: steps(base),
+      thresholdStyle: custom.thresholdsStyle?.mode,
+    });
+    const shown = panel.options?.legend ?? {};
+    const visible = shown.showLegend !== false && shown.displayMode !== "hidden";
+    fill(
+      legendHost,
+      visible &&
+        legend(lines, shown.calcs ?? [], text, (index, alone) => {
+          hidden = toggled(hidden, lines.map((line) => line.name), index, alone);
+          draw(last);
+        }),
+    );
+    plotHost.setAttribute("aria-label", summary(panel.title, lines, text));
+  };
+  return { draw, destroy: () => plot.destroy() };
+}
+
+function summary(title, lines, text) {
+  const told = lines.slice(0, 8).map((line) => `${line.name} ${text(reduce("lastNotNull", line.values), line)}`);
+  const more = lines.length > 8 ? `, and ${lines.length - 8} more` : "";
+  return `${title}, chart over time. Now: ${told.join(", ")}${more}`;
+}
