@@ -1,1 +1,1 @@
-"""Token prices in integer pico-USD: compile, price, reprice."""
+"""Token prices: compiled from genai-prices into integers, priced exactly, unknown where they are unknown."""

@@ -1,0 +1,266 @@
+"""What a request cost: integer pico-USD, split into components that add up exactly; or why nobody knows.
+
+An unknown price is not a zero price: it has a reason, is counted, and adds to no sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from topmast_exporter.pricing.table import MAX_REMEMBERED, Model, PriceTable, Selection, Sheet
+from topmast_exporter.pricing.tokens import FIELDS, Tokens
+
+COMPONENTS = ("input", "output", "cache_read", "cache_write", "other")
+PICO = 10**12
+
+PRICED, FREE, UNPRICED = "priced", "free", "unpriced"
+
+# Why a request has no price. Each becomes a label value.
+REASONS = (
+    "no_price_table",
+    "unknown_provider",
+    "unknown_model",
+    "no_price",
+    "unknown_tier",
+    "unit_not_measured",
+    "ambiguous_usage",
+    "inconsistent_usage",
+    "usage_missing",
+)
+
+# What providers answer when nothing special was bought.
+STANDARD_TIERS = frozenset({"", "default", "standard", "standard_only", "auto"})
+
+# The table's usage keys -> the fields of Tokens that they count. All others (pages, searches, seconds) are not in a
+# usage event.
+_MEASURED: Mapping[str, tuple[str, ...]] = {
+    "input_tokens": ("input",),
+    "output_tokens": ("output",),
+    "cache_read_tokens": ("cache_read",),
+    "cache_write_tokens": ("cache_write_5m", "cache_write_1h"),
+    "cache_write_5m_tokens": ("cache_write_5m",),
+    "cache_write_1h_tokens": ("cache_write_1h",),
+    "output_reasoning_tokens": ("reasoning",),
+    "input_audio_tokens": ("audio_in",),
+    "output_audio_tokens": ("audio_out",),
+    "input_image_tokens": ("image_in",),
+}
+REQUESTS = "requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price of one request."""
+
+    status: str
+    """priced, free (known to cost nothing) or unpriced."""
+    parts: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    """pico-USD, in the order of COMPONENTS; all 0 when unpriced."""
+    reason: str = ""
+    """Why it is unpriced: one of REASONS."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """One unit that a sheet prices: how many of it a request has, and what each costs."""
+
+    component: int
+    terms: tuple[tuple[int, int], ...]
+    """(field of Tokens, factor): the unit's own count less what its more specific units take."""
+    constant: int
+    price: tuple[int, int]
+    steps: tuple[tuple[int, tuple[int, int]], ...]
+    """(start, price): above `start` input tokens the whole request has this price."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A price sheet, ready to count with."""
+
+    charges: tuple[_Charge, ...]
+    overlaps: tuple[tuple[int, int], ...]
+    """Pairs of fields whose overlap it would price, which a usage event does not tell."""
+    empty: bool
+
+
+class Pricer:
+    """Prices requests by a table and the configuration's overrides; without a table, only by these."""
+
+    def __init__(self, table: PriceTable | None, overrides: Mapping[str, Any] | None = None) -> None:
+        self.table = table
+        self._overrides = {name.lower(): override for name, override in (overrides or {}).items()}
+        self._compiled: dict[tuple[Model, Selection], _Sheet] = {}
+
+    def price(
+        self, provider: str, model: str, tokens: Tokens, at: float, tier: str = "", batch: bool = False
+    ) -> Price:
+        """Return the price of a request made at a unix time."""
+        override = self._overrides.get(f"{provider}/{model}".lower())
+        tiers = frozenset(_tiers(tier, batch))
+        if override == "free":
+            return Price(FREE)
+        if override is not None:
+            if tiers:
+                return Price(UNPRICED, reason="unknown_tier")
+            return _apply(_override_sheet(override), tokens)
+        if self.table is None:
+            return Price(UNPRICED, reason="no_price_table")
+        found = self.table.find(provider, model)
+        if isinstance(found, str):
+            return Price(UNPRICED, reason=found)
+        selection = found.select(at, tiers)
+        if selection.tiers != tiers:
+            # billing the standard rate for a tier nobody knows would be a guess, and often a double price
+            return Price(UNPRICED, reason="unknown_tier")
+        sheet = self._compiled.get((found, selection))
+        if sheet is None:
+            if len(self._compiled) >= MAX_REMEMBERED:
+                self._compiled.clear()
+            sheet = self._compiled[found, selection] = compile_sheet(found.sheet(selection), self.table.units)
+        return _apply(sheet, tokens)
+
+
+def _tiers(tier: str, batch: bool) -> list[str]:
+    named = tier.lower().strip()
+    return [*(["batch"] if batch else []), *([named] if named not in STANDARD_TIERS else [])]
+
+
+def compile_sheet(sheet: Sheet, units: Mapping[str, Mapping[str, str]]) -> _Sheet:
+    """Return the charges of a price sheet.
+
+    A unit counts what its more specific units, where the sheet prices them, leave of it: cache reads are taken out of
+    the input only if they have a price of their own.
+    """
+    leaves: dict[str, dict[int, int]] = {}
+    charges: list[_Charge] = []
+    overlaps: set[tuple[int, int]] = set()
+    ordered = sorted(sheet, key=lambda unit: (-len(units[unit]), unit))
+    for unit in ordered:
+        constant = int(unit == REQUESTS)
+        if unit in _MEASURED:
+            leaf = {FIELDS.index(field): 1 for field in _MEASURED[unit]}
+            for other in leaves:
+                if other != unit and units[unit].items() <= units[other].items():
+                    for field, factor in leaves[other].items():
+                        leaf[field] = leaf.get(field, 0) - factor
+            leaves[unit] = leaf
+        elif constant:
+            leaf = {}
+        else:
+            overlaps |= _overlap(unit, sheet, units)
+            continue
+        price, steps = _prices(sheet[unit])
+        terms = tuple((field, factor) for field, factor in sorted(leaf.items()) if factor)
+        charges.append(_Charge(COMPONENTS.index(_component(units[unit])), terms, constant, price, steps))
+    return _Sheet(tuple(charges), tuple(sorted(overlaps)), not sheet)
+
+
+def _overlap(joined: str, sheet: Sheet, units: Mapping[str, Mapping[str, str]]) -> set[tuple[int, int]]:
+    """Return the measured fields of which `joined` (e.g. cached audio) is the overlap."""
+    parents = [
+        FIELDS.index(_MEASURED[unit][0])
+        for unit in sheet
+        if unit in _MEASURED and len(units[unit]) == 3 and units[unit].items() < units[joined].items()
+    ]
+    return {(first, second) for first in parents for second in parents if first < second}
+
+
+def _component(dimensions: Mapping[str, str]) -> str:
+    token_type = dimensions.get("token_type", "")
+    if token_type in ("cache_read", "cache_write"):
+        return token_type
+    if dimensions.get("family") == "tokens" and dimensions.get("direction") in ("input", "output"):
+        return dimensions["direction"]
+    return "other"
+
+
+def _prices(price: Any) -> tuple[tuple[int, int], tuple[tuple[int, tuple[int, int]], ...]]:
+    if isinstance(price, dict):
+        steps = tuple((int(start), _ratio(step)) for start, step in reversed(price["steps"]))
+        return _ratio(price["base"]), steps
+    return _ratio(price), ()
+
+
+def _ratio(price: Any) -> tuple[int, int]:
+    return (int(price), 1) if isinstance(price, int) else (int(price[0]), int(price[1]))
+
+
+def _apply(sheet: _Sheet, tokens: Tokens) -> Price:
+    if sheet.empty:
+        return Price(UNPRICED, reason="no_price")
+    counts = tokens.astuple()
+    if any(counts[first] and counts[second] for first, second in sheet.overlaps):
+        return Price(UNPRICED, reason="ambiguous_usage")
+    parts = [0, 0, 0, 0, 0]
+    measured, nothing_costs = False, True
+    for charge in sheet.charges:
+        count = charge.constant
+        for field, factor in charge.terms:
+            count += factor * counts[field]
+        if count < 0:
+            return Price(UNPRICED, reason="inconsistent_usage")
+        numerator, denominator = charge.price
+        for start, step in charge.steps:
+            if tokens.input > start:
+                numerator, denominator = step
+                break
+        nothing_costs = nothing_costs and not numerator
+        if count:
+            measured = True
+            amount = count * numerator
+            parts[charge.component] += amount if denominator == 1 else half_even(amount, denominator)
+    if not measured and (tokens.input or tokens.output or not sheet.charges):
+        # priced by something that a usage event does not have: seconds, pages, characters
+        return Price(UNPRICED, reason="unit_not_measured")
+    return Price(FREE if nothing_costs else PRICED, (parts[0], parts[1], parts[2], parts[3], parts[4]))
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """Return the quotient rounded to the nearest integer, a tie to the even one."""
+    quotient, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return quotient + (twice > denominator or (twice == denominator and quotient & 1))
+
+
+# Option of an override -> the table's usage key and its dimensions.
+_OVERRIDE_UNITS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "input_usd_per_million": ("input_tokens", {"family": "tokens", "direction": "input"}),
+    "output_usd_per_million": ("output_tokens", {"family": "tokens", "direction": "output"}),
+    "cache_read_usd_per_million": (
+        "cache_read_tokens",
+        {"family": "tokens", "direction": "input", "token_type": "cache_read"},
+    ),
+    "cache_write_usd_per_million": (
+        "cache_write_tokens",
+        {"family": "tokens", "direction": "input", "token_type": "cache_write"},
+    ),
+}
+
+OVERRIDE_SCHEMA: Mapping[str, Any] = {
+    "anyOf": [
+        {"const": "free"},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["input_usd_per_million"],
+            "properties": {name: {"type": "number", "minimum": 0, "maximum": 1e6} for name in _OVERRIDE_UNITS},
+        },
+    ]
+}
+
+
+def _override_sheet(override: Mapping[str, Any]) -> _Sheet:
+    units = dict(_OVERRIDE_UNITS.values())
+    sheet = {_OVERRIDE_UNITS[name][0]: _per_token(value) for name, value in override.items()}
+    return compile_sheet(sheet, units)
+
+
+def _per_token(usd_per_million: float) -> int | list[int]:
+    exact = Fraction(Decimal(str(usd_per_million))) * PICO / 10**6  # 0.15 means 0.15, not its nearest binary float
+    return exact.numerator if exact.denominator == 1 else [exact.numerator, exact.denominator]
