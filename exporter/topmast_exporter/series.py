@@ -111,7 +111,7 @@ class HistogramSeries:
         self.exemplars: list[Exemplar | None] | None = None
 
     def observe(self, value: float, trace_id: str | None = None) -> None:
-        """Count `value` in its bucket. Raises ValueError when it is negative (the sum only grows), NaN or infinite."""
+        """Count `value` in its bucket. Raises ValueError when it is negative, NaN or infinite: the sum only grows."""
         if not 0.0 <= value <= LARGEST_STEP:
             raise ValueError(f"{self.prefix}: cannot observe {value!r}")
         place = bisect_left(self.bounds, value)

@@ -293,6 +293,32 @@ class Middleware:
 
     def count(self, request: _Request, status: int, ended: float) -> None:
         """Count a request that has ended at `ended` (perf_counter)."""
+        in_flight = self._in_flight
+        try:
+            record = self._record_of(request, status)
+        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
+            self.registry.count_internal_error("asgi")
+            in_flight.dec()
+            return
+        took = ended - request.started
+        place = bisect_left(DURATION_BOUNDS, took)
+        answered = (request.answered or ended) - request.started
+        start_place = bisect_left(DURATION_BOUNDS, answered)
+        duration, start = record.duration, record.start
+        with in_flight.lock:
+            record.requests.value += 1.0
+            duration.counts[place] += 1
+            duration.sum += took
+            start.counts[start_place] += 1
+            start.sum += answered
+            in_flight.value -= 1.0  # type: ignore[operator]  # set in _declare
+        if took >= EXEMPLAR_FROM_SECONDS or status >= 500:
+            trace_id = trace_id_of(request.scope)
+            if trace_id is not None:
+                duration.mark(place, took, trace_id)
+                record.requests.mark(trace_id)
+
+    def _record_of(self, request: _Request, status: int) -> _Record:
         scope = request.scope
         method = scope["method"]
         if method not in METHODS:
@@ -304,30 +330,10 @@ class Middleware:
         key = (method, where, scope.get("root_path", ""), status, kind)
         record = self._records.get(key)
         if record is None:
-            record = self._remember(key, self._new_record(request, method, status, kind))
-        took = ended - request.started
-        place = bisect_left(DURATION_BOUNDS, took)
-        answered = (request.answered or ended) - request.started
-        start_place = bisect_left(DURATION_BOUNDS, answered)
-        duration, start = record.duration, record.start
-        in_flight = self._in_flight
-        with in_flight.lock:
-            record.requests.value += 1.0
-            duration.counts[place] += 1
-            duration.sum += took
-            start.counts[start_place] += 1
-            start.sum += answered
-            in_flight.value -= 1.0  # type: ignore[operator]  # set in _declare
-        if took >= EXEMPLAR_FROM_SECONDS or status >= 500:
-            trace_id = trace_id_of(scope)
-            if trace_id is not None:
-                duration.mark(place, took, trace_id)
-                record.requests.mark(trace_id)
-
-    def _remember(self, key: tuple[object, ...], record: _Record) -> _Record:
-        if len(self._records) >= MAX_RECORDS:
-            self._records.clear()
-        self._records[key] = record
+            record = self._new_record(request, method, status, kind)
+            if len(self._records) >= MAX_RECORDS:
+                self._records.clear()
+            self._records[key] = record
         return record
 
     def _new_record(self, request: _Request, method: str, status: int, kind: str) -> _Record:
