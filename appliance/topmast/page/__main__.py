@@ -1,39 +1,66 @@
-"""`python -m topmast.page --state DIR --home DIR --port-offset N`: serve the page until SIGTERM."""
+"""`python -m topmast.page --state DIR --home DIR --port-offset N`: serve the page until SIGTERM.
+
+In a container its neighbours have names: `--listen 0.0.0.0:3002 --prometheus URL --alertmanager URL --allow-host …`.
+"""
 
 import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 
-from topmast.layout import LOOPBACK, Layout
+from topmast.layout import Layout
 from topmast.page.app import build
-from topmast.page.settings import from_layout
+from topmast.page.settings import Settings, from_layout
 
 
-def parse(arguments: Sequence[str]) -> Layout:
-    """Return the layout that the arguments name."""
+def address(value: str) -> tuple[str, int]:
+    """Return HOST:PORT as a pair."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"not HOST:PORT: {value!r:.80}")
+    return host, int(port)
+
+
+def parse(arguments: Sequence[str]) -> Settings:
+    """Return what the arguments say; without the container's, every neighbour is on loopback."""
     parser = argparse.ArgumentParser(prog="python -m topmast.page", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, metavar="DIR")
     parser.add_argument("--home", type=Path, required=True, metavar="DIR")
     parser.add_argument("--port-offset", type=int, default=0, metavar="N")
+    parser.add_argument("--listen", type=address, metavar="HOST:PORT", help="instead of loopback: in a container")
+    parser.add_argument("--prometheus", metavar="URL")
+    parser.add_argument("--alertmanager", metavar="URL")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="HOST:PORT", help="answer to this name too"
+    )
     found = parser.parse_args(arguments)
-    return Layout(home=found.home.resolve(), state=found.state.resolve(), port_offset=found.port_offset)
+    layout = Layout(home=found.home.resolve(), state=found.state.resolve(), port_offset=found.port_offset)
+    usual = from_layout(layout)
+    return replace(
+        usual,
+        prometheus=found.prometheus or usual.prometheus,
+        alertmanager=found.alertmanager or usual.alertmanager,
+        listen=found.listen,
+        allowed_hosts=frozenset(found.allow_host),
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in flight and leave with 0."""
-    layout = parse(arguments)
+    settings = parse(arguments)
+    host, port = settings.address
     # uvicorn raises the signal again once it has shut down: without a handler of ours that would end the
     # process as if it had been killed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
-        build(from_layout(layout)),
-        host=LOOPBACK,
-        port=layout.port("page"),
+        build(settings),
+        host=host,
+        port=port,
         loop="asyncio",
         http="h11",
         ws="none",

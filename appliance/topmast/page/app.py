@@ -18,7 +18,6 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from topmast.layout import LOOPBACK
 from topmast.page import dashboards, intake, logs, runbooks, upstream
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
@@ -42,7 +41,9 @@ def build(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
         anyio.to_thread.current_default_thread_limiter().total_tokens = MAX_THREADS
-        async with intake.mail(inbox, LOOPBACK, settings.layout.port("inbox-smtp"), settings.max_request_bytes):
+        async with intake.mail(
+            inbox, settings.address[0], settings.layout.port("inbox-smtp"), settings.max_request_bytes
+        ):
             yield
 
     return Starlette(

@@ -18,12 +18,20 @@ class Settings:
     """How long an upstream may take before the page answers 504 in its place."""
     max_response_bytes: int = 16 * 1024 * 1024
     max_request_bytes: int = 1024 * 1024
+    listen: tuple[str, int] | None = None
+    """Where to listen, in a container; None is loopback, at the layout's port."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Host headers that are ours beside loopback's: what the page is called on a container network."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.listen or (LOOPBACK, self.layout.port("page"))
 
     @property
     def hosts(self) -> frozenset[str]:
         """Host headers that are ours. Any other name that resolves here is DNS rebinding."""
-        port = self.layout.port("page")
-        return frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]"))
+        port = self.address[1]
+        return frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]")) | self.allowed_hosts
 
     @property
     def dashboard_folders(self) -> tuple[Path, ...]:
