@@ -76,11 +76,14 @@ def logs(
             number = search.count(store, asked, begin, end)
             click.echo(json.dumps({"count": number}) if as_json else number)
             return
-        found = [json.loads(line) for line in reversed(search.lines(store, asked, begin, end, limit))]
-        for document in found:
+        seen = recent(store, asked) if follow else OrderedDict()
+        for line in reversed(search.lines(store, asked, begin, end, limit)):
+            document = json.loads(line)
+            seen[document["event"]["id"]] = None
             _print(document, as_json)
         if follow:
-            _follow(store, asked, found, as_json)
+            for document in newer(store, asked, seen):
+                _print(document, as_json)
     except QueryError as error:
         click.echo(f"topmast logs: {error.message}\n  {asked}\n  {' ' * error.position}^", err=True)
         ctx.exit(2)
@@ -88,30 +91,32 @@ def logs(
         ctx.exit(130)
 
 
-def _follow(store: Path, query: str, shown: list[dict[str, Any]], as_json: bool) -> None:
-    for document in newer(store, query, shown):
-        _print(document, as_json)
+def recent(store: Path, query: str) -> "OrderedDict[str, None]":
+    """Return the ids of the matches that following would look back to."""
+    since = datetime.now(UTC) - timedelta(seconds=_LATE_SECONDS)
+    return OrderedDict((each["event"]["id"], None) for each in _since(store, query, since))
 
 
-def newer(store: Path, query: str, shown: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield matches as they are stored, each once, without end; `shown` are known already."""
-    from topmast_shipper import search
-
-    seen: OrderedDict[str, None] = OrderedDict((each["event"]["id"], None) for each in shown)
-    started = datetime.now(UTC)
-    latest = max((_time(each) for each in shown), default=started)
+def newer(store: Path, query: str, seen: "OrderedDict[str, None]") -> Iterator[dict[str, Any]]:
+    """Yield matches as they are stored, each once, without end; those `seen` are known already."""
+    latest = datetime.now(UTC)
     while True:
-        since = min(latest, started) if not seen else latest - timedelta(seconds=_LATE_SECONDS)
-        for line in reversed(search.lines(store, query, since, None, _REMEMBERED)):
-            document = json.loads(line)
+        for document in _since(store, query, latest - timedelta(seconds=_LATE_SECONDS)):
             key = document["event"]["id"]
             if key not in seen:
                 seen[key] = None
-                latest = max(latest, _time(document))
+                latest = max(latest, datetime.fromisoformat(document["@timestamp"]))
                 yield document
         while len(seen) > 2 * _REMEMBERED:
             seen.popitem(last=False)
         time.sleep(_POLL_SECONDS)
+
+
+def _since(store: Path, query: str, since: datetime) -> list[dict[str, Any]]:
+    """Return the matches from then on, oldest first."""
+    from topmast_shipper import search
+
+    return [json.loads(line) for line in reversed(search.lines(store, query, since, None, _REMEMBERED))]
 
 
 def _print(document: Mapping[str, Any], as_json: bool) -> None:
@@ -147,10 +152,6 @@ def _at(document: Mapping[str, Any], *path: str) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _time(document: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(document["@timestamp"])
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -134,12 +134,53 @@ class Catalogue:
         file = self._files.get(found.key)
         if file is None:
             return self._open(found)
-        if file.replaced or found.status.st_size < file.size:
-            self._let_go(file)
-            return True
         if found.path != file.path:
             file.rotated = True
-        return self._grow(file, found.status.st_size, found.path)
+        return self._follow_up(file, found.status, found.path)
+
+    def _follow_up(self, file: Generation, status: os.stat_result, path: str) -> bool:
+        """Take note of what became of a file that we follow; return whether there is something to read."""
+        changed = status.st_size != file.size or status.st_mtime_ns != file.modified_ns
+        if not (changed or file.replaced):
+            return False
+        if not file.opened and not self._reopen(file, path):
+            return False
+        file.modified_ns = status.st_mtime_ns
+        if self._is_another(file, status.st_size):
+            self._let_go(file)
+            return True
+        if status.st_size == file.size:
+            return False
+        file.size = status.st_size
+        file.final = False
+        self._changed_at[file.key] = self._clock()
+        return True
+
+    def _is_another(self, file: Generation, size: int) -> bool:
+        """Return whether the content is no longer the one that we follow."""
+        if file.replaced or size < file.size:
+            return True
+        record = self._checkpoint.file(*file.key)
+        if not file.stream or record is None:
+            return False
+        if digest(file.bytes_at(0, record.head_length)) != record.head_digest:
+            return True
+        # grown, a read compares the bytes before each cursor; as long as before, nobody reads
+        return size == file.size and not self._held(file, file.stream, file.generation)
+
+    def _held(self, file: Generation, stream: str, generation: int) -> bool:
+        return all(file.holds(self._checkpoint.cursor(sink, stream, generation)) for sink in self._sinks)
+
+    def _reopen(self, file: Generation, path: str) -> bool:
+        descriptor = self._descriptor(path)
+        if descriptor is None:
+            return False
+        file.open(descriptor)
+        status = file.status()
+        if status is not None and (status.st_dev, status.st_ino) == file.key:
+            return True
+        file.close()  # renamed since the look; the next sweep finds it under its new name
+        return False
 
     def _open(self, found: Found) -> bool:
         record = self._checkpoint.file(*found.key)
@@ -156,7 +197,7 @@ class Catalogue:
             descriptor,
             max_line_bytes=self._follow.max_line_bytes,
         )
-        file.size = status.st_size
+        file.size, file.modified_ns = status.st_size, status.st_mtime_ns
         if file.key in self._files:
             file.close()  # the path changed hands between the look and the open; the next sweep knows better
             return False
@@ -169,9 +210,8 @@ class Catalogue:
 
     def _resume(self, file: Generation, record: FileRecord) -> None:
         """Go on in a known file, if its content is still the one that we knew."""
-        cursors = [self._checkpoint.cursor(sink, record.stream, record.generation) for sink in self._sinks]
         head = file.bytes_at(0, record.head_length)
-        if digest(head) == record.head_digest and all(file.holds(cursor) for cursor in cursors):
+        if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path = record.path
             self._name(file, record.stream, record.generation)
@@ -192,27 +232,12 @@ class Catalogue:
         status = file.status()
         path, descriptor = file.path, file.release()
         following = Generation(path, file.device, file.inode, descriptor, max_line_bytes=self._follow.max_line_bytes)
-        following.size = status.st_size if status is not None else 0
+        if status is not None:
+            following.size, following.modified_ns = status.st_size, status.st_mtime_ns
         with self._mutex:
             self._files[file.key] = following
         self._changed_at[file.key] = self._clock()
         self._fresh.add(file.key)
-
-    def _grow(self, file: Generation, size: int, path: str) -> bool:
-        if size == file.size:
-            return False
-        if not file.opened:
-            descriptor = self._descriptor(path)
-            if descriptor is None:
-                return False
-            file.open(descriptor)
-            if (status := file.status()) is None or (status.st_dev, status.st_ino) != file.key:
-                file.close()  # renamed since the look; the next sweep finds it under its new name
-                return False
-        file.size = size
-        file.final = False
-        self._changed_at[file.key] = self._clock()
-        return True
 
     def _miss(self, key: tuple[int, int]) -> bool:
         """Take note of a file that no pattern matches any more: renamed or removed."""
@@ -223,10 +248,7 @@ class Catalogue:
             if look(file.path) is None or self._quiet(file):
                 self._drop(file)
             return False
-        if file.replaced or status.st_size < file.size:
-            self._let_go(file)
-            return True
-        return self._grow(file, status.st_size, file.path)
+        return self._follow_up(file, status, file.path)
 
     def _recognise_copies(self, seen: set[tuple[int, int]]) -> bool:
         """Give what is left of truncated contents its copy as the source to go on with."""

@@ -33,6 +33,7 @@ class Generation:
         self.generation = 0
         self.origin = Origin("")
         self.size = 0
+        self.modified_ns = 0
         self.rotated = False
         """Another file has its name, or it has none: nobody will go on writing for long."""
         self.final = False

@@ -1,0 +1,607 @@
+"""The sink against the scriptable server: what is settled, what is raised, and what the next send does."""
+
+import itertools
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+import pytest
+import trustme
+from jsonschema import Draft202012Validator
+from topmast_shipper import rooms
+from topmast_shipper.component import Receipt, Refusal, Sink
+from topmast_shipper.connection import Address, address
+from topmast_shipper.errors import ConfigError, PermanentError, ShipperError, TransientError
+from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.lumberjack import encode_ack
+from topmast_shipper.sinks.logstash import SINK, Config, LogstashSink
+from topmast_shipper.testing_lumberjack import (
+    Fault,
+    LumberjackServer,
+    accept_then_close,
+    ack_too_large,
+    answer_with,
+    delay_ack,
+    half_open,
+    keep_alive,
+    never_reads,
+    no_ack,
+    partial_ack,
+    reset_after_ack,
+    reset_after_bytes,
+    torn_ack,
+    well,
+)
+
+ORIGIN = Origin("app", "/var/log/app.log", "shop")
+
+
+def event(number: int, **fields: Any) -> Event:
+    position = Position("0123456789abcdef", 0, number)
+    document = {"message": f"line {number}", "event": {"id": position.key}, **fields}
+    return Event(f"line {number}", position, number - 1, ORIGIN, 0.0, document=document)
+
+
+def events(count: int) -> list[Event]:
+    return [event(number) for number in range(1, count + 1)]
+
+
+def documents(window: Sequence[Event]) -> list[Any]:
+    return [each.document for each in window]
+
+
+@contextmanager
+def sink_to(*hosts: object, **options: Any) -> Iterator[Sink]:
+    addresses = [host.address if isinstance(host, LumberjackServer) else host for host in hosts]
+    with closing(SINK.build({"hosts": addresses, "timeout_seconds": 5, **options})) as sink:
+        yield sink
+
+
+@pytest.fixture
+def server() -> Iterator[LumberjackServer]:
+    with LumberjackServer("logstash") as server:
+        yield server
+
+
+# What arrives
+
+
+@pytest.mark.parametrize("mode", ["logstash", "go-lumber"])
+@pytest.mark.parametrize("compression", [True, False], ids=["compressed", "plain"])
+def test_windows_arrive_in_order_over_one_connection(mode: Any, compression: bool) -> None:
+    window = events(5)
+    with LumberjackServer(mode) as server, sink_to(server, compression=compression) as sink:
+        receipts = [sink.send(window[:3]), sink.send(window[3:])]
+
+        assert receipts == [Receipt(3), Receipt(2)]
+        assert (server.events, server.windows, server.connections) == (documents(window), [3, 2], 1)
+
+
+def test_what_json_does_not_have_arrives_harmless(server: LumberjackServer) -> None:
+    with sink_to(server) as sink:
+        receipt = sink.send([event(1, a=float("nan"), b="\ud800", c=10**400, d={1: float("inf")})])
+
+    assert receipt == Receipt(1)
+    arrived = server.events[0]
+    assert (arrived["a"], arrived["b"], arrived["d"]) == (None, "?", {"1": None})
+
+
+def test_a_window_larger_than_servers_hold_goes_in_parts(server: LumberjackServer) -> None:
+    with sink_to(server) as sink:
+        assert sink.send(events(3000)) == Receipt(2048)
+
+
+def test_a_window_is_cut_by_bytes(server: LumberjackServer) -> None:
+    window = [event(number, pad="x" * 30_000) for number in range(1, 6)]
+    with sink_to(server, max_window_bytes=65536) as sink:
+        assert sink.send(window) == Receipt(2)
+
+
+def test_an_event_larger_than_a_window_is_refused_alone(server: LumberjackServer) -> None:
+    window = [event(1), event(2, pad="x" * 70_000), event(3)]
+    with sink_to(server, max_window_bytes=65536) as sink:
+        receipts = [sink.send(window), sink.send(window[1:]), sink.send(window[2:])]
+
+    assert receipts == [Receipt(1), Receipt(1, (Refusal(0, "too_large"),)), Receipt(1)]
+    assert server.events == documents([window[0], window[2]])
+
+
+# What goes wrong (SHIPPING.md section 2.4)
+
+
+@pytest.mark.parametrize(
+    "fault", [well(), keep_alive(3), torn_ack(), partial_ack(2, "answer"), half_open()], ids=lambda fault: fault.name
+)
+def test_the_whole_window_is_settled(server: LumberjackServer, fault: Fault) -> None:
+    server.script(fault)
+    with sink_to(server) as sink:
+        receipt = sink.send(events(5))
+
+    assert (receipt, server.events) == (Receipt(5), documents(events(5)))
+
+
+@pytest.mark.parametrize("then", ["reset", "close"])
+@pytest.mark.parametrize("settled", [1, 2, 3, 4])
+def test_a_part_is_settled_and_the_rest_goes_over_a_new_connection(
+    server: LumberjackServer, settled: int, then: Any
+) -> None:
+    server.script(partial_ack(settled, then))
+    window = events(5)
+    with sink_to(server) as sink:
+        first = sink.send(window)
+        left = window[settled:]
+        while left:
+            left = left[sink.send(left).settled :]
+
+    assert (first, server.connections) == (Receipt(settled), 2)
+    assert server.events == documents(window)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        pytest.param(no_ack("reset"), "connection reset by peer", id="reset after it was taken"),
+        pytest.param(no_ack("reset", taken=False), "connection reset by peer", id="reset before it was taken"),
+        pytest.param(no_ack("close"), "closed the connection", id="closed"),
+        pytest.param(no_ack("silence"), "nothing for 0.2 s", id="silence"),
+        pytest.param(ack_too_large(), "acknowledges 6 of 5 events", id="an acknowledgement too large"),
+        pytest.param(answer_with(b"2A\0", "close"), "closed the connection", id="half an acknowledgement"),
+        pytest.param(accept_then_close(), "", id="accepted and closed"),
+        pytest.param(reset_after_bytes(0), "", id="reset at once"),
+        pytest.param(reset_after_bytes(1), "", id="reset within the window frame"),
+        pytest.param(reset_after_bytes(6), "", id="reset behind the window frame"),
+        pytest.param(reset_after_bytes(40), "", id="reset within the events"),
+    ],
+)
+def test_nothing_is_settled_and_the_next_send_gets_through(
+    server: LumberjackServer, fault: Fault, message: str
+) -> None:
+    server.script(fault)
+    window = events(5)
+    with sink_to(server, timeout_seconds=0.2) as sink:
+        with pytest.raises(TransientError, match=message):
+            sink.send(window)
+        left = window
+        while left:
+            left = left[sink.send(left).settled :]
+
+    assert server.events[-5:] == documents(window)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"2W\0\0\0\5", id="a window"),
+        pytest.param(b"1A\0\0\0\5", id="version 1"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n", id="HTTP"),
+        pytest.param(b"\x15\x03\x03\0\2\2\x46", id="a TLS alert"),
+    ],
+)
+def test_a_server_of_another_protocol_needs_a_person(server: LumberjackServer, answer: bytes) -> None:
+    server.script(answer_with(answer))
+    with sink_to(server) as sink, pytest.raises(PermanentError, match=f"{server.address}: not Lumberjack"):
+        sink.send(events(5))
+
+
+def test_a_partial_acknowledgement_before_nonsense_counts(server: LumberjackServer) -> None:
+    server.script(answer_with(encode_ack(2) + b"nonsense"))
+    with sink_to(server) as sink:
+        assert sink.send(events(5)) == Receipt(2)
+
+
+def test_a_server_that_never_reads_is_given_up(server: LumberjackServer) -> None:
+    server.script(never_reads())
+    # more than two sockets' buffers hold
+    window = [event(number, pad="x" * 1_000_000) for number in range(1, 33)]
+    with sink_to(server, timeout_seconds=0.3, compression=False, max_window_bytes=64 << 20) as sink:
+        with pytest.raises(TransientError, match=r"writing: nothing for 0\.3 s"):
+            sink.send(window)
+
+        assert sink.send(events(1)) == Receipt(1)
+
+
+def test_a_connection_without_life_is_given_up_and_made_anew(server: LumberjackServer) -> None:
+    server.script(half_open())
+    with sink_to(server, timeout_seconds=0.2) as sink:
+        sink.send(events(1))
+        with pytest.raises(TransientError, match="nothing for"):
+            sink.send(events(1))
+
+        assert sink.send(events(1)) == Receipt(1)
+
+
+def test_a_connection_that_was_reset_while_idle_is_no_error(server: LumberjackServer) -> None:
+    now = Flag()
+    server.script(reset_after_ack(now))
+    with sink_to(server) as sink:
+        sink.send(events(1))
+        now.set()
+        server.wait_for(lambda: server.ended == 1)
+
+        assert sink.send(events(1)) == Receipt(1)
+        assert server.connections == 2
+
+
+def test_an_acknowledgement_that_comes_unasked_is_not_taken_for_the_next(server: LumberjackServer) -> None:
+    server.script(answer_with(encode_ack(1) + encode_ack(1)), answer_with(b"", "close"))
+    with sink_to(server) as sink:
+        sink.send(events(1))
+        with pytest.raises(TransientError):
+            sink.send(events(1))
+
+
+def test_a_busy_server_is_waited_for_and_named_once(
+    server: LumberjackServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(keep_alive(5), keep_alive(1))
+    ticks = itertools.count(0, 100)
+    config = Config((address(server.address, 0),), timeout_seconds=5)
+    with closing(LogstashSink(config, clock=lambda: next(ticks))) as sink, caplog.at_level(logging.WARNING):
+        assert sink.send(events(1)) == Receipt(1)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{server.address} is alive and takes nothing, waiting on"
+    ]
+
+
+def test_closing_ends_a_send_of_another_thread(server: LumberjackServer) -> None:
+    never = Flag()
+    server.script(delay_ack(never))
+    outcome: list[ShipperError] = []
+
+    def send(sink: Sink) -> None:
+        try:
+            sink.send(events(1))
+        except ShipperError as error:
+            outcome.append(error)
+
+    with sink_to(server, timeout_seconds=30) as sink:
+        thread = Thread(target=send, args=(sink,))
+        thread.start()
+        server.wait_for(lambda: server.windows == [1])
+        sink.close()
+        thread.join()
+    never.set()
+
+    assert [type(error) for error in outcome] == [TransientError]
+
+
+# How much at once
+
+
+def test_a_window_is_halved_by_each_reset_and_grows_again(server: LumberjackServer) -> None:
+    server.script(no_ack(), no_ack(), no_ack())
+    with sink_to(server) as sink:
+        for _ in range(3):
+            with pytest.raises(TransientError):
+                sink.send(events(2048))
+        sent = [sink.send(events(2048)).settled for _ in range(3)]
+
+    assert server.windows[:3] == [2048, 1024, 512]
+    assert sent == [256, 384, 512]
+
+
+def test_a_window_never_becomes_empty(server: LumberjackServer) -> None:
+    server.script(no_ack(), no_ack(), no_ack(), no_ack())
+    with sink_to(server) as sink:
+        for _ in range(4):
+            with pytest.raises(TransientError):
+                sink.send(events(4))
+
+        assert sink.send(events(4)) == Receipt(1)
+    assert server.windows == [4, 2, 1, 1, 1]
+
+
+# Several hosts
+
+
+@pytest.fixture
+def other() -> Iterator[LumberjackServer]:
+    with LumberjackServer("go-lumber") as server:
+        yield server
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address that refuses connections."""
+    with closing(socket.socket()) as held:
+        held.bind(("127.0.0.1", 0))
+        yield "127.0.0.1:%d" % held.getsockname()[1]
+
+
+def test_windows_take_turns_between_hosts(server: LumberjackServer, other: LumberjackServer) -> None:
+    with sink_to(server, other) as sink:
+        for _ in range(6):
+            sink.send(events(1))
+
+    assert (server.windows, other.windows) == ([1] * 3, [1] * 3)
+    assert (server.connections, other.connections) == (1, 1)
+
+
+def test_without_balance_the_first_host_that_answers_takes_all(
+    server: LumberjackServer, other: LumberjackServer, nobody: str
+) -> None:
+    with sink_to(nobody, server, other, balance=False) as sink:
+        for _ in range(3):
+            sink.send(events(1))
+
+    assert (server.windows, other.windows) == ([1] * 3, [])
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_host_that_refuses_costs_nothing_but_a_line_in_the_log(
+    server: LumberjackServer, nobody: str, start: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    hosts = (address(nobody, 0), address(server.address, 0))
+    sink = LogstashSink(Config(hosts), clock=lambda: 0.0, start=lambda count: start)
+    with closing(sink), caplog.at_level(logging.WARNING):
+        receipts = [sink.send(events(1)) for _ in range(4)]
+
+    assert receipts == [Receipt(1)] * 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"sending to {server.address} instead: {nobody}: cannot connect: connection refused"
+    ]
+
+
+def test_a_host_that_failed_is_asked_last_until_it_has_rested(
+    server: LumberjackServer, other: LumberjackServer
+) -> None:
+    now = 0.0
+    hosts = (address(server.address, 0), address(other.address, 0))
+    server.script(no_ack("close"))
+    with closing(LogstashSink(Config(hosts, balance=False), clock=lambda: now)) as sink:
+        with pytest.raises(TransientError):
+            sink.send(events(1))
+        resting = sink.send(events(1)), server.windows, other.windows
+        now = 31.0
+        rested = sink.send(events(1)), server.windows, other.windows
+
+    assert resting == (Receipt(1), [1], [1])
+    assert rested == (Receipt(1), [1, 1], [1])
+
+
+def test_no_host_at_all_names_each(nobody: str) -> None:
+    with sink_to(nobody, "does-not-exist.invalid:5044") as sink, pytest.raises(TransientError) as caught:
+        sink.send(events(1))
+
+    assert f"{nobody}: cannot connect: connection refused" in str(caught.value)
+    assert "does-not-exist.invalid:5044: cannot connect: " in str(caught.value)
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.pem, other-ca.pem, client.pem, client.key, secret.key and its password."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(folder / "other-ca.pem")
+    client = authority.issue_cert("shipper.example")
+    client.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
+    client.cert_chain_pems[0].write_to_path(folder / "client.pem")
+    client.private_key_pem.write_to_path(folder / "client.key")
+    _encrypt(client.private_key_pem.bytes(), folder / "secret.key", b"correct horse")
+    (folder / "password").write_text("correct horse\n")
+    (folder / "wrong-password").write_text("battery staple\n")
+    return folder
+
+
+def _encrypt(key: bytes, path: Path, password: bytes) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    path.write_bytes(
+        serialization.load_pem_private_key(key, None).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password),
+        )
+    )
+
+
+Secured = Callable[..., LumberjackServer]
+
+
+@pytest.fixture
+def secured(authority: trustme.CA) -> Iterator[Secured]:
+    """Makes a server with a certificate of the authority."""
+    servers: list[LumberjackServer] = []
+
+    def make(name: str = "127.0.0.1", *, not_after: datetime | None = None, wants: bool = False) -> LumberjackServer:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name, not_after=not_after).configure_cert(context)
+        if wants:
+            authority.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        servers.append(LumberjackServer(tls=context))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def test_a_trusted_server_gets_the_events(secured: Secured, files: Path) -> None:
+    server = secured()
+    with sink_to(server, tls={"ca_file": str(files / "ca.pem")}) as sink:
+        receipts = [sink.send(events(2048)), sink.send(events(3))]
+
+    assert (receipts, server.connections) == ([Receipt(2048), Receipt(3)], 1)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "ca_file", "message"),
+    [
+        pytest.param({"name": "logstash.example"}, "ca.pem", "IP address mismatch", id="another name"),
+        pytest.param(
+            {"not_after": datetime(2020, 1, 1, tzinfo=UTC)}, "ca.pem", "certificate has expired", id="expired"
+        ),
+        pytest.param(
+            {}, "other-ca.pem", "self-signed certificate|unable to get local issuer", id="another authority"
+        ),
+    ],
+)
+def test_a_server_that_is_not_trusted_gets_nothing(
+    secured: Secured, files: Path, certificate: dict[str, Any], ca_file: str, message: str
+) -> None:
+    server = secured(**certificate)
+    with sink_to(server, tls={"ca_file": str(files / ca_file)}) as sink, pytest.raises(PermanentError, match=message):
+        sink.send(events(1))
+
+    assert server.windows == []
+
+
+def test_the_systems_authorities_are_trusted_by_default_and_no_others(secured: Secured) -> None:
+    with sink_to(secured(), tls={}) as sink, pytest.raises(PermanentError, match="its certificate is refused"):
+        sink.send(events(1))
+
+
+def test_verification_can_be_switched_off(secured: Secured) -> None:
+    with sink_to(secured("logstash.example"), tls={"verify": False}) as sink:
+        assert sink.send(events(1)) == Receipt(1)
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        pytest.param({"certificate_file": "both.pem"}, id="one file"),
+        pytest.param({"certificate_file": "client.pem", "key_file": "client.key"}, id="two files"),
+        pytest.param(
+            {"certificate_file": "client.pem", "key_file": "secret.key", "key_password_file": "password"},
+            id="an encrypted key",
+        ),
+    ],
+)
+def test_a_server_that_wants_our_certificate_gets_it(secured: Secured, files: Path, ours: dict[str, str]) -> None:
+    tls = {"ca_file": "ca.pem", **ours}
+    with sink_to(secured(wants=True), tls={name: str(files / file) for name, file in tls.items()}) as sink:
+        assert sink.send(events(1)) == Receipt(1)
+
+
+def test_a_server_that_wants_our_certificate_in_vain_needs_a_person(secured: Secured, files: Path) -> None:
+    with sink_to(secured(wants=True), tls={"ca_file": str(files / "ca.pem")}) as sink:
+        with pytest.raises(PermanentError, match="certificate required"):
+            sink.send(events(1))
+
+
+def test_a_server_without_tls_is_not_spoken_to_with_it(server: LumberjackServer) -> None:
+    with sink_to(server, tls={"verify": False}) as sink, pytest.raises(TransientError, match=server.address):
+        sink.send(events(1))
+
+
+def test_a_server_with_tls_is_not_spoken_to_without(secured: Secured) -> None:
+    with sink_to(secured()) as sink, pytest.raises((PermanentError, TransientError)):
+        sink.send(events(1))
+
+
+def test_faults_under_tls_are_the_same(secured: Secured, files: Path) -> None:
+    server = secured()
+    server.script(no_ack("reset"), partial_ack(2), no_ack("close"))
+    with sink_to(server, tls={"ca_file": str(files / "ca.pem")}) as sink:
+        with pytest.raises(TransientError):
+            sink.send(events(8))
+        assert sink.send(events(8)) == Receipt(2)
+        with pytest.raises(TransientError, match="closed the connection|eof"):
+            sink.send(events(8))
+
+
+def test_an_idle_connection_under_tls_is_looked_at_before_it_is_used(secured: Secured, files: Path) -> None:
+    now = Flag()
+    server = secured()
+    server.script(reset_after_ack(now))
+    with sink_to(server, tls={"ca_file": str(files / "ca.pem")}) as sink:
+        sink.send(events(1))
+        now.set()
+        server.wait_for(lambda: server.ended == 1)
+
+        assert sink.send(events(1)) == Receipt(1)
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    ("tls", "message"),
+    [
+        pytest.param({"ca_file": "missing.pem"}, "tls.ca_file: .*missing.pem: no such file", id="no authority"),
+        pytest.param({"ca_file": "password"}, "tls.ca_file: .*password: no certificate or crl", id="no certificate"),
+        pytest.param({"certificate_file": "client.pem"}, "tls.certificate_file: .*client.pem: ", id="no key"),
+        pytest.param({"key_file": "client.key"}, "of no use without tls.certificate_file", id="a key alone"),
+        pytest.param(
+            {"certificate_file": "client.pem", "key_file": "secret.key"},
+            "tls.certificate_file: .*client.pem",
+            id="an encrypted key without its password",
+        ),
+        pytest.param(
+            {"certificate_file": "client.pem", "key_file": "secret.key", "key_password_file": "wrong-password"},
+            "tls.certificate_file: .*client.pem",
+            id="a wrong password",
+        ),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_refused_at_once(files: Path, tls: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SINK.build({"hosts": ["a"], "tls": {name: str(files / file) for name, file in tls.items()}})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("logstash", Address("logstash", 5044)),
+        ("logstash:5045", Address("logstash", 5045)),
+        ("10.0.0.1:1", Address("10.0.0.1", 1)),
+        ("[::1]", Address("::1", 5044)),
+        ("[::1]:5045", Address("::1", 5045)),
+    ],
+)
+def test_a_host_may_leave_out_its_port(text: str, expected: Address) -> None:
+    assert address(text, 5044) == expected
+    assert address(str(expected), 0) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":5044", "a:", "a:b", "a:0", "a:65536", "::1", "[::1", "[]:1", "[::1]x", "a:1:2"]
+)
+def test_a_host_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="must be host:port"):
+        address(text, 5044)
+
+
+def test_the_sink_is_in_its_room_under_its_name() -> None:
+    assert rooms.kind("sinks", "logstash") is SINK
+    assert SINK.name == "logstash"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="no hosts"),
+        pytest.param({"hosts": []}, id="no host"),
+        pytest.param({"hosts": ["a", "a"]}, id="one host twice"),
+        pytest.param({"hosts": ["a"], "timeout_seconds": 0}, id="no timeout"),
+        pytest.param({"hosts": ["a"], "tls": {"cafile": "x"}}, id="a word that is not known"),
+        pytest.param({"hosts": ["a"], "host": "a"}, id="another"),
+    ],
+)
+def test_the_schema_is_closed(options: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(SINK.schema)
+
+    assert not Draft202012Validator(SINK.schema).is_valid(options)
+
+
+def test_defaults_are_the_dataclass() -> None:
+    assert Config((Address("a", 5044),)) == Config(
+        (Address("a", 5044),), None, timeout_seconds=30, compression=True, max_window_bytes=8 << 20, balance=True
+    )

@@ -1,0 +1,160 @@
+"""sinks/sqlite.py: each event once, in the file of its day, within the cap."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from topmast_shipper import store
+from topmast_shipper.component import Receipt, Sink
+from topmast_shipper.errors import StateError
+from topmast_shipper.sinks.sqlite import Config, SqliteSink
+from topmast_shipper.testing import READ_AT, SinkContract, event, events
+
+DAY = "2026-11-21"
+
+
+def ids(folder: Path) -> list[str]:
+    found: list[str] = []
+    for part in store.parts(folder):
+        with closing(sqlite3.connect(part.path)) as connection:
+            found += [row[0] for row in connection.execute("SELECT id FROM events ORDER BY n")]
+    return found
+
+
+def worded(folder: Path) -> int:
+    total = 0
+    for part in store.parts(folder):
+        with closing(sqlite3.connect(part.path)) as connection:
+            sql = "SELECT count(*) FROM words WHERE words MATCH 'line'"
+            total += connection.execute(sql).fetchone()[0]
+    return total
+
+
+class TestSqlite(SinkContract):
+    @pytest.fixture
+    def sink(self, tmp_path: Path) -> Iterator[Sink]:
+        sink = SqliteSink(Config(tmp_path / "logs"))
+        yield sink
+        sink.close()
+
+    @pytest.fixture
+    def stored(self, tmp_path: Path) -> Callable[[], Sequence[str]]:
+        return lambda: ids(tmp_path / "logs")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "logs"
+
+
+def test_a_day_is_a_file(folder: Path) -> None:
+    sink = SqliteSink(Config(folder))
+
+    sink.send([event(0, time="2026-11-20T23:59:59.999Z"), event(1, time="2026-11-21T00:00:00Z")])
+    sink.close()
+
+    assert [part.day for part in store.parts(folder)] == ["2026-11-20", "2026-11-21"]
+
+
+def test_a_window_sent_again_by_the_next_process_is_stored_once(folder: Path) -> None:
+    for _ in range(2):
+        sink = SqliteSink(Config(folder))
+        sink.send(events(20))
+        sink.close()
+
+    assert ids(folder) == [each.id for each in events(20)]
+    assert worded(folder) == 20
+
+
+def test_a_line_without_a_time_sent_again_after_midnight_is_stored_once(folder: Path) -> None:
+    """Its day is the day it was read on, and that is another one now."""
+    sink = SqliteSink(Config(folder))
+    sink.send([event(0, time="2026-11-20T23:59:59Z"), event(1, time="2026-11-20T23:59:59Z")])
+    sink.close()
+    sink = SqliteSink(Config(folder))
+
+    receipt = sink.send(
+        [
+            event(0, time="2026-11-21T00:00:01Z"),
+            event(1, time="2026-11-21T00:00:01Z"),
+            event(2, time="2026-11-21T00:00:01Z"),
+        ]
+    )
+    sink.close()
+
+    assert receipt == Receipt(settled=3)
+    assert ids(folder) == [event(0).id, event(1).id, event(2).id]
+
+
+def test_an_older_line_of_another_day_is_no_duplicate(folder: Path) -> None:
+    sink = SqliteSink(Config(folder))
+    sink.send([event(0, time="2026-11-21T10:00:00Z"), event(5, time="2026-11-20T10:00:00Z")])
+    sink.close()
+    sink = SqliteSink(Config(folder))
+
+    sink.send([event(3, time="2026-11-21T10:00:00Z"), event(4, time="2026-11-20T10:00:00Z")])
+    sink.close()
+
+    assert sorted(ids(folder)) == [event(number).id for number in (0, 3, 4, 5)]
+
+
+def test_a_busy_day_goes_on_in_parts_and_the_oldest_makes_room(folder: Path) -> None:
+    now = READ_AT
+    sink = SqliteSink(Config(folder, max_bytes=8 << 20), clock=lambda: now)
+    # 12 MB of text that no two events share, in windows as the pipeline sends them
+    for start in range(0, 12_000, 500):
+        now += 60
+        sink.send([event(number, padding=f"{number:08d}" * 120) for number in range(start, start + 500)])
+    sink.close()
+
+    parts = store.parts(folder)
+    assert {part.day for part in parts} == {DAY}
+    assert len(parts) > 2
+    assert sum(part.bytes for part in parts) <= (8 << 20) + 2 * (1 << 20)
+    assert ids(folder)[-1] == event(11_999).id
+
+
+def test_a_part_that_was_full_is_still_known_after_a_restart(folder: Path) -> None:
+    window = [event(number, padding=f"{number:08d}" * 120) for number in range(2000)]
+    for _ in range(2):
+        sink = SqliteSink(Config(folder, max_bytes=8 << 20))
+        for start in range(0, 2000, 250):
+            sink.send(window[start : start + 250])
+        sink.close()
+
+    assert len(store.parts(folder)) > 1
+    assert sorted(ids(folder)) == [each.id for each in window]
+
+
+def test_days_that_are_too_old_are_deleted(folder: Path) -> None:
+    sink = SqliteSink(Config(folder, retention_days=2), clock=lambda: READ_AT)
+
+    sink.send([event(0, time="2026-11-10T12:00:00Z"), event(1, time="2026-11-20T12:00:00Z"), event(2)])
+    sink.close()
+
+    assert [part.day for part in store.parts(folder)] == ["2026-11-20", "2026-11-21"]
+
+
+def test_a_file_deleted_under_the_sink_is_made_anew(folder: Path) -> None:
+    sink = SqliteSink(Config(folder))
+    sink.send(events(3))
+    sink.close()
+    for part in store.parts(folder):
+        part.remove()
+    sink = SqliteSink(Config(folder))
+
+    sink.send(events(3, first=3))
+    sink.close()
+
+    assert ids(folder) == [each.id for each in events(3, first=3)]
+
+
+def test_a_second_writer_is_refused(folder: Path) -> None:
+    sink = SqliteSink(Config(folder))
+
+    with pytest.raises(StateError, match="another shipper writes this store"):
+        SqliteSink(Config(folder))
+
+    sink.close()

@@ -1,0 +1,512 @@
+"""tail/catalogue.py and copies.py: every line of SHIPPING.md section 5 about files is a test here or in test_lines.py."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.tail.catalogue import Catalogue, Follow
+from topmast_shipper.tail.generation import cursor_at
+
+SINK = "sqlite"
+
+
+class Reader:
+    """A shipper without a sink: sweeps, reads everything, moves the checkpoint; can be killed at any moment."""
+
+    def __init__(self, folder: Path, patterns: tuple[str, ...] = ("app.log*",), **options: object) -> None:
+        self.folder = folder
+        self.now = 1000.0
+        self.lost: list[tuple[str, int]] = []
+        self._patterns = tuple(str(folder / pattern) for pattern in patterns)
+        self._options = options
+        self.start()
+
+    def start(self) -> None:
+        self.checkpoint = Checkpoint(self.folder / "state")
+        follow = Follow("app", self._patterns, **self._options)  # type: ignore[arg-type]  # a test's choice
+        self.catalogue = Catalogue(
+            follow,
+            self.checkpoint,
+            [SINK],
+            ["app"],
+            lost=lambda reason, size: self.lost.append((reason, size)),
+            clock=lambda: self.now,
+        )
+
+    def kill(self) -> None:
+        self.catalogue.close()
+        self.checkpoint.close()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def read(self, most: int = 1_000_000) -> list[str]:
+        """Sweep, then return the new lines, settled."""
+        self.catalogue.sweep()
+        return [line for line, _ in self.read_ids(most)]
+
+    def read_ids(self, most: int = 1_000_000) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for source in self.catalogue.sources():
+            while len(found) < most:
+                cursor = self.checkpoint.cursor(SINK, source.stream, source.generation)
+                block = source.read(cursor, 65536, most - len(found))
+                if block is None:
+                    break
+                found += [
+                    (line.data.decode(), f"{source.stream}-{source.generation}-{line.end}") for line in block.lines
+                ]
+                self.checkpoint.advance(SINK, {(source.stream, source.generation): cursor_at(block, block.end)})
+        return found
+
+    def wait(self, seconds: float = 6.0) -> None:
+        """Let time go by, with sweeps on the way."""
+        for _ in range(3):
+            self.now += seconds / 3
+            self.catalogue.sweep()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    return Reader(tmp_path)
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def copytruncate(path: Path, copy: Path) -> None:
+    copy.write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+
+
+def test_what_is_there_and_what_comes(reader: Reader, log: Path) -> None:
+    assert reader.read() == []
+    append(log, "one\ntwo\n")
+    assert reader.read() == ["one", "two"]
+    append(log, "three\n")
+    assert reader.read() == ["three"]
+    assert reader.read() == []
+
+
+def test_a_restart_goes_on_where_it_was(reader: Reader, log: Path) -> None:
+    append(log, "one\ntwo\n")
+    assert reader.read() == ["one", "two"]
+    append(log, "three\n")
+
+    reader.restart()
+
+    assert reader.read() == ["three"]
+
+
+def test_an_unfinished_line_waits_for_its_end(reader: Reader, log: Path) -> None:
+    append(log, "one\nhal")
+    assert reader.read() == ["one"]
+
+    reader.restart()
+    assert reader.read() == []
+    append(log, "f\n")
+
+    assert reader.read() == ["half"]
+
+
+def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, ("later/*.log",))
+    assert reader.read() == []
+
+    (tmp_path / "later").mkdir()
+    append(tmp_path / "later" / "app.log", "one\n")
+
+    assert reader.read() == ["one"]
+
+
+def test_the_id_of_a_line_does_not_change_while_the_file_grows(reader: Reader, log: Path) -> None:
+    append(log, "one\n")
+    reader.catalogue.sweep()
+    first = reader.catalogue.sources()[0].stream
+    append(log, "two\n" * 1000)
+    reader.catalogue.sweep()
+
+    reader.restart()
+    reader.catalogue.sweep()
+
+    assert [source.stream for source in reader.catalogue.sources()] == [first]
+
+
+def test_a_lost_checkpoint_reads_the_same_ids_again(reader: Reader, log: Path, tmp_path: Path) -> None:
+    append(log, "one\ntwo\n")
+    reader.catalogue.sweep()
+    before = reader.read_ids()
+    reader.kill()
+    (tmp_path / "state" / "checkpoint.log").unlink()
+
+    reader.start()
+    reader.catalogue.sweep()
+
+    assert reader.read_ids() == before
+
+
+class TestRename:
+    def test_the_old_file_is_read_to_its_end(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        assert reader.read() == ["one"]
+        append(log, "two\n")
+        log.rename(log.with_name("app.log.1"))
+        append(log, "three\n")
+
+        assert sorted(reader.read()) == ["three", "two"]
+
+    def test_the_writer_goes_on_in_the_old_file(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        reader.read()
+        log.rename(log.with_name("app.log.1"))
+        assert reader.read() == []
+        append(log.with_name("app.log.1"), "two\n")
+
+        assert reader.read() == ["two"]
+
+    def test_out_of_the_patterns(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, ("app.log",))
+        append(log, "one\n")
+        reader.read()
+        append(log, "two\n")
+        log.rename(tmp_path / "old.txt")
+        append(log, "three\n")
+
+        assert sorted(reader.read()) == ["three", "two"]
+
+    @pytest.mark.parametrize(
+        "patterns", [("app.log*",), ("app.log",)], ids=["in the patterns", "out of the patterns"]
+    )
+    def test_while_we_are_away(self, tmp_path: Path, log: Path, patterns: tuple[str, ...]) -> None:
+        reader = Reader(tmp_path, patterns)
+        append(log, "one\n")
+        reader.read()
+        reader.kill()
+        append(log, "two\n")
+        log.rename(log.with_name("app.log.1"))
+        append(log, "three\n")
+
+        reader.start()
+
+        assert reader.read() == ["two", "three"]
+
+    def test_several_times_while_we_are_away(self, reader: Reader, log: Path) -> None:
+        append(log, "0\n")
+        reader.read()
+        reader.kill()
+        for number in range(1, 4):
+            append(log, f"{number}\n")
+            for old in (2, 1):
+                path = log.with_name(f"app.log.{old}")
+                if path.exists():
+                    path.rename(log.with_name(f"app.log.{old + 1}"))
+            log.rename(log.with_name("app.log.1"))
+        append(log, "4\n")
+
+        reader.start()
+
+        assert sorted(reader.read()) == ["1", "2", "3", "4"]
+
+    def test_the_last_line_of_the_old_file_goes_unterminated_when_nobody_ends_it(
+        self, reader: Reader, log: Path
+    ) -> None:
+        append(log, "one\nhalf")
+        reader.read()
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two\n")
+        assert reader.read() == ["two"]
+
+        reader.wait()
+
+        assert reader.read() == ["half"]
+
+    def test_a_file_that_nobody_rotated_keeps_its_unfinished_line(self, reader: Reader, log: Path) -> None:
+        append(log, "half")
+
+        reader.wait(60)
+
+        assert reader.read() == []
+
+
+class TestCopytruncate:
+    def test_the_copy_is_not_read_again(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.read()
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "three\n")
+
+        assert reader.read() == ["three"]
+        reader.wait(120)
+        assert reader.read() == []
+
+    def test_what_was_unread_is_read_from_the_copy_under_the_same_ids(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\nthree\n")
+        reader.read(most=1)
+        stream = reader.catalogue.sources()[0].stream
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "four\n")
+
+        reader.catalogue.sweep()
+        found = dict(reader.read_ids())
+
+        assert sorted(found) == ["four", "three", "two"]
+        assert found["three"].startswith(stream)
+        assert not found["four"].startswith(stream)
+
+    def test_the_copy_has_a_name_that_no_pattern_matches(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, ("app.log",))
+        append(log, "one\ntwo\nthree\n")
+        reader.read(most=1)
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "four\n")
+
+        assert sorted(reader.read()) == ["four", "three", "two"]
+
+    def test_while_we_are_away(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.read()
+        reader.kill()
+        append(log, "three\n")
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "four\n")
+
+        reader.start()
+
+        assert sorted(reader.read()) == ["four", "three"]
+        reader.restart()
+        assert reader.read() == []
+
+    def test_while_we_are_away_and_grown_past_our_place(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.read()
+        reader.kill()
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "three\nfour\nfive\nsix\n")
+
+        reader.start()
+
+        assert sorted(reader.read()) == ["five", "four", "six", "three"]
+
+    def test_a_copy_that_is_still_being_written_waits(self, reader: Reader, log: Path) -> None:
+        lines = [f"{number}" for number in range(1000)]
+        append(log, "".join(f"{line}\n" for line in lines))
+        assert reader.read() == lines
+        copy = log.with_name("app.log.1")
+        copy.write_bytes(log.read_bytes()[:2048])
+        assert reader.read() == []
+        copytruncate(log, copy)
+        append(log, "new\n")
+
+        assert reader.read() == ["new"]
+
+    def test_killed_between_the_copy_and_the_truncation(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        reader.read()
+        log.with_name("app.log.1").write_bytes(log.read_bytes())
+        assert reader.read() == []
+        reader.kill()
+        os.truncate(log, 0)
+        append(log, "two\n")
+
+        reader.start()
+
+        assert reader.read() == ["two"]
+
+    def test_twice(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        assert reader.read() == ["one"]
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "two\n")
+        assert reader.read() == ["two"]
+        log.with_name("app.log.1").rename(log.with_name("app.log.2"))
+        copytruncate(log, log.with_name("app.log.1"))
+        append(log, "three\n")
+        assert reader.read() == ["three"]
+
+        reader.restart()
+        reader.wait(120)
+
+        assert reader.read() == []
+
+
+class TestTruncation:
+    def test_a_shorter_content_is_a_new_one(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.read()
+        log.write_text("new\n")
+
+        assert reader.read() == ["new"]
+
+    def test_grown_past_our_place_between_two_looks(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.read()
+        with log.open("r+") as file:
+            file.truncate(0)
+            file.write("three\nfour\nfive\n")
+
+        found = reader.read() + reader.read()
+
+        assert found == ["three", "four", "five"]
+
+    def test_the_same_first_line_is_another_generation(self, reader: Reader, log: Path) -> None:
+        append(log, "banner\none\n")
+        reader.catalogue.sweep()
+        before = reader.read_ids()
+        os.truncate(log, 0)
+        reader.catalogue.sweep()
+        append(log, "banner\n")
+        reader.catalogue.sweep()
+        after = reader.read_ids()
+
+        assert [line for line, _ in after] == ["banner"]
+        assert before[0][1].replace("-0-", "-1-") == after[0][1]
+
+    def test_a_writer_that_goes_on_at_its_old_place_leaves_a_hole(self, reader: Reader, log: Path) -> None:
+        with log.open("w") as writer:
+            writer.write("one\ntwo\n")
+            writer.flush()
+            assert reader.read() == ["one", "two"]
+            os.truncate(log, 0)
+            writer.write("three\n")
+            writer.flush()
+
+            assert reader.read() + reader.read() == ["three"]
+
+    def test_unread_bytes_without_a_copy_are_counted_as_lost(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\nthree\n")
+        reader.read(most=1)
+        os.truncate(log, 0)
+        reader.catalogue.sweep()
+        assert reader.lost == []
+
+        reader.wait(120)
+
+        assert reader.lost == [("truncated", 10)]
+
+    def test_read_bytes_are_not(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        reader.read()
+        os.truncate(log, 0)
+
+        reader.wait(120)
+
+        assert reader.lost == []
+
+
+class TestOthers:
+    def test_deleted_while_reading(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\nthree\n")
+        reader.read(most=1)
+        log.unlink()
+
+        assert reader.read() == ["two", "three"]
+        reader.wait(60)
+        assert reader.catalogue.open_files == 0
+
+    def test_deleted_and_made_anew_with_the_same_content(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        reader.read()
+        holder = log.with_name("keeps-the-inode")
+        os.link(log, holder)
+        log.unlink()
+        append(log, "one\n")
+
+        found = reader.read()
+        reader.wait(30)
+
+        assert found + reader.read() == ["one"]
+
+    def test_two_names_of_one_file_are_one_file(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        log.with_name("app.log.link").symlink_to(log)
+        os.link(log, log.with_name("app.log.hard"))
+
+        assert reader.read() == ["one"]
+
+    def test_a_link_that_leads_elsewhere_now_is_a_rotation(self, tmp_path: Path) -> None:
+        reader = Reader(tmp_path, ("current",))
+        append(tmp_path / "a.log", "one\n")
+        (tmp_path / "current").symlink_to("a.log")
+        assert reader.read() == ["one"]
+        append(tmp_path / "a.log", "two\n")
+        append(tmp_path / "b.log", "three\n")
+        (tmp_path / "next").symlink_to("b.log")
+        (tmp_path / "next").rename(tmp_path / "current")
+
+        assert sorted(reader.read()) == ["three", "two"]
+
+    def test_files_that_begin_alike_are_both_read(self, reader: Reader, log: Path) -> None:
+        append(log, "banner\none\n")
+        assert reader.read() == ["banner", "one"]
+        append(log.with_name("app.log-other"), "banner\ntwo\n")
+
+        found = reader.read()
+        reader.wait()
+
+        assert found + reader.read() == ["banner", "two"]
+
+    def test_compressed_files_are_left_alone(self, reader: Reader, log: Path) -> None:
+        log.with_name("app.log.2.gz").write_bytes(b"\x1f\x8b\n")
+
+        assert reader.read() == []
+
+    def test_excluded_files_are_left_alone(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, exclude=(str(tmp_path / "*.debug"),))
+        append(log, "one\n")
+        append(log.with_name("app.log.debug"), "two\n")
+
+        assert reader.read() == ["one"]
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_a_file_that_may_not_be_read_is_tried_again(self, reader: Reader, log: Path) -> None:
+        append(log, "one\n")
+        log.chmod(0)
+        assert reader.read() == []
+        log.chmod(0o600)
+
+        assert reader.read() == ["one"]
+
+    def test_a_folder_or_a_pipe_is_no_log(self, reader: Reader, tmp_path: Path) -> None:
+        (tmp_path / "app.log.d").mkdir()
+        os.mkfifo(tmp_path / "app.log.pipe")
+
+        assert reader.read() == []
+
+    def test_many_files(self, tmp_path: Path) -> None:
+        for number in range(300):
+            append(tmp_path / f"app.log.{number}", f"{number}\n")
+        reader = Reader(tmp_path)
+
+        assert sorted(reader.read(), key=int) == [str(number) for number in range(300)]
+
+    def test_a_quiet_file_gives_its_descriptor_back_and_is_read_again_when_it_grows(
+        self, reader: Reader, log: Path
+    ) -> None:
+        append(log, "one\n")
+        reader.read()
+        reader.wait(600)
+        assert reader.catalogue.open_files == 0
+        append(log, "two\n")
+
+        assert reader.read() == ["two"]
+
+    def test_a_file_of_another_input_is_left_to_it(self, tmp_path: Path, log: Path) -> None:
+        append(log, "one\n")
+        reader = Reader(tmp_path)
+        reader.read()
+        lost: Callable[[str, int], None] = lambda reason, size: None  # noqa: E731 - a stand-in, not a function
+        other = Catalogue(Follow("other", (str(log),)), reader.checkpoint, [SINK], ["app", "other"], lost=lost)
+
+        other.sweep()
+
+        assert other.sources() == []
