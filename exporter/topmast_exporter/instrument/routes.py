@@ -4,7 +4,7 @@ Nothing is matched again: matching every route once more is what makes an instru
 routes. What routers leave (FastAPI 0.165, Starlette 1.10):
 
 - `scope["route"].path` lacks the prefix of an `include_router`; the whole template is
-  `scope["fastapi"]["effective_route_context"].path`.
+  `scope["fastapi"]["effective_route_context"].path`, for sockets and mounts `….starlette_route.path`.
 - A mount's prefix stands in `scope["root_path"]`, but as the client wrote it, so it is resolved through the mounts.
 - FastAPI's own pages (/docs) and what `add_route` adds leave no route, only their endpoint.
 - 404 leaves neither; 405 leaves the route.
@@ -23,12 +23,8 @@ def known_routes(app: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[s
     """Yield (method, template, endpoint) of every route that the application declares, mounts included."""
     if depth > MAX_DEPTH:
         return
-    for route in getattr(app, "routes", None) or ():
-        contexts = getattr(route, "effective_route_contexts", None)
-        if contexts is not None:  # FastAPI's included router
-            for context in contexts():
-                yield from _methods(context, prefix)
-        elif getattr(route, "endpoint", None) is not None:
+    for route in _routes(app):
+        if getattr(route, "endpoint", None) is not None:
             yield from _methods(route, prefix)
         elif getattr(route, "app", None) is not None:
             yield from known_routes(_inner(route), prefix + getattr(route, "path", ""), depth + 1)
@@ -64,7 +60,11 @@ def routed_path(scope: Mapping[str, Any]) -> str | None:
         context = inner.get("effective_route_context")
         if context is not None:
             path: str | None = context.path
-            return path
+            if path:
+                return path
+            plain = getattr(context, "starlette_route", None)
+            if plain is not None and not _is_mount(plain):
+                return getattr(plain, "path", None)
     route = scope.get("route")
     return None if route is None else getattr(route, "path", None)
 
@@ -75,7 +75,7 @@ def mount_template(app: Any, inside: str) -> tuple[str, Any]:
     for _ in range(MAX_DEPTH):
         if not inside:
             break
-        for route in getattr(app, "routes", None) or ():
+        for route in _routes(app):
             regex = getattr(route, "path_regex", None)
             if not _is_mount(route) or regex is None:
                 continue
@@ -90,6 +90,18 @@ def mount_template(app: Any, inside: str) -> tuple[str, Any]:
         else:
             break
     return template, app
+
+
+def _routes(app: Any) -> Iterator[Any]:
+    """Yield the routes and mounts of an application, those of FastAPI's included routers with their prefix."""
+    for route in getattr(app, "routes", None) or ():
+        contexts = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            yield route
+        else:
+            for context in contexts():
+                # Whatever is no API route (a mount, a socket) has its whole path in here instead.
+                yield context if context.path else getattr(context, "starlette_route", None)
 
 
 def _methods(route: Any, prefix: str) -> Iterator[tuple[str, str, Any]]:

@@ -24,6 +24,8 @@ from topmast_exporter.testing import samples, value
 
 Application = Callable[..., Awaitable[None]]
 
+MOUNTED_IN_ROUTER = "/api/v1/mounted/{name}/reports/{name}"
+
 
 @asynccontextmanager
 async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
@@ -72,7 +74,12 @@ def shop(tmp_path: Any) -> FastAPI:
     async def boom() -> None:
         raise ZeroDivisionError("a secret: hunter2")
 
+    async def page(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("page")
+
     admin.include_router(items, prefix="/nested")
+    admin.mount("/mounted/{name}", inner)
+    admin.add_route("/pages/{name}", page)
     app.include_router(admin, prefix="/api/v1")
     app.mount("/tenants/{tenant}", inner)
     (tmp_path / "a.txt").write_text("a")
@@ -90,6 +97,9 @@ def shop(tmp_path: Any) -> FastAPI:
         pytest.param("GET", "/api/v1/nested/items/missing", "/api/v1/nested/items/{item}", "404", id="own 404"),
         pytest.param("GET", "/tenants/7/reports/q1", "/tenants/{tenant}/reports/{name}", "200", id="mounted"),
         pytest.param("GET", "/tenants/7/nothing", "__unmatched__", "404", id="nothing in the mounted"),
+        pytest.param("GET", "/api/v1/mounted/7/reports/q1", MOUNTED_IN_ROUTER, "200", id="mounted in a router"),
+        pytest.param("GET", "/api/v1/mounted/7/nothing", "__unmatched__", "404", id="nothing in that"),
+        pytest.param("GET", "/api/v1/pages/1", "/api/v1/pages/{name}", "200", id="plain route in a router"),
         pytest.param("GET", "/static/a.txt", "/static", "200", id="static file"),
         pytest.param("GET", "/openapi.json", "/openapi.json", "200", id="a page of FastAPI"),
         pytest.param("GET", "/wp-login.php", "__unmatched__", "404", id="nothing"),
@@ -163,6 +173,7 @@ def test_known_routes_start_at_zero_before_any_request(tmp_path: Any) -> None:
 
     asked(app, ("GET", "/metrics"))
 
+    assert value(registry, "app_http_requests_total", route=MOUNTED_IN_ROUTER, status="500") == 0
     for status in ("200", "404", "422", "500"):
         labels = {"method": "GET", "route": "/api/v1/nested/items/{item}", "status": status}
         assert value(registry, "app_http_requests_total", **labels) == 0
