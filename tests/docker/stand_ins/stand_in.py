@@ -1,0 +1,94 @@
+"""A stand-in for an image that cannot be had: `stand_in.py NAME [PORT]`. It is none of the real software.
+
+It fails where the real one would miss something that the compose file promises: a secret that it cannot read, a
+configuration that is not mounted, a data folder that it cannot write.
+"""
+
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HEALTH = {
+    "grafana": (3000, "/api/health", '{"database": "ok", "version": "stand-in"}'),
+    "kibana": (5601, "/api/status", '{"status":{"overall":{"level":"available"}}}'),
+    "logstash": (9600, "/_health_report", '{"status":"green"}'),
+    "cadvisor": (8080, "/healthz", "ok"),
+}
+NEEDS = {
+    "grafana": [
+        "/run/topmast/grafana-admin-password",
+        "/run/topmast/grafana-secret-key",
+        "/run/topmast/elasticsearch-password",
+        "/etc/grafana/provisioning",
+        "/etc/grafana/dashboards",
+    ],
+    "kibana": ["/run/topmast/kibana.yml", "/usr/share/kibana/config/kibana.yml"],
+    "logstash": [
+        "/run/topmast/tls/logstash.key",
+        "/run/topmast/tls/logstash.crt",
+        "/usr/share/logstash/pipeline/intake.conf",
+        "/usr/share/logstash/config/pipelines.yml",
+        "/usr/share/logstash/config/logstash.yml",
+    ],
+    "elasticsearch": ["/usr/share/elasticsearch/config/elasticsearch.yml"],
+    "cadvisor": ["/sys/fs/cgroup"],
+}
+WRITES = {
+    "grafana": "/var/lib/grafana",
+    "kibana": "/usr/share/kibana/data",
+    "logstash": "/usr/share/logstash/data",
+    "elasticsearch": "/usr/share/elasticsearch/data",
+}  # fmt: skip
+
+
+def check(name: str) -> None:
+    for path in map(Path, NEEDS[name]):
+        _ = path.read_bytes() if path.is_file() else list(path.iterdir())
+    if name in WRITES:
+        Path(WRITES[name], "stand-in").write_text("written\n")
+    if name == "logstash" and not os.environ.get("LOGSTASH_WRITER_PASSWORD"):
+        sys.exit("LOGSTASH_WRITER_PASSWORD is not set")
+
+
+def elasticsearch() -> None:
+    from elasticsearch_stand_in import StandIn, serve
+
+    class Healthy(StandIn):
+        def answer(self, method: str, path: str, login: tuple[str, str], body: object) -> tuple[int, object]:
+            if path.startswith("/_cluster/health") and self.passwords.get(login[0]) == login[1]:
+                return 200, {"status": "green", "timed_out": False}
+            if path == "/_stand_in/changes":
+                return 200, self.changes
+            return super().answer(method, path, login, body)
+
+    password = Path(os.environ["ELASTIC_PASSWORD_FILE"])
+    # What the real entry point refuses (env-from-file.sh).
+    if password.stat().st_mode & 0o777 not in (0o400, 0o600):
+        sys.exit(f"{password}: must have file permissions 400 or 600")
+    with serve(Healthy({"elastic": password.read_text()}), ("0.0.0.0", 9200)):  # noqa: S104 - inside a container
+        threading.Event().wait()
+
+
+def main() -> None:
+    name = sys.argv[1]
+    check(name)
+    if name == "elasticsearch":
+        elasticsearch()
+        return
+    port, path, answer = HEALTH[name]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = (answer if self.path == path else "not found").encode()
+            self.send_response(200 if self.path == path else 404)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    ThreadingHTTPServer(("0.0.0.0", port), Handler).serve_forever()  # noqa: S104 - inside a container
+
+
+if __name__ == "__main__":
+    main()

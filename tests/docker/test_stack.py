@@ -1,0 +1,108 @@
+"""The full stack on a real engine: it comes up by itself, is what it says, and a second start changes nothing."""
+
+import json
+import re
+import urllib.request
+from typing import Any
+
+import pytest
+from running import wait_for
+
+pytestmark = pytest.mark.docker
+
+ONE_SHOTS = {"secrets", "elasticsearch-setup"}
+STAND_INS = {"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"}
+BIND_ADDR = "127.0.0.77"
+
+
+def get(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://{BIND_ADDR}:{port}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_every_service_is_healthy_and_every_one_shot_has_ended(stack: Any) -> None:
+    told = stack.services()
+
+    assert {name: one["Health"] for name, one in told.items() if name not in ONE_SHOTS} == dict.fromkeys(
+        told.keys() - ONE_SHOTS, "healthy"
+    )
+    assert {name: (told[name]["State"], told[name]["ExitCode"]) for name in ONE_SHOTS} == dict.fromkeys(
+        ONE_SHOTS, ("exited", 0)
+    )
+
+
+def test_every_port_is_on_the_address_asked_for(stack: Any) -> None:
+    published = [
+        publisher["URL"]
+        for one in stack.services().values()
+        for publisher in one["Publishers"]
+        if publisher["PublishedPort"]
+    ]
+
+    assert set(published) == {BIND_ADDR}
+
+
+def test_the_engine_applies_what_the_file_says(stack: Any) -> None:
+    for name in sorted(stack.services().keys() - ONE_SHOTS):
+        host = stack.inspect(name)["HostConfig"]
+
+        assert host["CapDrop"] == ["ALL"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["Memory"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert host["LogConfig"]["Config"]["max-size"] == "10m", name
+        assert not host["Privileged"], name
+
+
+def test_no_secret_is_in_an_environment_or_a_command_line(stack: Any) -> None:
+    secrets = set()
+    for name in ("grafana", "logstash", "elasticsearch"):
+        script = "for f in /run/topmast/*; do [ -f $f ] && cat $f && echo; done"
+        secrets |= set(re.findall(r"^[\w-]{32}$", stack.shell(name, script), re.MULTILINE))
+
+    told = "".join(json.dumps(stack.inspect(name)) for name in stack.services())
+
+    assert len(secrets) >= 4
+    assert [secret for secret in secrets if secret in told] == []
+
+
+def test_prometheus_reaches_everything_that_runs(stack: Any) -> None:
+    def states() -> dict[str, str]:
+        targets = get(9090, "/api/v1/targets")["data"]["activeTargets"]
+        return {one["labels"]["job"]: one["health"] for one in targets}
+
+    real = ("alertmanager", "exporter", "node", "prometheus", "shipper")
+
+    assert wait_for("targets up", lambda: all(states().get(job) == "up" for job in real), seconds=60)
+
+
+def test_the_watchdog_reaches_the_inbox(stack: Any) -> None:
+    def arrived() -> bool:
+        notifications = get(3002, "/api/inbox")["notifications"]
+        return any("Watchdog" in one["alerts"] for one in notifications)
+
+    assert wait_for("the Watchdog in the inbox", arrived, seconds=120)
+
+
+def test_a_second_start_changes_nothing(stack: Any) -> None:
+    def containers() -> dict[str, str]:
+        return {name: stack.inspect(name)["Id"] for name in stack.services()}
+
+    before = containers()
+    stack.compose("up", "--detach", "--wait", "--wait-timeout", "120")
+
+    assert containers() == before
+    assert "secrets: nothing to do" in stack.compose("logs", "secrets")
+    assert "elasticsearch: nothing to do" in stack.compose("logs", "elasticsearch-setup")
+
+
+def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Any) -> None:
+    """The last one: it takes the stack down and its secrets away."""
+    stack.compose("down", "--timeout", "5")
+    stack.engine.run("volume", "rm", "topmast-test_secrets")
+
+    said = stack.compose("up", "--detach", "--wait", "prometheus", check=False)
+
+    assert "the secrets that open it are gone" in stack.compose("logs", "secrets")
+    assert "secrets" in said
+    assert "prometheus" not in {n for n, one in stack.services().items() if one["State"] == "running"}
