@@ -4,6 +4,7 @@ Foreign errors end here: nothing that a network or a certificate does leaves as 
 network) or a PermanentError (a certificate, a name, a protocol: a person must act). Every wait has an end.
 """
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 from topmast_shipper.errors import ConfigError, PermanentError, TransientError
 
+_ADDRESS = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?$")
 _READ_BYTES = 65536
 # To connect and shake hands: another host may be there to ask.
 _CONNECT_SECONDS = 10.0
@@ -41,11 +43,10 @@ class Address(NamedTuple):
 
 def address(text: str, default_port: int) -> Address:
     """Return `host`, `host:port`, `[ipv6]` or `[ipv6]:port` in its parts. Raises ConfigError for anything else."""
-    bracketed, _, rest = text.removeprefix("[").partition("]") if text.startswith("[") else ("", "", "")
-    host, colon, port = (bracketed, rest[:1], rest[1:]) if bracketed else text.partition(":")
-    if not host or (rest and colon != ":") or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
+    found = _ADDRESS.match(text)
+    if found is None or not 0 < int(found["port"] or default_port) < 65536:
         raise ConfigError(f"must be host:port, not {text[:80]!r}")
-    return Address(host, int(port) if colon else default_port)
+    return Address(found["v6"] or found["host"], int(found["port"] or default_port))
 
 
 @dataclass(frozen=True)

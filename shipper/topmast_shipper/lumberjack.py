@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 # go-lumber 0.2 resets a connection that announces more.
 MAX_WINDOW_EVENTS = 10_000
+_TLS_ALERT = b"\x15\x03"
 KEEP_ALIVE = b"2A\0\0\0\0"
 # Built once, looked up for every event: half the time of packing each header.
 _COMMON_LENGTHS = 4096
@@ -208,4 +209,6 @@ def _beginnings(count: int) -> Sequence[bytes]:
 
 
 def _foreign(data: bytes | bytearray, at: int) -> ForeignError:
-    return ForeignError(f"not Lumberjack version 2: {bytes(data[at : at + 16])!r}")
+    said = bytes(data[at : at + 16])
+    # a TLS record: alert, version 3.x (RFC 8446 section 5.1)
+    return ForeignError(f"not Lumberjack version 2 but {'TLS' if said.startswith(_TLS_ALERT) else repr(said)}")

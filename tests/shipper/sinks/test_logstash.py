@@ -19,9 +19,10 @@ from topmast_shipper import rooms
 from topmast_shipper.component import Receipt, Refusal, Sink
 from topmast_shipper.connection import Address, address
 from topmast_shipper.errors import ConfigError, PermanentError, ShipperError, TransientError
-from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.event import Event
 from topmast_shipper.lumberjack import encode_ack
 from topmast_shipper.sinks.logstash import SINK, Config, LogstashSink
+from topmast_shipper.testing import SinkContract, event, events
 from topmast_shipper.testing_lumberjack import (
     Fault,
     LumberjackServer,
@@ -39,18 +40,6 @@ from topmast_shipper.testing_lumberjack import (
     torn_ack,
     well,
 )
-
-ORIGIN = Origin("app", "/var/log/app.log", "shop")
-
-
-def event(number: int, **fields: Any) -> Event:
-    position = Position("0123456789abcdef", 0, number)
-    document = {"message": f"line {number}", "event": {"id": position.key}, **fields}
-    return Event(f"line {number}", position, number - 1, ORIGIN, 0.0, document=document)
-
-
-def events(count: int) -> list[Event]:
-    return [event(number) for number in range(1, count + 1)]
 
 
 def documents(window: Sequence[Event]) -> list[Any]:
@@ -70,6 +59,19 @@ def server() -> Iterator[LumberjackServer]:
         yield server
 
 
+class TestLogstash(SinkContract):
+    once = False  # it is `event.id` that lets Logstash's output tell
+
+    @pytest.fixture
+    def sink(self, server: LumberjackServer) -> Iterator[Sink]:
+        with sink_to(server) as sink:
+            yield sink
+
+    @pytest.fixture
+    def stored(self, server: LumberjackServer) -> Callable[[], Sequence[str]]:
+        return lambda: [document["event"]["id"] for document in server.events]
+
+
 # What arrives
 
 
@@ -86,11 +88,11 @@ def test_windows_arrive_in_order_over_one_connection(mode: Any, compression: boo
 
 def test_what_json_does_not_have_arrives_harmless(server: LumberjackServer) -> None:
     with sink_to(server) as sink:
-        receipt = sink.send([event(1, a=float("nan"), b="\ud800", c=10**400, d={1: float("inf")})])
+        receipt = sink.send([event(1, a=float("nan"), b="\ud800", c=10**400, d=[float("inf")])])
 
     assert receipt == Receipt(1)
     arrived = server.events[0]
-    assert (arrived["a"], arrived["b"], arrived["d"]) == (None, "?", {"1": None})
+    assert (arrived["a"], arrived["b"], arrived["d"]) == (None, "?", [None])
 
 
 def test_a_window_larger_than_servers_hold_goes_in_parts(server: LumberjackServer) -> None:
@@ -153,15 +155,15 @@ def test_a_part_is_settled_and_the_rest_goes_over_a_new_connection(
         pytest.param(no_ack("silence"), "nothing for 0.2 s", id="silence"),
         pytest.param(ack_too_large(), "acknowledges 6 of 5 events", id="an acknowledgement too large"),
         pytest.param(answer_with(b"2A\0", "close"), "closed the connection", id="half an acknowledgement"),
-        pytest.param(accept_then_close(), "", id="accepted and closed"),
-        pytest.param(reset_after_bytes(0), "", id="reset at once"),
-        pytest.param(reset_after_bytes(1), "", id="reset within the window frame"),
-        pytest.param(reset_after_bytes(6), "", id="reset behind the window frame"),
-        pytest.param(reset_after_bytes(40), "", id="reset within the events"),
+        pytest.param(accept_then_close(), None, id="accepted and closed"),
+        pytest.param(reset_after_bytes(0), None, id="reset at once"),
+        pytest.param(reset_after_bytes(1), None, id="reset within the window frame"),
+        pytest.param(reset_after_bytes(6), None, id="reset behind the window frame"),
+        pytest.param(reset_after_bytes(40), None, id="reset within the events"),
     ],
 )
 def test_nothing_is_settled_and_the_next_send_gets_through(
-    server: LumberjackServer, fault: Fault, message: str
+    server: LumberjackServer, fault: Fault, message: str | None
 ) -> None:
     server.script(fault)
     window = events(5)
@@ -176,17 +178,18 @@ def test_nothing_is_settled_and_the_next_send_gets_through(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "said"),
     [
-        pytest.param(b"2W\0\0\0\5", id="a window"),
-        pytest.param(b"1A\0\0\0\5", id="version 1"),
-        pytest.param(b"HTTP/1.1 400 Bad Request\r\n", id="HTTP"),
-        pytest.param(b"\x15\x03\x03\0\2\2\x46", id="a TLS alert"),
+        pytest.param(b"2W\0\0\0\5", "b'2W", id="a window"),
+        pytest.param(b"1A\0\0\0\5", "b'1A", id="version 1"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n", "b'HTTP/1.1 400 ", id="HTTP"),
+        pytest.param(b"\x15\x03\x03\0\2\2\x46", "TLS", id="a TLS alert"),
     ],
 )
-def test_a_server_of_another_protocol_needs_a_person(server: LumberjackServer, answer: bytes) -> None:
+def test_a_server_of_another_protocol_needs_a_person(server: LumberjackServer, answer: bytes, said: str) -> None:
     server.script(answer_with(answer))
-    with sink_to(server) as sink, pytest.raises(PermanentError, match=f"{server.address}: not Lumberjack"):
+    message = f"^{server.address}: not Lumberjack version 2 but {said}"
+    with sink_to(server) as sink, pytest.raises(PermanentError, match=message):
         sink.send(events(5))
 
 
@@ -313,7 +316,7 @@ def nobody() -> Iterator[str]:
     """An address that refuses connections."""
     with closing(socket.socket()) as held:
         held.bind(("127.0.0.1", 0))
-        yield "127.0.0.1:%d" % held.getsockname()[1]
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def test_windows_take_turns_between_hosts(server: LumberjackServer, other: LumberjackServer) -> None:
@@ -340,7 +343,7 @@ def test_a_host_that_refuses_costs_nothing_but_a_line_in_the_log(
     server: LumberjackServer, nobody: str, start: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosts = (address(nobody, 0), address(server.address, 0))
-    sink = LogstashSink(Config(hosts), clock=lambda: 0.0, start=lambda count: start)
+    sink = LogstashSink(Config(hosts), clock=lambda: 0.0, start=lambda _count: start)
     with closing(sink), caplog.at_level(logging.WARNING):
         receipts = [sink.send(events(1)) for _ in range(4)]
 
@@ -448,9 +451,7 @@ def test_a_trusted_server_gets_the_events(secured: Secured, files: Path) -> None
         pytest.param(
             {"not_after": datetime(2020, 1, 1, tzinfo=UTC)}, "ca.pem", "certificate has expired", id="expired"
         ),
-        pytest.param(
-            {}, "other-ca.pem", "self-signed certificate|unable to get local issuer", id="another authority"
-        ),
+        pytest.param({}, "other-ca.pem", "self-signed|unable to get local issuer", id="another authority"),
     ],
 )
 def test_a_server_that_is_not_trusted_gets_nothing(
@@ -491,9 +492,9 @@ def test_a_server_that_wants_our_certificate_gets_it(secured: Secured, files: Pa
 
 
 def test_a_server_that_wants_our_certificate_in_vain_needs_a_person(secured: Secured, files: Path) -> None:
-    with sink_to(secured(wants=True), tls={"ca_file": str(files / "ca.pem")}) as sink:
-        with pytest.raises(PermanentError, match="certificate required"):
-            sink.send(events(1))
+    tls = {"ca_file": str(files / "ca.pem")}
+    with sink_to(secured(wants=True), tls=tls) as sink, pytest.raises(PermanentError, match="certificate required"):
+        sink.send(events(1))
 
 
 def test_a_server_without_tls_is_not_spoken_to_with_it(server: LumberjackServer) -> None:
@@ -502,7 +503,8 @@ def test_a_server_without_tls_is_not_spoken_to_with_it(server: LumberjackServer)
 
 
 def test_a_server_with_tls_is_not_spoken_to_without(secured: Secured) -> None:
-    with sink_to(secured()) as sink, pytest.raises((PermanentError, TransientError)):
+    server = secured()
+    with sink_to(server) as sink, pytest.raises(TransientError, match=f"^{server.address}: "):
         sink.send(events(1))
 
 
@@ -513,7 +515,7 @@ def test_faults_under_tls_are_the_same(secured: Secured, files: Path) -> None:
         with pytest.raises(TransientError):
             sink.send(events(8))
         assert sink.send(events(8)) == Receipt(2)
-        with pytest.raises(TransientError, match="closed the connection|eof"):
+        with pytest.raises(TransientError, match=r"closed the connection|eof"):
             sink.send(events(8))
 
 
@@ -572,7 +574,7 @@ def test_a_host_may_leave_out_its_port(text: str, expected: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":5044", "a:", "a:b", "a:0", "a:65536", "::1", "[::1", "[]:1", "[::1]x", "a:1:2"]
+    "text", ["", ":1", "a:", "a:b", "a:0", "a:65536", "::1", "[::1", "[]:1", "[::1]x", "a:1:2", "a b:1"]
 )
 def test_a_host_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="must be host:port"):
