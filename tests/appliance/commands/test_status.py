@@ -1,0 +1,9 @@
+"""`status` of nothing says what to do, with systemctl's exit code."""
+
+
+def test_nothing_running_is_exit_code_3_with_the_remedy(topmast) -> None:
+    answer = topmast("status", "--json")
+
+    assert answer.code == 3
+    assert answer.out == ""
+    assert "`topmast up` starts it" in answer.err

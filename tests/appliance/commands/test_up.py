@@ -1,0 +1,60 @@
+"""`up` refuses what cannot work before anything starts; what it does start is proved in tests/live."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def test_a_broken_configuration_is_refused_before_the_state_folder_exists(topmast, tmp_path: Path) -> None:
+    file = tmp_path / "topmast.yml"
+    file.write_text("retention: {logs_days: 0}\n")
+
+    answer = topmast("-c", str(file), "up", "--detach")
+
+    assert answer.code == 78
+    assert answer.err.startswith(f"topmast: {file}: $.retention.logs_days: 0 ")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_configuration_that_is_not_there_is_said(topmast, tmp_path: Path) -> None:
+    answer = topmast("-c", str(tmp_path / "mine.yml"), "up")
+
+    assert (answer.code, answer.err) == (78, f"topmast: {tmp_path / 'mine.yml'}: no such file\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_state_folder_that_cannot_be_written_is_one_sentence(topmast, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    answer = topmast("up", "--detach")
+
+    tmp_path.chmod(0o700)
+    assert answer.code == 73
+    assert "cannot be written" in answer.err
+    assert "--state DIR" in answer.err
+
+
+def test_a_state_folder_that_is_a_file_is_one_sentence(topmast, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+
+    answer = topmast("up", "--detach")
+
+    assert answer.code == 73
+    assert "the state folder cannot be written" in answer.err
+
+
+def test_an_offset_that_leaves_no_port_is_refused(topmast) -> None:
+    answer = topmast("up", "--detach", "--port-offset", "70000")
+
+    assert answer.code == 69
+    assert "not a port" in answer.err
+
+
+def test_compose_mode_without_docker_says_so(topmast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    answer = topmast("up", "--mode", "compose")
+
+    assert answer.code == 69
+    assert "docker: not on PATH" in answer.err
