@@ -10,21 +10,17 @@ from typing import Any
 
 import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-from topmast.page import dashboards, intake, logs, runbooks, upstream
+from topmast.page import dashboards, intake, logs, runbooks, static, upstream
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
 from topmast.page.quiet import StatusInHeader
 from topmast.page.settings import Settings
-
-STATIC = Path(__file__).with_name("static")
 
 # A thread costs memory for as long as it idles. Six is what a browser opens to one HTTP/1.1 host; two more keep
 # the inbox and the health check free while six queries are slow.
@@ -49,7 +45,7 @@ def build(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             Route("/healthz", healthz),
-            *(Route(path, document) for path in VIEWS),
+            *static.routes(static.FOLDER, VIEWS),
             *dashboard_routes(settings),
             *upstream.routes(settings),
             *logs.routes(settings.layout.log_store),
@@ -57,7 +53,6 @@ def build(settings: Settings) -> Starlette:
             *intake.routes(inbox, settings.max_request_bytes),
             *runbook_routes(settings),
             Route("/api/status", status(settings.layout.run / "status.json")),
-            Mount("/static", Revalidated(directory=STATIC)),
         ],
         middleware=[
             Middleware(Guard, hosts=settings.hosts),
@@ -68,32 +63,9 @@ def build(settings: Settings) -> Starlette:
     )
 
 
-class Revalidated(StaticFiles):
-    """Static files that a browser keeps but asks about (ETag): an update shows at once, without a build step."""
-
-    def file_response(self, *arguments: Any, **named: Any) -> Response:
-        response = super().file_response(*arguments, **named)
-        response.headers["cache-control"] = "no-cache"
-        return response
-
-
 async def healthz(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
     """Answer from the event loop itself, so that eight slow queries do not make the page look dead."""
     return PlainTextResponse("ok\n")
-
-
-async def document(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
-    """Return the one HTML document, with the modules it will need and the panel types there are filled in."""
-    return HTMLResponse(await run_in_threadpool(page), headers={"cache-control": "no-cache"})
-
-
-def page() -> str:
-    """Return index.html. The folders are the registries: nobody keeps a list of modules."""
-    modules = sorted(path.relative_to(STATIC).as_posix() for path in (STATIC / "js").rglob("*.js"))
-    panels = sorted(path.stem for path in (STATIC / "js" / "panels").glob("*.js"))
-    preload = "\n".join(f'<link rel="modulepreload" href="/static/{path}">' for path in modules)
-    source = (STATIC / "index.html").read_text(encoding="utf-8")
-    return source.replace("<!-- modules -->", preload).replace("{panels}", " ".join(panels))
 
 
 def dashboard_routes(settings: Settings) -> list[Route]:

@@ -82,7 +82,7 @@ function timeChoices(from, to, defaults, close) {
 export function refreshPicker(defaults, refresh) {
   const chosen = parameters().get("refresh") ?? defaults.refresh ?? "";
   return h(
-    "div.joined",
+    "div.joined.refresh",
     { role: "group", "aria-label": "Refresh" },
     h("button.button.icon-only", { type: "button", "aria-label": "Refresh now", title: "Refresh now (r)", onclick: refresh }, icon("refresh")),
     popover(
@@ -113,7 +113,7 @@ export function variablePickers(variables, scope) {
 
 function variableChoices(variable, scope, close) {
   const list = h("div.choices", { "aria-busy": "true" }, h("p.hint", {}, "…"));
-  const filter = h("input", { type: "text", placeholder: `Find ${variable.label.toLowerCase()}`, "aria-label": `Find ${variable.label}`, autofocus: true });
+  const filter = h("input", { type: "text", placeholder: `Find ${variable.label.toLowerCase()}`, "aria-label": `Find ${variable.label}`, dataset: { first: "" } });
   const picked = new Set(isAll(variable) ? [] : variable.values);
   const { multi, includeAll } = variable.model;
   const kind = multi ? "checkbox" : "radio";

@@ -7,7 +7,7 @@ import { CALCULATION_NAMES, reduce } from "./fields.js";
 export function legend(lines, calcs, text, toggle) {
   return h(
     "ul.legend",
-    {},
+    { style: { "--least": `${74 + 72 * Math.max(calcs.length, 2)}px` } },
     lines.map((line, index) => {
       const values = calcs.map((calc) => [CALCULATION_NAMES[calc] ?? calc, text(reduce(calc, line.values), line)]);
       return h(

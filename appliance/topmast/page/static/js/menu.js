@@ -23,7 +23,7 @@ export function popover(label, content, { kind = "button.button", align = "start
     fill(panel, content(close));
     document.body.append(panel);
     place(panel, button, align);
-    (panel.querySelector("[autofocus]") ?? panel.querySelector("button, a, input"))?.focus({ preventScroll: true });
+    (panel.querySelector("[data-first]") ?? panel.querySelector("button, a, input"))?.focus({ preventScroll: true });
   });
   return button;
 }

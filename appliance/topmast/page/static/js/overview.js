@@ -34,7 +34,7 @@ function card({ question, answer, detail, state, href }) {
     "a.glance-card",
     { href, role: "listitem", dataset: { state } },
     h("span.question", {}, question),
-    h("span.answer", {}, h("i.state", { "aria-hidden": "true" }), answer),
+    h(answer.length > 18 ? "span.answer.long" : "span.answer", {}, answer),
     h("span.detail", {}, detail),
     icon("right", 14),
   );

@@ -18,12 +18,18 @@ export function create(panel, body) {
       body,
       h(
         "div.stats",
-        { dataset: { count: tiles.length, orientation: options.orientation ?? "auto" } },
+        { dataset: { orientation: options.orientation ?? "auto" }, style: { "--columns": columns(tiles.length, body.clientWidth) } },
         tiles.map(({ frame, field, shown }) => tile(frame, field, shown, named, options)),
       ),
     );
   };
   return { draw, destroy: () => {} };
+}
+
+// As many beside each other as fit, in rows of the same length.
+function columns(count, width) {
+  const fit = Math.max(1, Math.min(count, Math.floor(width / 96)));
+  return Math.ceil(count / Math.ceil(count / fit));
 }
 
 function tile(frame, field, shown, named, options) {

@@ -53,7 +53,7 @@ export async function open(host, { name = HOME } = {}, shell) {
     prepare();
     const annotated = regionsOf(dashboard, scope, signal).then((regions) => (scope.regions = regions), () => {});
     // What is in sight first.
-    const ordered = [...shown.panels].sort((a, b) => distance(a.element) - distance(b.element));
+    const ordered = shown.panels.map((each) => [distance(each.element), each]).sort(([a], [b]) => a - b).map(([, each]) => each);
     await Promise.all([
       annotated,
       ...ordered.map((each) => each.load(scope, signal)),
