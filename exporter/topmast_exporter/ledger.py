@@ -1,0 +1,294 @@
+"""The durable ledger of model spend: every event once, exact, and shown only when it is committed.
+
+One thread writes. It takes what waits, prices it, and commits it as one transaction with one fsync; only then are the
+senders answered and the counters moved. So an acknowledged event survives kill -9, a restart shows exactly the
+committed totals, and a batch that could not be stored counted nothing and may be sent again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from topmast_exporter.budgets import BudgetConfig, Budgets
+from topmast_exporter.ledger_series import NANO, Delta, Totals
+from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, LedgerError, Spend, SpendKey, Store
+from topmast_exporter.pricing.price import COMPONENTS, FREE, PRICED, UNPRICED, Price, Pricer
+from topmast_exporter.pricing.tokens import Tokens
+from topmast_exporter.registry import Registry
+from topmast_exporter.usage_event import UsageEvent
+
+log = logging.getLogger("topmast_exporter.ledger")
+
+MAX_WAITING_EVENTS = 20_000
+MAX_BATCH_EVENTS = 5_000
+TICK_SECONDS = 15.0
+# At each tick, this many steps of deleting old events at most: commits wait meanwhile.
+MAX_PURGES = 20
+
+# An event later than this changes the ledger and the gauges but no counter: an import is not a jump of now's rate.
+LATE_SECONDS = 3_600.0
+
+# The caller's own reckoning may differ by this much before it is counted as a mismatch.
+MISMATCH_RATIO = 0.01
+
+DETAILS = ("cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio_in", "audio_out", "image_in")
+RETRY_REASONS = ("error", "timeout", "rate_limited", "connection")
+
+
+class LedgerFullError(Exception):
+    """Too many events wait: try again later."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a submission, once it was committed."""
+
+    accepted: int
+    duplicates: int
+    late: int
+    """Of the accepted ones: in the ledger, not in the counters."""
+
+
+@dataclass
+class _Submission:
+    events: Sequence[UsageEvent]
+    source: str
+    future: "Future[Result]"
+
+
+class Ledger:
+    """Owns the file, the writing thread and all llm_* families."""
+
+    def __init__(
+        self,
+        folder: Path,
+        pricer: Pricer,
+        registry: Registry,
+        budgets: BudgetConfig | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pricer = pricer
+        self._registry = registry
+        self._clock = clock
+        self._store = Store(folder)
+        self._totals = Totals(registry)
+        self._totals.restore(self._store.counters(), self._store.histograms())
+        self._budgets = Budgets(budgets or BudgetConfig(), registry)
+        self._changed = threading.Condition()
+        self._waiting: list[_Submission] = []
+        self._waiting_events = 0
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._refresh_budgets()
+        registry.gauge(
+            "llm_price_table_timestamp_seconds",
+            "Date of the newest price in the table that has one, by source.",
+            ("source",),
+        ).set_source(self._price_table)
+
+    def declare(self, models: Sequence[tuple[str, str]], features: Sequence[str]) -> None:
+        """Show these models and features at 0 before their first request. Call it before start()."""
+        for provider, model in models:
+            for feature in features:
+                self._totals.declare(provider, model, feature)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 10.0) -> None:
+        """Commit what waits, end the thread and close the file."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+            if self._thread.is_alive():
+                return  # a disk that hangs: the file stays open, the process ends without it
+        self._store.close()
+
+    def use(self, pricer: Pricer) -> None:
+        """Price by another table from the next batch on."""
+        self._pricer = pricer
+
+    def submit(self, events: Sequence[UsageEvent], source: str = "usage") -> "Future[Result]":
+        """Return the future of the commit. Raises LedgerFullError; the future raises LedgerError."""
+        future: Future[Result] = Future()
+        with self._changed:
+            if self._stopping:
+                raise LedgerFullError("the ledger is stopping")
+            if self._waiting_events + len(events) > MAX_WAITING_EVENTS:
+                raise LedgerFullError(f"{self._waiting_events} events wait")
+            self._waiting.append(_Submission(events, source, future))
+            self._waiting_events += len(events)
+            self._changed.notify_all()
+        return future
+
+    def _run(self) -> None:
+        due = 0.0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping, TICK_SECONDS)
+                batch = self._take()
+                if not batch and self._stopping:
+                    return
+            if batch:
+                self._settle(batch)
+            if time.monotonic() >= due or self._budgets.over(self._clock()):
+                due = time.monotonic() + TICK_SECONDS
+                self._tick()
+
+    def _take(self) -> list[_Submission]:
+        taken: list[_Submission] = []
+        count = 0
+        while self._waiting and (not taken or count + len(self._waiting[0].events) <= MAX_BATCH_EVENTS):
+            submission = self._waiting.pop(0)
+            count += len(submission.events)
+            taken.append(submission)
+        self._waiting_events -= count
+        return taken
+
+    def _settle(self, batch: Sequence[_Submission]) -> None:
+        try:
+            results = self._commit(batch)
+        except LedgerError as error:
+            self._registry.count_internal_error("ledger")
+            log.error("a batch could not be stored", extra={"error": str(error)})
+            for submission in batch:
+                submission.future.set_exception(error)
+            return
+        except Exception as error:
+            # The guard of the writing thread: it must outlive a fault of ours, and the senders must be told.
+            self._registry.count_internal_error("ledger")
+            log.exception("a batch could not be counted")
+            for submission in batch:
+                submission.future.set_exception(LedgerError(f"internal error: {type(error).__name__}"))
+            return
+        for submission, result in zip(batch, results, strict=True):
+            submission.future.set_result(result)
+
+    def _commit(self, batch: Sequence[_Submission]) -> list[Result]:
+        delta, spend, results = Delta(), dict[SpendKey, Spend](), []
+        costs: list[tuple[float, str, int]] = []
+        now = self._clock()
+        try:
+            with self._store.transaction():
+                for submission in batch:
+                    accepted = duplicates = late = 0
+                    for event in submission.events:
+                        price = self._price(event)
+                        booked = Booked(event, price.status, price.reason, _cost(price))
+                        if not self._store.insert(booked):
+                            duplicates += 1
+                            labels = (event.provider, event.model, submission.source)
+                            self._totals.count(delta, "llm_duplicate_events_total", labels)
+                            continue
+                        accepted += 1
+                        feature = self._spend(delta, spend, event, price)
+                        costs.append((event.at, feature, price.total))
+                        if event.at < now - LATE_SECONDS:
+                            late += 1
+                        else:
+                            self._count(delta, event, price)
+                    results.append(Result(accepted, duplicates, late))
+                counters, histograms = self._totals.after(delta)
+                self._store.save(counters, histograms, spend)
+        except BaseException:
+            self._totals.forget(delta)
+            raise
+        self._totals.commit(delta)
+        for at, feature, cost in costs:
+            self._budgets.add(at, feature, cost)
+        return results
+
+    def _price(self, event: UsageEvent) -> Price:
+        if event.outcome == "cached":
+            return Price(FREE)  # answered by a cache of the application's own: nobody was paid
+        if event.tokens is None:
+            # a failed attempt without usage costs nothing; an answer without usage costs something unknown
+            answered = event.outcome in ("ok", "cancelled")
+            return Price(UNPRICED, reason="usage_missing") if answered else Price(FREE)
+        return self._pricer.price(event.provider, event.model, event.tokens, event.at, event.tier, event.batch)
+
+    def _count(self, delta: Delta, event: UsageEvent, price: Price) -> None:
+        totals, model = self._totals, (event.provider, event.model)
+        by_feature = (*model, event.feature)
+        totals.count(delta, "llm_requests_total", (*by_feature, event.outcome))
+        if event.attempt > 1:
+            reason = event.retry_reason if event.retry_reason in RETRY_REASONS else "other"
+            totals.count(delta, "llm_retries_total", (*model, reason))
+        if event.outcome == "cached":
+            return
+        if event.tokens is not None:
+            totals.count(delta, "llm_tokens_total", (*by_feature, "input"), event.tokens.input)
+            totals.count(delta, "llm_tokens_total", (*by_feature, "output"), event.tokens.output)
+            for kind in DETAILS:
+                count = getattr(event.tokens, kind)
+                if count:
+                    totals.count(delta, "llm_token_detail_total", (*model, kind), count)
+        elif price.status == UNPRICED:
+            totals.count(delta, "llm_usage_missing_total", (*model, str(event.stream).lower()))
+        if price.status == UNPRICED:
+            totals.count(delta, "llm_unpriced_requests_total", (*model, price.reason))
+        else:
+            for component, cost in zip(COMPONENTS, price.parts, strict=True):
+                totals.count(delta, "llm_cost_usd_total", (*by_feature, component), cost)
+        if price.status == PRICED:
+            totals.observe(delta, "llm_request_cost_usd", model, price.total)
+        if price.status != UNPRICED and event.caller_cost is not None and _differs(event.caller_cost, price.total):
+            totals.count(delta, "llm_cost_mismatch_total", model)
+        if event.outcome == "ok":
+            self._observe(delta, event)
+
+    def _observe(self, delta: Delta, event: UsageEvent) -> None:
+        totals, model = self._totals, (event.provider, event.model)
+        duration, first = event.duration_seconds, event.time_to_first_token_seconds
+        if duration is not None:
+            totals.observe(delta, "llm_request_duration_seconds", model, round(duration * NANO))
+        if first is None:
+            return
+        totals.observe(delta, "llm_time_to_first_token_seconds", model, round(first * NANO))
+        output = event.tokens.output if event.tokens is not None else 0
+        if duration is not None and output > 1 and duration >= first:
+            each = (duration - first) / (output - 1)
+            totals.observe(delta, "llm_time_per_output_token_seconds", model, round(each * NANO))
+
+    def _spend(self, delta: Delta, spend: dict[SpendKey, Spend], event: UsageEvent, price: Price) -> str:
+        """Add the event to its quarter of an hour; return the feature it is booked under."""
+        # the admitted names: a stranger's million model names must not become a million rows
+        labels = (event.provider, event.model, event.feature, event.outcome)
+        provider, model, feature, _ = self._totals.admit(delta, "llm_requests_total", labels)[1]
+        key = (int(event.at // QUARTER_SECONDS), provider, model, feature)
+        tokens = event.tokens if event.tokens is not None and event.outcome != "cached" else Tokens()
+        amounts = (1, int(price.status == UNPRICED), *tokens.astuple(), *price.parts)
+        spend.setdefault(key, Spend()).add(amounts)
+        return feature
+
+    def _tick(self) -> None:
+        try:
+            self._refresh_budgets()
+            for _ in range(MAX_PURGES):
+                if self._store.purge(self._clock()) < PURGE_ROWS:
+                    break
+        except LedgerError as error:
+            self._registry.count_internal_error("ledger")
+            log.error("the ledger cannot be read", extra={"error": str(error)})
+
+    def _refresh_budgets(self) -> None:
+        self._budgets.refresh(self._store.cost_by_feature, self._store.first_quarter(), self._clock())
+
+    def _price_table(self) -> list[tuple[tuple[str, ...], float]]:
+        table = self._pricer.table
+        return [] if table is None else [((table.source.split()[0],), table.timestamp)]
+
+
+def _cost(price: Price) -> tuple[int, ...] | None:
+    return None if price.status == UNPRICED else price.parts
+
+
+def _differs(theirs: int, ours: int) -> bool:
+    return abs(theirs - ours) > MISMATCH_RATIO * max(theirs, ours)

@@ -1,0 +1,172 @@
+"""One LLM request as a usage event: the body of POST /v1/usage (METRICS.md, last section), checked and bounded."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from topmast_exporter.pricing.price import PICO
+from topmast_exporter.pricing.tokens import Tokens, UsageError, normalise
+
+OUTCOMES = ("ok", "error", "timeout", "rate_limited", "cancelled", "cached")
+UNKNOWN = "_unknown"
+
+MAX_ID = 200
+MAX_NAME = 256
+MAX_SECONDS = 86_400.0
+MAX_COST_USD = 10_000.0
+MAX_ATTEMPTS = 1000
+
+# Ids are kept this long for de-duplication; an older event could be a copy that nobody remembers.
+KEEP_ID_SECONDS = 45 * 86_400
+
+
+class EventError(ValueError):
+    """The event is refused. `reason` is one of a fixed list: it is in the answer and a label value."""
+
+    REASONS = (
+        *UsageError.REASONS,
+        "not_an_object",
+        "id_missing",
+        "name_too_long",
+        "not_text",
+        "bad_timestamp",
+        "too_old",
+        "unknown_outcome",
+        "bad_duration",
+        "bad_attempt",
+        "bad_cost",
+        "bad_flag",
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEvent:
+    """One request to a model."""
+
+    id: str
+    at: float
+    """Unix time of the request."""
+    provider: str
+    model: str
+    feature: str = ""
+    operation: str = ""
+    outcome: str = "ok"
+    tokens: Tokens | None = None
+    """None: the provider did not say."""
+    tier: str = ""
+    batch: bool = False
+    stream: bool = False
+    attempt: int = 1
+    retry_reason: str = ""
+    duration_seconds: float | None = None
+    time_to_first_token_seconds: float | None = None
+    caller_cost: int | None = None
+    """What the caller believes it cost, in pico-USD."""
+
+
+def parse(body: object, now: float) -> UsageEvent:
+    """Return the event of a JSON object. Raises EventError. Keys that we do not know are left alone."""
+    if not isinstance(body, Mapping):
+        raise EventError("not_an_object")
+    outcome = body.get("outcome", "ok") or "ok"
+    if outcome not in OUTCOMES:
+        raise EventError("unknown_outcome")
+    event_id = _text(body, "id", MAX_ID)
+    if not event_id:
+        raise EventError("id_missing")
+    return UsageEvent(
+        id=event_id,
+        at=_timestamp(body.get("timestamp"), now),
+        provider=_text(body, "provider").lower().strip() or UNKNOWN,
+        model=_text(body, "model").strip() or UNKNOWN,
+        feature=_text(body, "feature"),
+        operation=_text(body, "operation"),
+        outcome=str(outcome),
+        tokens=_tokens(body),
+        tier=_text(body, "service_tier"),
+        batch=_flag(body, "batch"),
+        stream=_flag(body, "stream"),
+        attempt=_attempt(body.get("attempt")),
+        retry_reason=_text(body, "retry_reason"),
+        duration_seconds=_seconds(body.get("duration_seconds")),
+        time_to_first_token_seconds=_seconds(body.get("time_to_first_token_seconds")),
+        caller_cost=_cost(body.get("cost_usd")),
+    )
+
+
+def _text(body: Mapping[str, object], key: str, limit: int = MAX_NAME) -> str:
+    value = body.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise EventError("not_text")
+    if len(value) > limit:
+        raise EventError("name_too_long")
+    return value
+
+
+def _flag(body: Mapping[str, object], key: str) -> bool:
+    value = body.get(key)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise EventError("bad_flag")
+
+
+def _tokens(body: Mapping[str, object]) -> Tokens | None:
+    usage = body.get("usage")
+    if usage is None or usage == {}:
+        return None
+    if not isinstance(usage, Mapping):
+        raise EventError("not_an_object")
+    try:
+        return normalise(usage, _text(body, "convention"))
+    except UsageError as error:
+        raise EventError(error.reason) from error
+
+
+def _timestamp(value: object, now: float) -> float:
+    if value is None:
+        return now
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            at = float(value)
+        else:
+            raise EventError("bad_timestamp")
+    except (ValueError, OverflowError) as error:
+        raise EventError("bad_timestamp") from error
+    if at < now - KEEP_ID_SECONDS:
+        raise EventError("too_old")
+    return min(at, now)  # a clock ahead of ours: the money is spent all the same
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
+        raise EventError("bad_duration")
+    return float(value)
+
+
+def _attempt(value: object) -> int:
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_ATTEMPTS:
+        raise EventError("bad_attempt")
+    return value
+
+
+def _cost(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_COST_USD:
+        raise EventError("bad_cost")
+    return round(Decimal(str(value)) * PICO)
