@@ -214,12 +214,13 @@ class Catalogue:
         if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path = record.path
-            self._name(file, record.stream, record.generation)
+            self._name(file, record.stream, record.generation, head)
         else:
             self._copies.await_copy(record, size=None)
             self._fresh.add(file.key)
 
-    def _name(self, file: Generation, stream: str, generation: int) -> None:
+    def _name(self, file: Generation, stream: str, generation: int, head: bytes) -> None:
+        file.head = first_line(head) or b""
         file.generation = generation
         file.origin = Origin(self._follow.input, file.path, self._follow.service)
         file.stream = stream
@@ -263,7 +264,7 @@ class Catalogue:
                 head = file.bytes_at(0, HEAD_BYTES)
                 self._remember(file, record.stream, record.generation, head)
                 file.path, file.rotated = record.path, True
-                self._name(file, record.stream, record.generation)
+                self._name(file, record.stream, record.generation, head)
                 adopted = True
             elif verdict is Verdict.WAIT:
                 file.waiting = True
@@ -287,7 +288,7 @@ class Catalogue:
             stream = stream_id(file.device, file.inode, line)
             generation = self._checkpoint.next_generation(stream)
             self._remember(file, stream, generation, head)
-            self._name(file, stream, generation)
+            self._name(file, stream, generation, head)
             fixed = True
         for file in list(self._files.values()):
             record = self._checkpoint.file(*file.key)

@@ -31,6 +31,8 @@ class Generation:
         self.stream = ""
         """Empty until the first complete line is there; nothing is read before."""
         self.generation = 0
+        self.head = b""
+        """The first line, which the stream is named after: what a read from the beginning must meet."""
         self.origin = Origin("")
         self.size = 0
         self.modified_ns = 0
@@ -98,7 +100,8 @@ class Generation:
         before = cursor.offset - cursor.tail_length
         data = self.bytes_at(before, cursor.tail_length + max_bytes)
         tail = data[: cursor.tail_length]
-        if len(tail) < cursor.tail_length or (tail and digest(tail) != cursor.tail_digest):
+        met = digest(tail) == cursor.tail_digest if tail else cursor.offset > 0 or data.startswith(self.head)
+        if len(tail) < cursor.tail_length or not met:
             self.replaced = self.opened
             return None
         at_end = len(data) < cursor.tail_length + max_bytes

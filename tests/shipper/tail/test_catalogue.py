@@ -1,7 +1,6 @@
-"""tail/catalogue.py and copies.py: every line of SHIPPING.md section 5 about files is a test here or in test_lines.py."""
+"""tail/catalogue.py and copies.py: what happens to files, one test each (SHIPPING.md section 5)."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,12 @@ class Reader:
             self.checkpoint,
             [SINK],
             ["app"],
-            lost=lambda reason, size: self.lost.append((reason, size)),
+            lost=self.catalogue_lost,
             clock=lambda: self.now,
         )
+
+    def catalogue_lost(self, reason: str, size: int) -> None:
+        self.lost.append((reason, size))
 
     def kill(self) -> None:
         self.catalogue.close()
@@ -358,6 +360,18 @@ class TestTruncation:
 
         assert found == ["three", "four", "five"]
 
+    def test_another_content_before_the_first_read_is_not_read_as_the_old_one(
+        self, reader: Reader, log: Path
+    ) -> None:
+        append(log, "one\ntwo\n")
+        reader.catalogue.sweep()
+        with log.open("r+") as file:
+            file.truncate(0)
+            file.write("three\nfour\n")
+        assert reader.read_ids() == []
+
+        assert reader.read() == ["three", "four"]
+
     def test_the_same_first_line_is_another_generation(self, reader: Reader, log: Path) -> None:
         append(log, "banner\none\n")
         reader.catalogue.sweep()
@@ -504,8 +518,8 @@ class TestOthers:
         append(log, "one\n")
         reader = Reader(tmp_path)
         reader.read()
-        lost: Callable[[str, int], None] = lambda reason, size: None  # noqa: E731 - a stand-in, not a function
-        other = Catalogue(Follow("other", (str(log),)), reader.checkpoint, [SINK], ["app", "other"], lost=lost)
+        names = ["app", "other"]
+        other = Catalogue(Follow("other", (str(log),)), reader.checkpoint, [SINK], names, lost=reader.catalogue_lost)
 
         other.sweep()
 
