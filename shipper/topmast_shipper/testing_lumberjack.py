@@ -205,8 +205,17 @@ def never_reads() -> Fault:
 class LumberjackServer:
     """Listens on a free port of 127.0.0.1 from the moment it is made until it is closed."""
 
-    def __init__(self, mode: Mode = "logstash", *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        mode: Mode = "logstash",
+        *,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+        poisonous: Callable[[Any], bool] = lambda _document: False,
+    ) -> None:
+        """`poisonous` says of which documents the server chokes, whenever it meets them."""
         self.mode: Mode = mode
+        self._poisonous = poisonous
         self.stopping = threading.Event()
         self._tls = tls
         self._changed = threading.Condition()
@@ -339,6 +348,9 @@ class LumberjackServer:
         with self._changed:
             self._windows.append(len(batch.documents))
             self._changed.notify_all()
+        for place, document in enumerate(batch.documents):
+            if self._poisonous(document):
+                raise RefusedError("a poisonous event", reset=True, taken=batch.documents[:place])
         fault = self._next("window")
         (fault.act if fault is not None else _answer)(peer, batch)
 

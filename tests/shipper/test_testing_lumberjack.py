@@ -265,6 +265,15 @@ def test_a_script_is_a_queue() -> None:
         assert [exchange(server, one(b"{}") * 2, ends=True) for _ in range(2)] == [[CLOSED], [1, CLOSED]]
 
 
+def test_a_poisonous_event_always_resets_the_connection() -> None:
+    with LumberjackServer(poisonous=lambda document: document == {"a": 2}) as server:
+        data = window(2) + frame(1) + frame(2, b'{"a":2}')
+
+        assert [exchange(server, data, ends=True) for _ in range(2)] == [[RESET]] * 2
+        server.wait_for(lambda: server.ended == 2)
+        assert server.events == [{"a": 1}] * 2
+
+
 def test_waiting_in_vain_says_what_there_is() -> None:
     with LumberjackServer() as server, pytest.raises(TimeoutError, match=r"0 events, windows \[\], failures \[\]"):
         server.wait_for(lambda: server.events, seconds=0.01)

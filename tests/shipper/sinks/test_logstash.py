@@ -1,6 +1,7 @@
 """The sink against the scriptable server: what is settled, what is raised, and what the next send does."""
 
 import itertools
+import json
 import logging
 import socket
 import ssl
@@ -15,14 +16,20 @@ from typing import Any
 import pytest
 import trustme
 from jsonschema import Draft202012Validator
-from topmast_shipper import rooms
-from topmast_shipper.component import Receipt, Refusal, Sink
+from topmast_shipper import ecs, rooms
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Sink
 from topmast_shipper.connection import Address, address
+from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import ConfigError, PermanentError, ShipperError, TransientError
-from topmast_shipper.event import Event
+from topmast_shipper.event import Event, Origin
 from topmast_shipper.lumberjack import encode_ack
+from topmast_shipper.pipeline import Lane, Signal
+from topmast_shipper.retry import Backoff
+from topmast_shipper.signatures import Signatures
 from topmast_shipper.sinks.logstash import SINK, Config, LogstashSink
-from topmast_shipper.testing import SinkContract, event, events
+from topmast_shipper.telemetry import Telemetry
+from topmast_shipper.testing import STREAM, SinkContract, event, events
 from topmast_shipper.testing_lumberjack import (
     Fault,
     LumberjackServer,
@@ -300,6 +307,48 @@ def test_a_window_never_becomes_empty(server: LumberjackServer) -> None:
 
         assert sink.send(events(4)) == Receipt(1)
     assert server.windows == [4, 2, 1, 1, 1]
+
+
+class Lines:
+    """An input with one source: a file of numbered lines, in memory."""
+
+    name, service, stream, generation = "app", "shop", STREAM, 0
+    origin = Origin("app")
+
+    def __init__(self, count: int) -> None:
+        self.data = b"".join(b"%09d\n" % number for number in range(count))
+        self.size = len(self.data)
+
+    def sources(self) -> Sequence[Any]:
+        return [self]
+
+    def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
+        ends = range(cursor.offset + 10, self.size + 1, 10)[:max_lines]
+        lines = [Line(self.data[end - 10 : end - 1], end - 10, end) for end in ends]
+        return Block(lines, ends[-1], self.data[: ends[-1]]) if lines else None
+
+    def parse(self, event: Event) -> Event:
+        return ecs.complete(event, {"message": event.message})
+
+
+def test_a_poisonous_event_is_found_by_the_pipeline_and_costs_no_other(tmp_path: Path) -> None:
+    everything: Any = Lines(5000)
+    telemetry = Telemetry(Signatures(tmp_path / "signatures"))
+    with (
+        LumberjackServer(poisonous=lambda document: document["message"] == "000003210") as server,
+        closing(Checkpoint(tmp_path)) as checkpoint,
+        sink_to(server) as sink,
+    ):
+        letters = DeadLetters(tmp_path)
+        lane = Lane(
+            "logstash", sink, [everything], checkpoint, letters, telemetry, Signal(), backoff=Backoff(0.0, 0.0)
+        )
+        while lane.step():
+            continue
+
+        arrived = list(dict.fromkeys(document["message"] for document in server.events))
+    assert arrived == [f"{number:09d}" for number in range(5000) if number != 3210]
+    assert [json.loads(line)["message"] for line in letters.path.read_text().splitlines()] == ["000003210"]
 
 
 # Several hosts
