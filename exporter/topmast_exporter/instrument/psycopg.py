@@ -2,9 +2,10 @@
 
     pool = instrument_pool(AsyncConnectionPool(dsn, open=False), name="shop")
 
-`getconn` of the pool is listened to (it is what `pool.connection()` calls), and each connection it hands out makes
-cursors of a measuring subclass of its own cursor class, so that `connection.execute`, `cursor.execute`,
-`executemany`, `stream` and `copy` are all seen. A connection without a pool: `instrument_connection(connection)`.
+`getconn` and `putconn` of the pool are listened to (`pool.connection()` calls them), and each connection that is
+handed out makes cursors of a measuring subclass of its own cursor class, so that `connection.execute`,
+`cursor.execute`, `executemany`, `stream` and `copy` are all seen. A connection without a pool:
+`instrument_connection(connection)`.
 """
 
 import weakref
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from topmast_exporter.instrument.sql import OTHER_OPERATION, DatabaseMetrics, operation_of, reason_of
 from topmast_exporter.registry import Registry
+from topmast_exporter.series import GaugeSeries
 
 P = TypeVar("P")
 C = TypeVar("C")
@@ -28,40 +30,61 @@ def instrument_pool(pool: P, name: str = "postgresql", registry: Registry | None
     """Return the same pool (sync or async), with its connections and their statements measured."""
     metrics = DatabaseMetrics(registry)
     target: Any = pool
-    getconn = target.getconn
-
-    async def getconn_async(*args: Any, **options: Any) -> Any:
-        started = perf_counter()
-        try:
-            connection = await getconn(*args, **options)
-        finally:
-            metrics.waited(name, perf_counter() - started)
-        return _watch(connection, metrics)
-
-    def getconn_sync(*args: Any, **options: Any) -> Any:
-        started = perf_counter()
-        try:
-            connection = getconn(*args, **options)
-        finally:
-            metrics.waited(name, perf_counter() - started)
-        return _watch(connection, metrics)
-
-    target.getconn = getconn_async if iscoroutinefunction(getconn) else getconn_sync
+    getconn, putconn = target.getconn, target.putconn
     known = weakref.ref(target)
-
-    def in_use() -> float | None:
-        one = known()
-        if one is None:
-            return None
-        stats = one.get_stats()
-        return float(stats.get("pool_size", 0) - stats.get("pool_available", 0))
 
     def maximum() -> float | None:
         one = known()
-        return None if one is None else float(one.get_stats().get("pool_max", 0))
+        return None if one is None else float(one.max_size)
 
-    metrics.watch_pool(name, in_use, maximum)
+    # Not from get_stats(): its pool_size counts connections that are still being made.
+    in_use = metrics.pool(name, maximum)
+
+    async def getconn_async(*args: Any, **options: Any) -> Any:
+        with _waiting(metrics, name):
+            connection = await getconn(*args, **options)
+        in_use.inc()
+        return _watch(connection, metrics)
+
+    def getconn_sync(*args: Any, **options: Any) -> Any:
+        with _waiting(metrics, name):
+            connection = getconn(*args, **options)
+        in_use.inc()
+        return _watch(connection, metrics)
+
+    async def putconn_async(connection: Any) -> None:
+        with _returning(in_use):
+            await putconn(connection)
+
+    def putconn_sync(connection: Any) -> None:
+        with _returning(in_use):
+            putconn(connection)
+
+    asynchronous = iscoroutinefunction(getconn)
+    target.getconn = getconn_async if asynchronous else getconn_sync
+    target.putconn = putconn_async if asynchronous else putconn_sync
     return pool
+
+
+@contextmanager
+def _waiting(metrics: DatabaseMetrics, name: str) -> Iterator[None]:
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        metrics.waited(name, perf_counter() - started)
+
+
+@contextmanager
+def _returning(in_use: GaugeSeries) -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise  # the connection is not one of this pool
+    except BaseException:
+        in_use.dec()
+        raise
+    in_use.dec()
 
 
 def instrument_connection(connection: C, registry: Registry | None = None) -> C:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from topmast_exporter.registry import Registry, default_registry
+from topmast_exporter.series import GaugeSeries
 
 # METRICS.md: the bounds contain 0.01, 0.1, 1 and 5.
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -55,11 +56,13 @@ class DatabaseMetrics:
         for reason in REASONS:
             self._errors.labels(database, reason)
 
-    def watch_pool(self, name: str, in_use: Callable[[], float | None], maximum: Callable[[], float | None]) -> None:
-        """Expose a pool: both functions are asked at every scrape."""
-        self._in_use.labels(name).set_function(in_use)
+    def pool(self, name: str, maximum: Callable[[], float | None]) -> GaugeSeries:
+        """Return the gauge of a pool's connections in use, at 0; `maximum` is asked at every scrape."""
         self._max.labels(name).set_function(maximum)
         self._waits.labels(name)
+        in_use = self._in_use.labels(name)
+        in_use.inc(0)
+        return in_use
 
     def waited(self, pool: str, seconds: float) -> None:
         """Count a wait for a connection. Never raises."""

@@ -1,0 +1,417 @@
+"""The real OpenAI SDK against a small real HTTP server that answers as the API does."""
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import openai
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+from topmast_exporter.instrument.asgi import instrument
+from topmast_exporter.instrument.llm import feature
+from topmast_exporter.instrument.llm.openai import instrument_openai
+from topmast_exporter.registry import Registry
+from topmast_exporter.testing import CaughtUsage, caught_usage, value
+from topmast_exporter.usage import UsageSender
+
+QUESTION: Any = [{"role": "user", "content": "a secret: hunter2"}]
+USAGE = {
+    "prompt_tokens": 100,
+    "completion_tokens": 20,
+    "total_tokens": 120,
+    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 12, "audio_tokens": 0},
+}
+COUNTED = {"input": 100, "output": 20, "cache_read": 64, "reasoning": 12}
+
+
+class Provider(ThreadingHTTPServer):
+    """What a model name makes it do: limited, flaky, slow, broken, cut (a stream), silent (no usage)."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[dict[str, Any]] = []
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Provider
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.requests.append(body)
+        model, first = body["model"], sum(one["model"] == body["model"] for one in self.server.requests) == 1
+        if model == "limited" or (model == "flaky" and first):
+            self.answer({"error": {"message": "slow down"}}, 429)
+        elif model == "broken":
+            self.answer({"error": {"message": "sorry"}}, 500)
+        elif model == "slow":
+            self.server.released.wait(10)
+            self.close_connection = True
+        elif body.get("stream"):
+            self.stream(body)
+        elif self.path == "/v1/embeddings":
+            data = [{"object": "embedding", "index": 0, "embedding": [0.5]}]
+            self.answer(
+                {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+            )
+        elif self.path == "/v1/responses":
+            self.answer(self.response(model))
+        else:
+            message = {"role": "assistant", "content": "hello"}
+            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+            self.answer(self.chat(model, "chat.completion", choices, None if model == "silent" else USAGE))
+
+    def do_GET(self) -> None:
+        self.answer({"object": "list", "data": []})
+
+    def chat(self, model: str, kind: str, choices: Any, usage: Any) -> dict[str, Any]:
+        answer = {
+            "id": "chatcmpl-1",
+            "object": kind,
+            "created": 1,
+            "model": model,
+            "choices": choices,
+            "usage": usage,
+        }
+        return {**answer, "service_tier": "flex"}
+
+    def response(self, model: str) -> dict[str, Any]:
+        usage = {
+            "input_tokens": 100,
+            "output_tokens": 20,
+            "total_tokens": 120,
+            "input_tokens_details": {"cached_tokens": 64},
+            "output_tokens_details": {"reasoning_tokens": 12},
+        }
+        return {
+            "id": "resp_1",
+            "object": "response",
+            "model": model,
+            "output": [],
+            "usage": usage,
+            "status": "completed",
+        }
+
+    def stream(self, body: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        model = body["model"]
+        if self.path == "/v1/responses":
+            self.event({"type": "response.output_text.delta", "delta": "hel", "sequence_number": 1})
+            self.event({"type": "response.completed", "response": self.response(model), "sequence_number": 2})
+            return
+        for piece in ("hel", "lo"):
+            choices = [{"index": 0, "delta": {"content": piece}}]
+            self.event(self.chat(model, "chat.completion.chunk", choices, None))
+        if model == "cut":
+            self.event({"error": {"message": "overloaded"}})
+            return
+        if (body.get("stream_options") or {}).get("include_usage"):
+            self.event(self.chat(model, "chat.completion.chunk", [], USAGE))
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def event(self, data: Any) -> None:
+        self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
+
+    def answer(self, data: Any, status: int = 200) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        for name, text in (
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("retry-after-ms", "1"),
+        ):
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True  # the client hung up, as some of the tests do
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def usage() -> tuple[UsageSender, CaughtUsage]:
+    return caught_usage(Registry())
+
+
+@pytest.fixture
+def client(provider: Provider, usage: tuple[UsageSender, CaughtUsage]) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=provider.url, api_key="sk-secret", max_retries=1) as client:
+        yield instrument_openai(client, sender=usage[0])
+
+
+def events(usage: tuple[UsageSender, CaughtUsage]) -> list[dict[str, Any]]:
+    """Return the events so far, without what differs from run to run."""
+    assert usage[0].flush(10)
+    return [
+        {name: value for name, value in event.items() if name not in ("timestamp", "duration_seconds")}
+        for event in usage[1].events
+    ]
+
+
+def event(**differs: Any) -> dict[str, Any]:
+    """Return what a plain chat call becomes, but for what differs; None leaves a member out."""
+    plain = {
+        "id": "chatcmpl-1",
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "feature": "",
+        "operation": "chat",
+        "convention": "total",
+        "stream": False,
+        "batch": False,
+        "outcome": "ok",
+        "attempt": 1,
+        "usage": COUNTED,
+        "service_tier": "flex",
+    }
+    return {name: value for name, value in {**plain, **differs}.items() if value is not None}
+
+
+def test_a_chat_is_recorded_and_answered_as_without_us(client: openai.OpenAI, usage: Any) -> None:
+    with feature("assistant"):
+        answer = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+
+    assert type(answer) is openai.types.chat.ChatCompletion
+    assert answer.choices[0].message.content == "hello"
+    assert events(usage) == [event(feature="assistant")]
+    assert usage[1].events[0]["duration_seconds"] > 0
+    assert "hunter2" not in json.dumps(usage[1].events)
+
+
+def test_responses_and_embeddings_are_recorded(client: openai.OpenAI, usage: Any) -> None:
+    client.responses.create(model="gpt-5", input="hello")
+    client.embeddings.create(model="text-embedding-3-small", input="x", encoding_format="float")
+
+    first, second = events(usage)
+    assert first == event(id="resp_1", model="gpt-5", service_tier=None)
+    expected = event(id=second["id"], model="text-embedding-3-small", operation="embeddings", service_tier=None)
+    assert second == {**expected, "usage": {"input": 7}}
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["the application asks for usage", "we ask for it"])
+def test_a_stream_says_its_usage_and_the_application_sees_what_it_asked_for(
+    asked: bool, client: openai.OpenAI, provider: Provider, usage: Any
+) -> None:
+    options: Any = {"stream_options": {"include_usage": True}} if asked else {}
+
+    chunks = list(client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True, **options))
+
+    assert [len(chunk.choices) for chunk in chunks] == ([1, 1, 0] if asked else [1, 1])
+    assert provider.requests[0]["stream_options"] == {"include_usage": True}
+    recorded = events(usage)
+    assert 0 < recorded[0].pop("time_to_first_token_seconds") <= usage[1].events[0]["duration_seconds"]
+    assert recorded == [event(stream=True)]
+
+
+def test_a_server_that_refuses_stream_options_can_be_left_alone(provider: Provider, usage: Any) -> None:
+    with openai.OpenAI(base_url=provider.url, api_key="x") as plain:
+        client = instrument_openai(plain, "local", sender=usage[0], ask_for_usage=False)
+        list(client.chat.completions.create(model="llama", messages=QUESTION, stream=True))
+
+    assert "stream_options" not in provider.requests[0]
+    recorded = events(usage)
+    del recorded[0]["time_to_first_token_seconds"]
+    assert recorded == [event(provider="local", model="llama", stream=True, usage=None)]
+
+
+def test_a_stream_of_responses_is_recorded(client: openai.OpenAI, usage: Any) -> None:
+    kinds = [one.type for one in client.responses.create(model="gpt-5", input="x", stream=True)]
+
+    assert kinds == ["response.output_text.delta", "response.completed"]
+    recorded = events(usage)
+    assert recorded[0].pop("time_to_first_token_seconds") > 0
+    assert recorded == [event(id="resp_1", model="gpt-5", stream=True, service_tier=None)]
+
+
+def closed(stream: Any) -> None:
+    next(stream)
+    stream.close()
+
+
+def left(stream: Any) -> None:
+    with stream:
+        next(stream)
+
+
+def dropped(stream: Any) -> None:
+    next(stream)
+    stream.response.close()
+
+
+@pytest.mark.parametrize("abort", [closed, left, dropped])
+def test_an_aborted_stream_is_cancelled_and_its_usage_unknown(abort: Any, client: openai.OpenAI, usage: Any) -> None:
+    abort(client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True))
+    gc.collect()
+
+    recorded = events(usage)
+    del recorded[0]["time_to_first_token_seconds"]
+    assert recorded == [event(stream=True, outcome="cancelled", usage=None)]
+
+
+def test_a_stream_that_breaks_is_an_error(client: openai.OpenAI, usage: Any) -> None:
+    with pytest.raises(openai.APIError):
+        list(client.chat.completions.create(model="cut", messages=QUESTION, stream=True))
+
+    recorded = events(usage)
+    del recorded[0]["time_to_first_token_seconds"]
+    assert recorded == [event(model="cut", stream=True, outcome="error", usage=None)]
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "outcome", "attempt"),
+    [
+        pytest.param("limited", openai.RateLimitError, "rate_limited", 2, id="rate limit, retried once"),
+        pytest.param("broken", openai.InternalServerError, "error", 2, id="error, retried once"),
+    ],
+)
+def test_a_failure_is_recorded_with_its_attempts(
+    model: str, error: type[Exception], outcome: str, attempt: int, client: openai.OpenAI, usage: Any
+) -> None:
+    with pytest.raises(error):
+        client.chat.completions.create(model=model, messages=QUESTION)
+
+    recorded = events(usage)
+    failed = event(id=recorded[0]["id"], model=model, outcome=outcome, attempt=attempt, usage=None, service_tier=None)
+    assert recorded == [failed]
+
+
+def test_a_timeout_is_told_apart(client: openai.OpenAI, usage: Any) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.2, max_retries=0).chat.completions.create(model="slow", messages=QUESTION)
+
+    assert [(one["outcome"], one["attempt"]) for one in events(usage)] == [("timeout", 1)]
+
+
+def test_a_retry_that_helps_is_one_call_at_its_second_attempt(client: openai.OpenAI, usage: Any) -> None:
+    client.chat.completions.create(model="flaky", messages=QUESTION)
+
+    assert events(usage) == [event(model="flaky", attempt=2)]
+
+
+def test_usage_that_nobody_said_is_absent(client: openai.OpenAI, usage: Any) -> None:
+    client.chat.completions.create(model="silent", messages=QUESTION)
+
+    assert events(usage) == [event(model="silent", usage=None)]
+
+
+def test_raw_responses_stay_raw(client: openai.OpenAI, usage: Any) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=QUESTION)
+
+    assert raw.headers["content-type"] == "application/json"
+    assert raw.parse().id == "chatcmpl-1"
+    with client.chat.completions.with_streaming_response.create(model="gpt-4o-mini", messages=QUESTION) as response:
+        assert response.parse().id == "chatcmpl-1"
+    assert [one["outcome"] for one in events(usage)] == ["ok", "ok"]
+
+
+def test_calls_that_are_no_model_calls_are_left_alone(client: openai.OpenAI, usage: Any) -> None:
+    client.models.list()
+
+    assert events(usage) == []
+
+
+def test_instrumenting_twice_is_once(client: openai.OpenAI, usage: Any) -> None:
+    again = instrument_openai(client, sender=usage[0])
+    again.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+
+    assert len(events(usage)) == 1
+
+
+def test_the_asynchronous_client_is_recorded_alike(provider: Provider, usage: Any) -> None:
+    async def use() -> list[int]:
+        plain = openai.AsyncOpenAI(base_url=provider.url, api_key="x", max_retries=0)
+        async with instrument_openai(plain, sender=usage[0]) as client:
+            await client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+            stream = await client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
+            chunks = [len(chunk.choices) async for chunk in stream]
+            aborted = await client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
+            await anext(aborted)
+            await aborted.close()
+            with pytest.raises(openai.RateLimitError):
+                await client.chat.completions.create(model="limited", messages=QUESTION)
+            waiting = asyncio.create_task(client.chat.completions.create(model="slow", messages=QUESTION))
+            while not any(one["model"] == "slow" for one in provider.requests):
+                await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        return chunks
+
+    assert asyncio.run(use()) == [1, 1]
+    outcomes = [(one["stream"], one["outcome"], one.get("usage")) for one in events(usage)]
+    assert outcomes == [
+        (False, "ok", COUNTED),
+        (True, "ok", COUNTED),
+        (True, "cancelled", None),
+        (False, "rate_limited", None),
+        (False, "cancelled", None),
+    ]
+
+
+def test_a_call_in_a_request_makes_the_request_one_of_class_llm(client: openai.OpenAI, usage: Any) -> None:
+    registry = Registry()
+    app = FastAPI()
+
+    @app.get("/ask")
+    def ask() -> str | None:
+        return client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION).choices[0].message.content
+
+    TestClient(instrument(app, registry)).get("/ask")
+
+    assert value(registry, "app_http_requests_total", route="/ask", route_class="llm", status="200") == 1
+
+
+class HostileOptions:
+    """A body that raises when it is looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_what_the_hook_trips_over_is_swallowed() -> None:
+    class Client:
+        """As much of a client as the hook needs."""
+
+        def request(self, *args: Any, **options: Any) -> str:
+            return "answered"
+
+        def copy(self) -> "Client":
+            return Client()
+
+        with_options = copy
+
+    client: Any = instrument_openai(Client())
+
+    assert client.request(dict, HostileOptions()) == "answered"
