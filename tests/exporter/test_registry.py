@@ -1,5 +1,7 @@
 import math
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -214,3 +216,20 @@ def test_each_may_stand_in_the_other() -> None:
 
     assert body.count(b"# TYPE ours_total counter") == 1
     assert b"theirs_total 1.0\n" in body
+
+
+def test_the_default_registry_exposes_what_the_process_has_and_imports_nothing_before_that() -> None:
+    program = """
+import sys
+from topmast_exporter.instrument.asgi import instrument
+from topmast_exporter.registry import default_registry
+from topmast_exporter.render import render
+registry = default_registry()
+assert registry is default_registry()
+assert not {"prometheus_client", "redis", "psycopg", "openai", "httpx", "http.client"} & set(sys.modules)
+from prometheus_client import Counter
+Counter("theirs", "Theirs.").inc()
+body = render(registry)[0]
+assert b"theirs_total 1.0" in body and b"process_resident_memory_bytes" in body
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

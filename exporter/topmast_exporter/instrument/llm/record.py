@@ -96,7 +96,10 @@ def record_llm_call(
             "attempt": attempt,
         }
         if usage is not None:
-            event["usage"] = {kind: tokens for kind, tokens in asdict(usage).items() if tokens}
+            # Both totals always: an empty usage would read as one that nobody said.
+            event["usage"] = {
+                kind: tokens for kind, tokens in asdict(usage).items() if tokens or kind in ("input", "output")
+            }
         optional = {
             "service_tier": service_tier,
             "duration_seconds": duration_seconds,

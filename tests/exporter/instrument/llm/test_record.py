@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from topmast_exporter.instrument.llm import Usage, current_feature, feature, record_llm_call
 from topmast_exporter.registry import Registry
 from topmast_exporter.testing import caught_usage
+from topmast_exporter.usage_event import parse
 
 
 def test_a_call_becomes_one_event() -> None:
@@ -48,6 +49,28 @@ def test_a_call_becomes_one_event() -> None:
     ]
 
 
+def test_the_receiver_understands_every_member() -> None:
+    sender, caught = caught_usage(Registry())
+
+    record_llm_call(
+        "anthropic",
+        "claude-sonnet-4-5",
+        Usage(input=16, output=2_621, cache_read=226_784, cache_write_5m=48_454),
+        outcome="timeout",
+        convention="additive",
+        feature="writer",
+        duration_seconds=2,
+        attempt=3,
+        sender=sender,
+    )
+    assert sender.flush(10)
+    event = parse(caught.events[0], now=datetime.now(UTC).timestamp())
+
+    assert (event.provider, event.feature, event.outcome, event.attempt) == ("anthropic", "writer", "timeout", 3)
+    assert event.tokens is not None
+    assert event.tokens.input == 16 + 226_784 + 48_454
+
+
 def test_unknown_usage_is_absent_and_known_zero_is_not() -> None:
     sender, caught = caught_usage(Registry())
 
@@ -55,7 +78,7 @@ def test_unknown_usage_is_absent_and_known_zero_is_not() -> None:
     record_llm_call("openai", "b", Usage(), sender=sender)
     assert sender.flush(10)
 
-    assert [event.get("usage") for event in caught.events] == [None, {}]
+    assert [event.get("usage") for event in caught.events] == [None, {"input": 0, "output": 0}]
     assert len({event["id"] for event in caught.events}) == 2
 
 
