@@ -61,6 +61,8 @@ def run(argv: list[str], remedy: str, log: Path) -> None:
     told = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     errors = [line for line in told if "error" in line.lower() and not line.startswith(("hint", "note"))] or told
     gist = errors[-1][:300] if errors else f"{argv[0]} ended with {done.returncode}"
+    if any("Retrying (Retry" in line for line in told):  # pip's words for a connection that fails again and again
+        gist = "the package index does not answer"
     raise BootstrapError(f"{gist}; {remedy} (all it said: {log})")
 
 
