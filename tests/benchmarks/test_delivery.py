@@ -1,4 +1,4 @@
-"""The delivery benchmark at a small size: the real shipper, every line acknowledged. The number is taken by running it."""
+"""The delivery benchmark at a small size, with the real shipper; its numbers are taken by running it."""
 
 import importlib.util
 import random
