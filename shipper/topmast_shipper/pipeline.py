@@ -202,18 +202,25 @@ class Lane:
         self._limit = min(self._limit * 2, self._window_events)
 
     def _ask_neighbour(self) -> None:
-        """Give up on the first event if the sink takes the second; else it is the sink that fails."""
+        """Give up on the first event if the sink takes the second and then still not the first."""
         if len(self._pending) == 1:
             self._fill_behind()
-        if len(self._pending) > 1:
-            receipt = self._sink.send([self._pending[1].event])
-            if receipt.settled == 1:
-                reason = "poison"
-                self._bury(self._pending[0].event, reason)
-                self._settle(Receipt(2))
-                return
         self._struggles = 0
-        raise TransientError(f"{self.name}: one event fails, and there is none to compare it with")
+        if len(self._pending) == 1:
+            raise TransientError(f"{self.name}: one event fails, and there is none to compare it with")
+        suspect, neighbour = self._pending[0].event, self._pending[1].event
+        if self._sink.send([neighbour]).settled != 1:
+            raise TransientError(f"{self.name}: no event is settled")
+        try:
+            taken = self._sink.send([suspect]).settled == 1
+        except PermanentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this event that brings it about
+            taken = False
+            _log.error("an event cannot be sent, its neighbour can: %s: %s", self.name, error)
+        if not taken:
+            self._bury(suspect, "poison")
+        self._settle(Receipt(2), buried=0 if taken else 1)
 
     def _fill_behind(self) -> None:
         """Read more behind a lone pending event."""
@@ -229,7 +236,7 @@ class Lane:
                     self._take(each, source, block)
         self._pending = kept + self._pending
 
-    def _settle(self, receipt: Receipt) -> None:
+    def _settle(self, receipt: Receipt, buried: int = 0) -> None:
         """Bury what was refused, move the checkpoint, count. Nothing is counted twice if the disk is full."""
         done = self._pending[: receipt.settled]
         for refusal in receipt.refused:
@@ -244,7 +251,7 @@ class Lane:
         self._backoff.reset()
         self._struggles = 0
         self._complained = False
-        self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused))
+        self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused) - buried)
         if self._counts_logs:
             self._telemetry.count_logs(each.event for each in done)
 

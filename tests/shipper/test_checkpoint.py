@@ -1,0 +1,161 @@
+"""checkpoint.py: what is durable, and what a damaged file costs."""
+
+import resource
+from pathlib import Path
+
+import pytest
+from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint, FileRecord
+from topmast_shipper.component import Cursor
+from topmast_shipper.errors import StateError
+
+NOW = 1_795_300_000.0
+RECORD = FileRecord("app", 1, 2, "0123456789abcdef", 0, 4, "00112233", "/var/log/app.log", NOW)
+FIRST, SECOND = Cursor(10, 10, "aa"), Cursor(20, 20, "bb")
+PLACE = (RECORD.stream, 0)
+
+
+def opened(folder: Path, now: float = NOW) -> Checkpoint:
+    return Checkpoint(folder, lambda: now)
+
+
+def filled(folder: Path) -> bytes:
+    """Write a record and two cursors; return the file's bytes as they were appended."""
+    checkpoint = opened(folder)
+    checkpoint.remember(RECORD)
+    checkpoint.advance("sqlite", {PLACE: FIRST})
+    checkpoint.advance("sqlite", {PLACE: SECOND})
+    checkpoint.close()
+    return (folder / "checkpoint.log").read_bytes()
+
+
+def test_what_was_stored_is_there_at_the_next_start(tmp_path: Path) -> None:
+    filled(tmp_path)
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.file(1, 2) == RECORD
+    assert checkpoint.cursor("sqlite", *PLACE) == SECOND
+    assert checkpoint.cursor("other", *PLACE) == Cursor()
+    assert checkpoint.bad_lines == 0
+    checkpoint.close()
+
+
+def test_a_torn_tail_costs_the_last_step_at_most(tmp_path: Path) -> None:
+    whole = filled(tmp_path)
+
+    for length in range(len(whole)):
+        (tmp_path / "checkpoint.log").write_bytes(whole[:length])
+        checkpoint = opened(tmp_path)
+        assert checkpoint.cursor("sqlite", *PLACE) in (Cursor(), FIRST, SECOND)
+        checkpoint.close()
+
+
+def test_a_damaged_line_is_left_out(tmp_path: Path) -> None:
+    whole = filled(tmp_path)
+    (tmp_path / "checkpoint.log").write_bytes(whole.replace(b'"bb"', b'"cc"'))
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.bad_lines == 1
+    assert checkpoint.cursor("sqlite", *PLACE) == FIRST
+    assert checkpoint.file(1, 2) == RECORD
+    checkpoint.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0" * 4096, id="zeros"),
+        pytest.param(b"nonsense\n" * 10, id="text"),
+        pytest.param(bytes(range(256)) * 10, id="bytes"),
+    ],
+)
+def test_a_file_that_is_none_is_a_new_beginning(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint.log").write_bytes(content)
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.files() == []
+    checkpoint.close()
+
+
+def test_it_stays_small(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+    checkpoint.remember(RECORD)
+    for number in range(12_000):
+        checkpoint.advance("sqlite", {PLACE: Cursor(number, 0, "")})
+
+    assert (tmp_path / "checkpoint.log").stat().st_size < 1_200_000
+    assert checkpoint.cursor("sqlite", *PLACE).offset == 11_999
+    checkpoint.close()
+    assert opened_size(tmp_path) < 1000
+
+
+def opened_size(folder: Path) -> int:
+    opened(folder).close()
+    return (folder / "checkpoint.log").stat().st_size
+
+
+def test_a_file_that_was_not_seen_for_a_month_is_forgotten(tmp_path: Path) -> None:
+    filled(tmp_path)
+
+    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS + 1)
+
+    assert checkpoint.files() == []
+    assert checkpoint.cursor("sqlite", *PLACE) == Cursor()
+    checkpoint.close()
+
+
+def test_a_file_that_is_still_there_is_not(tmp_path: Path) -> None:
+    filled(tmp_path)
+    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS - 86400)
+    checkpoint.touch([(1, 2)])
+    checkpoint.close()
+
+    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS + 86400)
+
+    assert [record.stream for record in checkpoint.files()] == [RECORD.stream]
+    checkpoint.close()
+
+
+def test_generations_count_up(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.next_generation(RECORD.stream) == 0
+    checkpoint.remember(RECORD)
+    assert checkpoint.next_generation(RECORD.stream) == 1
+    checkpoint.advance("sqlite", {(RECORD.stream, 4): FIRST})
+    assert checkpoint.next_generation(RECORD.stream) == 5
+    checkpoint.close()
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+
+    with pytest.raises(StateError, match="another shipper is at work here"):
+        opened(tmp_path)
+
+    checkpoint.close()
+    opened(tmp_path).close()
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+    checkpoint.remember(RECORD)
+    checkpoint.advance("sqlite", {PLACE: FIRST})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (tmp_path / "checkpoint.log").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="no space left"):
+            checkpoint.advance("sqlite", {PLACE: SECOND})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert checkpoint.cursor("sqlite", *PLACE) == FIRST
+    checkpoint.close()
+    checkpoint = opened(tmp_path)
+    assert checkpoint.cursor("sqlite", *PLACE) == FIRST
+    assert checkpoint.bad_lines == 0
+    checkpoint.close()

@@ -1,0 +1,278 @@
+"""pipeline.py: what moves the checkpoint, what is tried again, what is buried."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from topmast_shipper import ecs
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Source
+from topmast_shipper.dead_letters import DeadLetters
+from topmast_shipper.errors import PermanentError, TransientError
+from topmast_shipper.event import Event, Origin
+from topmast_shipper.pipeline import Lane, Signal
+from topmast_shipper.retry import Backoff
+from topmast_shipper.signatures import Signatures
+from topmast_shipper.telemetry import Telemetry
+
+
+class Lines:
+    """A source and the input around it: lines of ten bytes."""
+
+    name = "test"
+    service = "shop"
+    open_files = 0
+    stream = "0123456789abcdef"
+    generation = 0
+    origin = Origin("test", "/var/log/test.log")
+
+    def __init__(self, count: int) -> None:
+        self.size = count * 10
+
+    def sources(self) -> Sequence[Source]:
+        return [self]
+
+    def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
+        first = cursor.offset // 10
+        last = min(self.size // 10, first + max_lines)
+        lines = [Line(b"%d" % number, number * 10, number * 10 + 10) for number in range(first, last)]
+        return Block(lines, last * 10, b"x" * last * 10, 0) if lines else None
+
+    def parse(self, event: Event) -> Event:
+        return ecs.complete(event, {"message": event.message})
+
+    def sweep(self) -> bool:
+        return False
+
+    def folders(self) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Fake:
+    """A sink that does what the test says for the n-th call, else takes everything."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.sizes: list[int] = []
+        self.answers: list[Receipt | Exception] = []
+        self.poison: set[str] = set()
+        self.down = False
+
+    def send(self, window: Sequence[Event]) -> Receipt:
+        self.sizes.append(len(window))
+        answer = self.answers.pop(0) if self.answers else Receipt(len(window))
+        if self.down or any(event.message in self.poison for event in window):
+            answer = TransientError("fake: reset before any ack")
+        if isinstance(answer, Exception):
+            raise answer
+        refused = {each.index for each in answer.refused}
+        settled = window[: answer.settled]
+        self.taken += [event.message for number, event in enumerate(settled) if number not in refused]
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Bench:
+    """A lane, and everything around it that a test looks at."""
+
+    def __init__(self, folder: Path, count: int, window_events: int) -> None:
+        self.sink = Fake()
+        self.source = Lines(count)
+        self.checkpoint = Checkpoint(folder)
+        self.telemetry = Telemetry(Signatures(folder / "signatures"))
+        self.signal = Signal()
+        self.letters = folder / "dead-letters.ndjson"
+        self.lane = Lane(
+            "fake",
+            self.sink,
+            [self.source],
+            self.checkpoint,
+            DeadLetters(folder),
+            self.telemetry,
+            self.signal,
+            window_events=window_events,
+            backoff=Backoff(0, 0),
+        )
+
+    def steps(self, most: int = 200) -> None:
+        for _ in range(most):
+            if not self.lane.step():
+                return
+
+    @property
+    def offset(self) -> int:
+        return self.checkpoint.cursor("fake", self.source.stream, 0).offset
+
+    def buried(self) -> list[tuple[str, str]]:
+        lines = self.letters.read_text().splitlines() if self.letters.exists() else []
+        return [(letter["message"], letter["reason"]) for letter in map(json.loads, lines)]
+
+    def metric(self, name: str, **labels: str) -> float:
+        for family in self.telemetry.collect():
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return sample.value
+        return 0
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(count: int = 10, window_events: int = 4) -> Bench:
+        made.append(Bench(tmp_path, count, window_events))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.checkpoint.close()
+
+
+def numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def test_everything_goes_in_windows_and_in_order(bench: Callable[..., Bench]) -> None:
+    at = bench(10)
+
+    at.steps()
+
+    assert at.sink.taken == numbers(10)
+    assert at.sink.sizes == [4, 4, 2]
+    assert at.offset == 100
+
+
+def test_only_a_receipt_moves_the_checkpoint(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.sink.answers = [TransientError("fake: no")]
+
+    at.lane.step()
+    assert at.offset == 0
+    at.lane.step()
+
+    assert at.offset == 40
+    assert at.sink.taken == numbers(4)
+
+
+def test_what_a_receipt_leaves_out_is_sent_again(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.sink.answers = [Receipt(1)]
+
+    at.lane.step()
+    assert at.offset == 10
+    at.steps()
+
+    assert at.sink.taken == numbers(4)
+    assert at.sink.sizes == [4, 3]
+
+
+def test_a_receipt_for_nothing_is_a_failure(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.sink.answers = [Receipt(0)]
+
+    at.steps()
+
+    assert at.sink.taken == numbers(4)
+    assert at.metric("shipper_send_errors_total", sink="fake", reason="transient") == 1
+
+
+def test_a_refused_event_is_buried_with_its_reason(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.sink.answers = [Receipt(4, (Refusal(2, "mapping"),))]
+
+    at.steps()
+
+    assert at.sink.taken == ["0", "1", "3"]
+    assert at.buried() == [("2", "mapping")]
+    assert at.offset == 40
+    assert at.metric("shipper_events_refused_total", sink="fake", reason="mapping") == 1
+    assert at.metric("shipper_events_sent_total", sink="fake") == 3
+
+
+@pytest.mark.parametrize("poison", ["0", "5", "9"], ids=["the first", "in the middle", "next to the last"])
+def test_one_poisonous_event_is_found_and_buried(bench: Callable[..., Bench], poison: str) -> None:
+    at = bench(11, window_events=8)
+    at.sink.poison = {poison}
+
+    at.steps()
+
+    assert at.buried() == [(poison, "poison")]
+    assert at.sink.taken == [number for number in numbers(11) if number != poison]
+    assert at.offset == 110
+
+
+def test_the_last_event_is_not_buried_until_another_shows_that_the_sink_is_well(bench: Callable[..., Bench]) -> None:
+    at = bench(4, window_events=4)
+    at.sink.poison = {"3"}
+    at.steps(50)
+    assert at.buried() == []
+    assert at.sink.taken == numbers(3)
+
+    at.source.size += 10
+    at.steps(50)
+
+    assert at.buried() == [("3", "poison")]
+    assert at.sink.taken == ["0", "1", "2", "4"]
+
+
+def test_a_sink_that_is_down_buries_nothing(bench: Callable[..., Bench]) -> None:
+    at = bench(20, window_events=8)
+    at.sink.down = True
+    at.steps(100)
+    assert at.buried() == []
+    assert at.offset == 0
+
+    at.sink.down = False
+    at.steps()
+
+    assert at.sink.taken == numbers(20)
+
+
+def test_a_sink_that_refuses_for_good_blames_no_event(bench: Callable[..., Bench]) -> None:
+    at = bench(8, window_events=8)
+    at.signal.stop()  # else the lane waits 30 s after this error
+    at.sink.answers = [PermanentError("fake: not authorized")] * 20
+    at.steps(20)
+
+    at.steps()
+
+    assert at.buried() == []
+    assert at.sink.taken == numbers(8)
+    assert set(at.sink.sizes) == {8}
+
+
+def test_a_fault_of_the_sink_is_a_failure_like_another(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.sink.answers = [KeyError("log")]
+
+    at.steps()
+
+    assert at.sink.taken == numbers(4)
+    assert at.metric("shipper_send_errors_total", sink="fake", reason="internal") == 1
+
+
+def test_what_cannot_be_buried_holds_up_the_window(bench: Callable[..., Bench]) -> None:
+    """A full disk is back-pressure: nothing moves on that was not kept."""
+    at = bench(2)
+    at.letters.mkdir()
+    at.sink.answers = [Receipt(2, (Refusal(0, "mapping"),))]
+
+    at.lane.step()
+
+    assert at.offset == 0
+
+
+def test_log_events_are_counted_when_they_are_settled(bench: Callable[..., Bench]) -> None:
+    at = bench(3)
+    at.sink.answers = [TransientError("fake: no")]
+
+    at.steps()
+
+    assert at.metric("log_events_total", service="_unknown", level="info") == 3
+    assert at.metric("shipper_events_read_total", input="test") == 3
