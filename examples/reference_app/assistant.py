@@ -52,6 +52,8 @@ class Assistant:
 
     def __init__(self, clients: Mapping[str, AsyncOpenAI], cache: Cache, store: Store) -> None:
         self._clients = clients
+        # Somebody watches a stream: a call that fails is told at once, not repeated.
+        self._streaming = clients["openai"].with_options(max_retries=0)
         self._cache = cache
         self._store = store
 
@@ -131,7 +133,7 @@ class Assistant:
         """Yield the pieces of an answer as they come. Raises ModelUnavailableError, also half-way."""
         with feature(used_for):
             try:
-                answer = await self._clients["openai"].chat.completions.create(
+                answer = await self._streaming.chat.completions.create(
                     model=model,
                     messages=_messages(prompt),
                     max_completion_tokens=max_tokens,

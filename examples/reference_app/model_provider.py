@@ -61,7 +61,7 @@ class Model:
 
 MODELS: Mapping[str, Model] = {
     "gpt-4o-mini": Model(0.25, 160, errors=1 / 400, refusals=1 / 600),
-    "gpt-4.1-mini": Model(0.35, 140, errors=1 / 700),
+    "gpt-4.1-mini": Model(0.35, 140),
     "gpt-4.1": Model(0.5, 100),
     "claude-sonnet-4-5": Model(0.6, 90),
     "claude-opus-4-1": Model(0.9, 60),
