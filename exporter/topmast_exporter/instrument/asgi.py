@@ -8,40 +8,34 @@ numbers of a request under one lock.
 
 import asyncio
 import os
-import platform
-import time
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeVar
 
 from topmast_exporter.admission import OTHER
+from topmast_exporter.instrument.http_metrics import (
+    LLM,
+    METHODS,
+    STREAM,
+    HttpMetrics,
+    Record,
+    route_class,
+)
 from topmast_exporter.instrument.loop_lag import LoopLag
 from topmast_exporter.instrument.request import current
 from topmast_exporter.instrument.routes import known_routes, routed_path, template_of
 from topmast_exporter.instrument.websocket import WebSockets
 from topmast_exporter.registry import Registry, default_registry
 from topmast_exporter.scrape import Endpoint, Receive, Scope, Scraper, Send
-from topmast_exporter.series import CounterSeries, HistogramSeries
+
+__all__ = ["Middleware", "Settings", "instrument", "route_class"]
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 A = TypeVar("A")
-E = TypeVar("E", bound=Callable[..., Any])
-
-# RFC 9110 and PATCH (RFC 5789). A server that takes any token as a method leaves the door open to a label attack.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-
-# METRICS.md: the bounds contain 0.2 (the latency objective) and 5.
-DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-
-# Each known route starts at 0 for these, the most telling first.
-KNOWN_STATUSES = ("200", "500", "404", "422")
 
 # A cache of records, never keyed by what a client wrote but a mount's own parameters, hence the bound.
 MAX_RECORDS = 4_096
-
-MAX_EXCEPTION_TYPES = 50
 
 # From here on a request leaves an exemplar, when it carries a trace: the latency objective.
 EXEMPLAR_FROM_SECONDS = 0.2
@@ -49,13 +43,9 @@ EXEMPLAR_FROM_SECONDS = 0.2
 # nginx's code for a client that hung up before there was an answer.
 CLIENT_CLOSED = 499
 
-HEALTH_PREFIXES = ("/health", "/ready", "/live")
 DISABLED = "TOPMAST_DISABLED"
 
 set_current, reset_current = current.set, current.reset
-
-_CLASS_ATTRIBUTE = "__topmast_route_class__"
-_API, _STREAM, _LLM = "api", "stream", "llm"
 
 
 @dataclass(frozen=True)
@@ -108,27 +98,6 @@ def instrument(
     return app
 
 
-def route_class(name: str) -> Callable[[E], E]:
-    """Decorate an endpoint: its requests have this route_class, whatever they do."""
-
-    def mark(endpoint: E) -> E:
-        setattr(endpoint, _CLASS_ATTRIBUTE, name)
-        return endpoint
-
-    return mark
-
-
-class _Record:
-    """The numbers of one (method, route, route_class, status)."""
-
-    __slots__ = ("duration", "requests", "start")
-
-    def __init__(self, requests: CounterSeries, duration: HistogramSeries, start: HistogramSeries) -> None:
-        self.requests = requests
-        self.duration = duration
-        self.start = start
-
-
 class _Request:
     """One request under way; also its `send`."""
 
@@ -179,14 +148,9 @@ class _Request:
 
     def finish(self, status: int) -> None:
         """Count the request, once; `status` is what it ends in when it was not answered."""
-        if self.done:
-            return
-        self.done = True
-        ended = perf_counter()
-        try:
-            self.middleware.count(self, self.status or status, ended)
-        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
-            self.middleware.registry.count_internal_error("asgi")
+        if not self.done:
+            self.done = True
+            self.middleware.count(self, self.status or status, perf_counter())
 
 
 class Middleware:
@@ -204,52 +168,16 @@ class Middleware:
         self._settings = settings or Settings()
         self.registry = registry or default_registry()
         self._endpoint = Endpoint(Scraper(self.registry))
-        self._records: dict[tuple[object, ...], _Record] = {}
-        self._exception_types: set[str] = set()
+        self._http = HttpMetrics(self.registry, self._settings.metrics_path or "", self._settings.route_classes)
+        self._records: dict[tuple[object, ...], Record] = {}
         self._lag = LoopLag()
         self._begun_in = -1
         # No path ends in a null byte that a router would see: what never matches, when there is no path of ours.
         self._own_path = self._settings.metrics_path or "\0"
-        self._declare()
-        self._websockets = WebSockets(self.registry, lambda scope, root: template_of(self._routes_of, scope, root))
-
-    def _declare(self) -> None:
-        registry = self.registry
-        labels = ("method", "route", "route_class")
-        self._requests = registry.counter(
-            "app_http_requests_total", "HTTP requests answered.", (*labels, "status"), open_labels=("route",)
-        )
-        self._durations = registry.histogram(
-            "app_http_request_duration_seconds",
-            "Time from a request's arrival to the last byte of its answer.",
-            labels,
-            DURATION_BOUNDS,
-            open_labels=("route",),
-        )
-        self._starts = registry.histogram(
-            "app_http_response_start_seconds",
-            "Time from a request's arrival to the start of its answer.",
-            ("route_class",),
-            DURATION_BOUNDS,
-        )
-        self._in_flight = registry.gauge("app_http_requests_in_flight", "HTTP requests under way.").labels()
-        self._in_flight.inc(0.0)
-        self._exceptions = registry.counter(
-            "app_http_exceptions_total",
-            "Exceptions that left the application, by route and type.",
-            ("route", "type"),
-            open_labels=("route", "type"),
-        )
-        self._start_time = registry.gauge("app_start_time_seconds", "Unix time of the worker's start.").labels()
-        self._build_info = registry.gauge(
-            "app_build_info",
-            "What runs: always 1.",
-            ("version", "commit", "python"),
-            open_labels=("version", "commit"),
-        )
-        registry.gauge(
+        self.registry.gauge(
             "app_event_loop_lag_seconds", "The worst lateness of the event loop over the last 60 s."
         ).labels().set_function(self._lag.maximum)
+        self._websockets = WebSockets(self.registry, lambda scope, root: template_of(self._routes_of, scope, root))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -262,9 +190,7 @@ class Middleware:
                 await self._app(scope, receive, send)
             return
         request = _Request(self, scope, send)
-        in_flight = self._in_flight
-        with in_flight.lock:
-            in_flight.value += 1.0  # type: ignore[operator]  # set in _declare
+        self._http.began()
         token = set_current(request)
         try:
             if scope["path"].endswith(self._own_path) and self._is_own(scope):
@@ -292,33 +218,22 @@ class Middleware:
         return path is not None and scope["path"] == scope.get("root_path", "") + path
 
     def count(self, request: _Request, status: int, ended: float) -> None:
-        """Count a request that has ended at `ended` (perf_counter)."""
-        in_flight = self._in_flight
+        """Count a request that has ended at `ended` (perf_counter). Never raises."""
+        http = self._http
         try:
             record = self._record_of(request, status)
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
             self.registry.count_internal_error("asgi")
-            in_flight.dec()
+            http.in_flight.dec()
             return
         took = ended - request.started
-        place = bisect_left(DURATION_BOUNDS, took)
-        answered = (request.answered or ended) - request.started
-        start_place = bisect_left(DURATION_BOUNDS, answered)
-        duration, start = record.duration, record.start
-        with in_flight.lock:
-            record.requests.value += 1.0
-            duration.counts[place] += 1
-            duration.sum += took
-            start.counts[start_place] += 1
-            start.sum += answered
-            in_flight.value -= 1.0  # type: ignore[operator]  # set in _declare
+        http.ended(record, took, (request.answered or ended) - request.started)
         if took >= EXEMPLAR_FROM_SECONDS or status >= 500:
             trace_id = trace_id_of(request.scope)
             if trace_id is not None:
-                duration.mark(place, took, trace_id)
-                record.requests.mark(trace_id)
+                record.mark(took, trace_id)
 
-    def _record_of(self, request: _Request, status: int) -> _Record:
+    def _record_of(self, request: _Request, status: int) -> Record:
         scope = request.scope
         method = scope["method"]
         if method not in METHODS:
@@ -326,7 +241,7 @@ class Middleware:
         where: object = request.own or routed_path(scope)
         if where is None and "endpoint" in scope:
             where = id(scope["endpoint"])
-        kind = _STREAM if request.streams else _LLM if request.calls_model else ""
+        kind = STREAM if request.streams else LLM if request.calls_model else ""
         key = (method, where, scope.get("root_path", ""), status, kind)
         record = self._records.get(key)
         if record is None:
@@ -336,37 +251,19 @@ class Middleware:
             self._records[key] = record
         return record
 
-    def _new_record(self, request: _Request, method: str, status: int, kind: str) -> _Record:
+    def _new_record(self, request: _Request, method: str, status: int, kind: str) -> Record:
         if request.own:
             template = self._settings.metrics_path or ""
         else:
             template = template_of(self._routes_of, request.scope, request.root)
         code = str(status) if 100 <= status <= 599 else OTHER
-        return self._record(method, template, self._class_of(template, request.scope.get("endpoint"), kind), code)
-
-    def _record(self, method: str, template: str, name: str, status: str) -> _Record:
-        return _Record(
-            self._requests.labels(method, template, name, status),
-            self._durations.labels(method, template, name),
-            self._starts.labels(name),
+        return self._http.record(
+            method, template, self._http.class_of(template, request.scope.get("endpoint"), kind), code
         )
-
-    def _class_of(self, template: str, endpoint: Any, kind: str) -> str:
-        declared = self._settings.route_classes.get(template) or getattr(endpoint, _CLASS_ATTRIBUTE, "")
-        if declared or kind:
-            return str(declared or kind)
-        health = template.startswith(HEALTH_PREFIXES) or template == (self._settings.metrics_path or "/metrics")
-        return "health" if health else _API
 
     def _count_exception(self, request: _Request, error: Exception) -> None:
         try:
-            name = type(error).__name__
-            if name not in self._exception_types:
-                if len(self._exception_types) >= MAX_EXCEPTION_TYPES:
-                    name = OTHER
-                self._exception_types.add(name)
-            template = template_of(self._routes_of, request.scope, request.root)
-            self._exceptions.labels(template, name).inc()
+            self._http.raised(template_of(self._routes_of, request.scope, request.root), error)
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
             self.registry.count_internal_error("asgi")
 
@@ -377,15 +274,8 @@ class Middleware:
             if self._begun_in == self.registry.forks:
                 return
             self._begun_in = self.registry.forks
-            self._start_time.set(time.time())
-            settings = self._settings
-            self._build_info.labels(settings.version, settings.commit, platform.python_version()).set(1)
-            # The other half stays free for what only traffic shows.
-            room = self.registry.limits.per_family // 2
-            for status in KNOWN_STATUSES:
-                for method, template, endpoint in known_routes(self._routes_of):
-                    if len(self._requests) < room and method in METHODS:
-                        self._record(method, template, self._class_of(template, endpoint, ""), status)
+            self._http.start(self._settings.version, self._settings.commit)
+            self._http.start_routes(known_routes(self._routes_of))
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
             self.registry.count_internal_error("asgi")
 
