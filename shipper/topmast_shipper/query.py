@@ -72,16 +72,21 @@ Node = Words | Compare | Not | And | Or
 # Text is searched by word; every other field is compared as a whole.
 TEXT_FIELDS = frozenset({"message", "error.message", "error.stack_trace", "event.original"})
 
+_VALUES = r"""
+    (?P<range>\[[^\]]*\]) |
+    "(?P<phrase>(?:[^"\\]|\\.)*)(?P<end>")? |
+    (?P<word>(?:[^\s()":\\]|\\.|:)+)
+"""
+_VALUE = re.compile(rf"\s*(?:{_VALUES})", re.VERBOSE)
 _TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<open>\() | (?P<close>\)) | (?P<minus>[-!](?=[^\s)])) |
+    rf"""\s*(?:
+        (?P<open>\() | (?P<close>\)) | (?P<minus>[-!](?=[^\s)!-])) |
         (?P<field>[A-Za-z_@][\w.@-]*):(?P<operator>>=|<=|>|<)? |
-        (?P<range>\[[^\]]*\]) |
-        "(?P<phrase>(?:[^"\\]|\\.)*)(?P<end>")? |
-        (?P<word>(?:[^\s()":\\]|\\.|:)+)
+        {_VALUES}
     )""",
     re.VERBOSE,
 )
+_KINDS = ("open", "close", "minus", "field", "range", "phrase", "word")
 
 
 @dataclass(frozen=True)
@@ -113,18 +118,19 @@ def _tokens(query: str) -> list[_Token]:
     tokens: list[_Token] = []
     position = 0
     while query[position:].strip():
-        found = _TOKEN.match(query, position)
+        # behind a field, a colon or a minus is part of the value
+        valued = _VALUE.match(query, position) if tokens and tokens[-1].kind == "field" else None
+        found = valued or _TOKEN.match(query, position)
         if found is None:
             raise QueryError("nothing that a search understands", position + _blanks(query, position))
-        kind = next(
-            name for name in ("open", "close", "minus", "field", "range", "phrase", "word") if found[name] is not None
-        )
+        named = found.groupdict()
+        kind = next(name for name in _KINDS if named.get(name) is not None)
         start = found.start(kind)
         if kind == "phrase":
             start -= 1
             if not found["end"]:
                 raise QueryError("this quotation mark is never closed", start)
-        tokens.append(_Token(kind, found[kind], start, found["operator"] or ""))
+        tokens.append(_Token(kind, found[kind], start, named.get("operator") or ""))
         position = found.end()
     return tokens
 
@@ -141,6 +147,8 @@ class _Reader:
         self._tokens = tokens
         self._length = length
         self._at = 0
+        self._within = ""
+        """The field of a group: level:(error OR critical)."""
 
     def peek(self) -> _Token | None:
         return self._tokens[self._at] if self._at < len(self._tokens) else None
@@ -178,11 +186,13 @@ class _Reader:
         if token.kind == "close":
             raise QueryError("this parenthesis closes nothing", token.position)
         if token.kind == "field":
-            return self._field(token)
+            return self._field(token, depth)
+        if self._operator(token):
+            raise QueryError(f"{token.text} stands between two searches", token.position)
+        if self._within:
+            return self._valued(self._within, token)
         if token.kind == "range":
             raise QueryError("a range needs a field: status:[500 TO 599]", token.position)
-        if token.kind == "word" and token.text in ("AND", "OR", "&&", "||"):
-            raise QueryError(f"{token.text} stands between two searches", token.position)
         return _words(token, "")
 
     def _group(self, opened: _Token, depth: int) -> Node:
@@ -196,17 +206,30 @@ class _Reader:
         self._at += 1
         return node
 
-    def _field(self, token: _Token) -> Node:
+    def _field(self, token: _Token, depth: int) -> Node:
         field = ALIASES.get(token.text, token.text)
         value = self.peek()
-        if value is None or value.kind not in ("word", "phrase", "range"):
+        if value is None or value.kind not in ("word", "phrase", "range", "open") or self._operator(value):
             raise QueryError(f"{token.text}: needs a value, or * for any", token.position)
         self._at += 1
+        if token.operator and value.kind in ("word", "phrase"):
+            return Compare(field, token.operator, _unescaped(value.text), value.position)
+        if value.kind == "open":
+            self._within, outer = field, self._within
+            node = self._group(value, depth)
+            self._within = outer
+            return node
+        return self._valued(field, value)
+
+    @staticmethod
+    def _operator(token: _Token) -> bool:
+        return token.kind == "word" and token.text in ("AND", "OR", "&&", "||")
+
+    @staticmethod
+    def _valued(field: str, value: _Token) -> Node:
         if value.kind == "range":
             return _range(field, value)
         text = _unescaped(value.text)
-        if token.operator:
-            return Compare(field, token.operator, text, value.position)
         if value.kind == "word" and text == "*":
             return Compare(field, "?", position=value.position)
         if value.kind == "word" and text[:1] in "<>" and text[1:]:
