@@ -81,6 +81,7 @@ class Ledger:
         self._changed = threading.Condition()
         self._waiting: list[_Submission] = []
         self._waiting_events = 0
+        self._new_budgets: BudgetConfig | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._refresh_budgets()
@@ -111,9 +112,13 @@ class Ledger:
                 return  # a disk that hangs: the file stays open, the process ends without it
         self._store.close()
 
-    def use(self, pricer: Pricer) -> None:
-        """Price by another table from the next batch on."""
+    def use(self, pricer: Pricer, budgets: BudgetConfig | None = None) -> None:
+        """Price by another table from the next batch on; with other budgets, too, when they are given."""
         self._pricer = pricer
+        if budgets is not None and budgets != self._budgets.config:
+            with self._changed:
+                self._new_budgets = budgets  # the writing thread alone reads the file
+                self._changed.notify_all()
 
     def submit(self, events: Sequence[UsageEvent], source: str = "usage") -> "Future[Result]":
         """Return the future of the commit. Raises LedgerFullError; the future raises LedgerError."""
@@ -132,8 +137,11 @@ class Ledger:
         due = 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopping, TICK_SECONDS)
+                self._changed.wait_for(lambda: self._waiting or self._stopping or self._new_budgets, TICK_SECONDS)
                 batch = self._take()
+                if self._new_budgets is not None:
+                    self._budgets = Budgets(self._new_budgets, self._registry)
+                    self._new_budgets, due = None, 0.0
                 if not batch and self._stopping:
                     return
             if batch:

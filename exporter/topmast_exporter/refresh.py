@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.core import Metric
@@ -82,6 +82,11 @@ class Target:
     @property
     def key(self) -> tuple[str, str]:
         return self.collector.name, self.config.target
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a reload or the end of the process took it away."""
+        return self._stopping.is_set()
 
     @property
     def duration_seconds(self) -> float | None:
@@ -199,15 +204,34 @@ class Targets:
         ).set_source(lambda: self._most(lambda target: target.snapshot().age_seconds))
 
     def add(self, collector: Collector, config: TargetConfig) -> Target:
-        """Return a new target; it is not started. Declares its failure counters at 0."""
-        for reason in CollectError.REASONS:
-            self._failures.labels(collector.name, reason)
-        target = Target(collector, config, collector.build(config), self.count_failure)
+        """Return a new target; it is not started."""
+        target = self._make(collector, config)
         self._targets[target.key] = target
         return target
 
+    def _make(self, collector: Collector, config: TargetConfig) -> Target:
+        for reason in CollectError.REASONS:
+            self._failures.labels(collector.name, reason)  # at 0, so that a first failure is an increase
+        return Target(collector, config, collector.build(config), self.count_failure)
+
     def count_failure(self, collector: str, reason: str) -> None:
         self._failures.labels(collector, reason).inc()
+
+    def replace(self, wanted: Sequence[tuple[Collector, TargetConfig]]) -> None:
+        """Have exactly these targets, started. An unchanged one keeps its connection and its values."""
+        before, after, fresh = self._targets, dict[tuple[str, str], Target](), list[Target]()
+        for collector, config in wanted:
+            target = before.get((collector.name, config.target))
+            if target is None or target.config != config:
+                target = self._make(collector, config)
+                fresh.append(target)
+            after[target.key] = target
+        self._targets = after
+        for target in before.values():
+            if after.get(target.key) is not target:
+                target.stop()
+        for target in fresh:
+            target.start()
 
     def get(self, kind: str, name: str) -> Target | None:
         return self._targets.get((kind, name))

@@ -6,7 +6,7 @@ What a lesser role may not read is left out and said once. What is asked, and wh
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from topmast_exporter.collector import Collector, Reading, read_secret
@@ -31,7 +31,7 @@ class Config:
     """One PostgreSQL server, seen from one of its databases (tables are that database's)."""
 
     target: str
-    dsn: str
+    dsn: str = field(repr=False)
     """libpq: `host=… port=… user=… dbname=…` or `postgresql://…`."""
     password_file: str = ""
     interval_seconds: float = 15.0

@@ -26,7 +26,7 @@ class Config:
     """One Redis or Valkey server."""
 
     target: str
-    url: str
+    url: str = field(repr=False)
     """`redis://[USER@]HOST:PORT/DB`, `rediss://…` for TLS, `unix://PATH`."""
     password_file: str = ""
     namespaces: Mapping[str, str] = field(default_factory=dict)

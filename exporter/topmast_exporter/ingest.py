@@ -1,0 +1,195 @@
+"""POST /v1/usage: usage events of everything that can only push. Answered when they are durable, never before.
+
+The answer is 202 `{accepted, duplicates, rejected: [{index, reason}]}`; the same body twice changes nothing. Body and
+limits: METRICS.md, last section.
+"""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from topmast_exporter.ledger import LedgerFullError, Result
+from topmast_exporter.ledger_store import LedgerError
+from topmast_exporter.registry import Registry
+from topmast_exporter.usage_event import EventError, UsageEvent, parse
+from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse
+
+PATH = "/v1/usage"
+SOURCE = "usage"
+OTLP_PATHS = ("/v1/traces", "/v1/metrics", "/v1/logs")
+
+MAX_BODY_BYTES = 2**20
+MAX_LINE_BYTES = 16_384
+MAX_EVENTS = 5_000
+# Bodies in memory at once; the next sender is asked to wait.
+MAX_BODIES = 16
+# An answer within this, or the sender asks again: ids make that harmless.
+COMMIT_SECONDS = 10.0
+# From here on, parsing is worth a thread of its own.
+INLINE_BYTES = 65_536
+
+RESULTS = ("accepted", "late", "duplicate", "rejected", "refused")
+
+
+class Sink(Protocol):
+    """What takes the events: the ledger."""
+
+    def submit(self, events: Sequence[UsageEvent], source: str) -> "Future[Result]":
+        """Return the future of the commit. Raises LedgerFullError."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A body, parsed."""
+
+    events: tuple[UsageEvent, ...]
+    rejected: tuple[tuple[int, str], ...]
+    """(index in the body, reason)"""
+
+
+def parse_body(body: bytes, content_type: str, now: float) -> Batch:
+    """Return the events of a JSON object, a JSON array, or NDJSON. Raises HttpError when it is none of these."""
+    events: list[UsageEvent] = []
+    rejected: list[tuple[int, str]] = []
+    for index, found in enumerate(_objects(body, "ndjson" in content_type or "jsonl" in content_type)):
+        try:
+            if isinstance(found, EventError):
+                raise found
+            events.append(parse(found, now))
+        except EventError as error:
+            rejected.append((index, error.reason))
+    return Batch(tuple(events), tuple(rejected))
+
+
+def _objects(body: bytes, lines: bool) -> list[Any]:
+    if not lines:
+        try:
+            whole = _json(body)
+        except ValueError as error:
+            # curl sends NDJSON under any content type; a single broken object is just that
+            if b"\n" not in body.strip():
+                raise HttpError(400, "the body is not JSON") from error
+        else:
+            found = whole if isinstance(whole, list) else [whole]
+            return _bounded(found)
+    return _bounded([_line(line) for line in body.splitlines() if line.strip()])
+
+
+def _line(line: bytes) -> Any:
+    if len(line) > MAX_LINE_BYTES:
+        return EventError("line_too_long")
+    try:
+        return _json(line)
+    except ValueError:
+        return EventError("not_json")
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _bounded(found: list[Any]) -> list[Any]:
+    if len(found) > MAX_EVENTS:
+        raise HttpError(413, f"a body has at most {MAX_EVENTS} events")
+    return found
+
+
+class Ingest:
+    """The ASGI application of the ingest listener."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        registry: Registry,
+        token: str = "",
+        listens_on_loopback: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.token = token
+        """Asked for when it is not empty. May be changed at any time."""
+        self._sink = sink
+        self._clock = clock
+        self._listens_on_loopback = listens_on_loopback
+        self._bodies = 0
+        events = registry.counter(
+            "exporter_ingest_events_total",
+            "Usage events that were sent to us, by what became of them.",
+            ("source", "result"),
+        )
+        self._count = {result: events.labels(SOURCE, result) for result in RESULTS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            check_host(scope, self._listens_on_loopback)
+            self._check_path(scope)
+            self._check_token(scope)
+            if self._bodies >= MAX_BODIES:
+                raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")])
+            self._bodies += 1
+            try:
+                await self._take(scope, receive, send)
+            finally:
+                self._bodies -= 1
+        except HttpError as error:
+            await refuse(send, error)
+
+    def _check_path(self, scope: Scope) -> None:
+        path = scope["path"]
+        if path in OTLP_PATHS:
+            raise HttpError(404, f"OTLP is not taken by this version; usage events go to POST {PATH}")
+        if path == "/healthz" and scope["method"] == "GET":
+            raise HttpError(200, "ok")
+        if path != PATH:
+            raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}")
+        if scope["method"] != "POST":
+            raise HttpError(405, f"{PATH} takes POST only", [(b"allow", b"POST")])
+
+    def _check_token(self, scope: Scope) -> None:
+        if not self.token:
+            return
+        kind, _, given = header(scope, b"authorization").partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+            raise HttpError(401, "a bearer token is wanted", [(b"www-authenticate", b"Bearer")])
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(scope, receive, MAX_BODY_BYTES)
+        content_type = header(scope, b"content-type").lower()
+        if len(body) > INLINE_BYTES:
+            batch = await asyncio.to_thread(parse_body, body, content_type, self._clock())
+        else:
+            batch = parse_body(body, content_type, self._clock())
+        result = await self._submit(batch.events)
+        self._count["accepted"].inc(result.accepted - result.late)
+        self._count["late"].inc(result.late)
+        self._count["duplicate"].inc(result.duplicates)
+        self._count["rejected"].inc(len(batch.rejected))
+        told = {
+            "accepted": result.accepted,
+            "duplicates": result.duplicates,
+            "rejected": [{"index": index, "reason": reason} for index, reason in batch.rejected],
+        }
+        await answer(send, 202, json.dumps(told).encode(), JSON)
+
+    async def _submit(self, events: Sequence[UsageEvent]) -> Result:
+        if not events:
+            return Result(0, 0, 0)
+        try:
+            future = asyncio.wrap_future(self._sink.submit(events, SOURCE))
+            # shield: the commit goes on when the sender hangs up, and its ids tell when it asks again
+            return await asyncio.wait_for(asyncio.shield(future), COMMIT_SECONDS)
+        except LedgerFullError as error:
+            self._count["refused"].inc(len(events))
+            raise HttpError(429, f"the ledger is full: {error}", [(b"retry-after", b"1")]) from error
+        except (LedgerError, TimeoutError) as error:
+            self._count["refused"].inc(len(events))
+            raise HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")]) from error
