@@ -1,0 +1,38 @@
+"""Every metric that a rule reads is in the contract (metrics.yml), with the labels that are used of it."""
+
+from collections.abc import Iterator
+
+import promql_parser as tree_types
+
+from topmast import metrics, promlabels, promql
+from topmast.check import Check, Spot, Tree
+
+
+def run(tree: Tree) -> Iterator[Spot]:
+    for rule, node in tree.expressions():
+        where = (rule.file, rule.at("expr"))
+        for selector in promql.selectors(node):
+            name = promql.metric_name(selector)
+            if name not in tree.records and metrics.load().get(name) is None:
+                if ":" not in name:
+                    yield Spot(
+                        *where, f"{rule.name}: {name}: no metric of this name: correct it, or add it to the contract"
+                    )
+                continue
+            known = tree.labels(name)
+            for matcher in selector.matchers.matchers:
+                if known is not None and matcher.name not in known and matcher.name != "__name__":
+                    yield Spot(
+                        *where, f"{rule.name}: {name} has no label {matcher.name}: it has {', '.join(sorted(known))}"
+                    )
+        for part, _ in promql.walk(node):
+            if not isinstance(part, tree_types.AggregateExpr):
+                continue
+            kind, grouped = promlabels.by(part)
+            inner = promlabels.labels_of(part.expr, tree.labels)
+            if kind == "by" and inner is not None:
+                for label in sorted(grouped - inner):
+                    yield Spot(*where, f"{rule.name}: grouped by {label}, which nothing in it has")
+
+
+CHECK = Check(name="metric_names", summary="rules read metrics and labels that exist", run=run, ours=True)

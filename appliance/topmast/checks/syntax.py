@@ -1,0 +1,60 @@
+"""Every rule file can be read: YAML, known keys, PromQL of the 3.x grammar, durations, templates, no rule twice."""
+
+import re
+from collections.abc import Iterator
+
+from topmast import check, promql
+from topmast.check import Check, Spot, Tree
+
+_BLOCK = re.compile(r"\{\{-?\s*(?:/\*|(?P<word>\w+))?")
+_OPENING = {"if", "with", "range", "define", "block"}
+
+
+def run(tree: Tree) -> Iterator[Spot]:
+    yield from tree.broken
+    for path, text in tree.documents.items():
+        if path.suffix in (".yml", ".yaml") and text.strip() and check.load_yaml(text) is None:
+            yield Spot(path, 1, "not YAML: mend it (`python3 -m yaml` or an editor shows the line)")
+    seen: dict[tuple[str, str, tuple[tuple[str, str], ...]], int] = {}
+    for rule in tree.rules:
+        try:
+            promql.parse(rule.expr)
+        except ValueError as error:
+            yield Spot(rule.file, rule.at("expr"), f"{rule.name}: not PromQL: {_first_line(str(error))}; mend `expr`")
+        if rule.duration:
+            try:
+                promql.milliseconds(rule.duration)
+            except ValueError as error:
+                yield Spot(rule.file, rule.at("for"), f"{rule.name}: {error}; write it as 5m or 1h30m")
+        key = (rule.kind, rule.name, tuple(sorted(rule.labels.items())))
+        if key in seen:
+            yield Spot(
+                rule.file, rule.line, f"{rule.name} stands twice with the same labels (line {seen[key]}): remove one"
+            )
+        seen.setdefault(key, rule.line)
+        for name, text in rule.annotations.items():
+            problem = _template_problem(text)
+            if problem:
+                yield Spot(rule.file, rule.at(f"annotations.{name}"), f"{rule.name}: {name}: {problem}")
+
+
+def _first_line(message: str) -> str:
+    return next((line.strip() for line in message.splitlines() if line.strip()), message)[:160]
+
+
+def _template_problem(text: str) -> str:
+    """Return why a Go template cannot be right: braces or blocks that do not close."""
+    if text.count("{{") != text.count("}}"):
+        return "`{{` and `}}` do not match: close the template"
+    depth = 0
+    for match in _BLOCK.finditer(text):
+        if match["word"] in _OPENING:
+            depth += 1
+        elif match["word"] == "end":
+            depth -= 1
+        if depth < 0:
+            return "an `{{ end }}` too many"
+    return "an `{{ end }}` is missing" if depth else ""
+
+
+CHECK = Check(name="syntax", summary="every rule file can be read by Prometheus", run=run)

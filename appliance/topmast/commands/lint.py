@@ -1,0 +1,64 @@
+"""`topmast lint`: every static check over monitoring/, or over rule files and folders of your own."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from topmast import check, checks, plugins
+from topmast.check import Check, Finding
+
+if TYPE_CHECKING:
+    from topmast.cli import Call
+
+
+def findings(paths: Sequence[Path], home: Path) -> list[Finding]:
+    """Return what every check finds, in order of file and line."""
+    tree = check.read(paths, home)
+    found = set(_run(plugins.load_all(checks, "CHECK"), tree))
+    return sorted(found, key=lambda finding: (finding.file, finding.line, finding.check, finding.message))
+
+
+def _run(room: Sequence[Check], tree: check.Tree) -> Iterator[Finding]:
+    for each in room:
+        if each.ours and not tree.ours:
+            continue
+        for spot in each.run(tree):
+            yield Finding(shown(spot.path, tree.home), spot.line, each.name, spot.message)
+
+
+def shown(path: Path, home: Path) -> str:
+    """Return a path as a person finds it: relative to here or to the clone, else whole."""
+    for base in (Path.cwd(), home):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)
+
+
+@click.command("lint")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help='{"findings": [{"file", "line", "check", "message"}]}')
+@click.pass_context
+def lint(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check rules, routes, targets and dashboards without running anything.
+
+    Without PATH it looks at monitoring/ and docs/runbooks; with PATH at rule files, folders and Alertmanager
+    files of your own. A finding reads `file:line: check: what to do`; the exit code is 1 when there is one.
+    """
+    call: Call = ctx.obj
+    found = findings([path.resolve() for path in paths], call.home)
+    if as_json:
+        click.echo(json.dumps({"findings": [asdict(finding) for finding in found]}, indent=2, ensure_ascii=False))
+    else:
+        for finding in found:
+            click.echo(finding)
+        if not found:
+            click.echo("no finding")
+    if found:
+        ctx.exit(1)
+
+
+COMMAND = lint

@@ -1,0 +1,42 @@
+"""The check `portability` is silent about our house and sees each seeded defect."""
+
+from typing import Any
+
+import pytest
+from topmast.checks.portability import CHECK
+
+
+def test_is_silent_about_our_house(house: Any) -> None:
+    assert house.said(CHECK) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        pytest.param(
+            "monitoring/prometheus/alerts/cpu.yml",
+            "max by (environment, instance) (app_event_loop_lag_seconds)",
+            "mad_over_time(app_event_loop_lag_seconds[5m])",
+            "mad_over_time() is not in both",
+            id="a function of 3.x",
+        ),
+        pytest.param(
+            "monitoring/prometheus/prometheus.yml",
+            "  scrape_timeout: 10s\n",
+            "  scrape_timeout: 10s\n  scrape_protocols: [PrometheusText0.0.4]\n",
+            "scrape_protocols: Prometheus 2.42 refuses",
+            id="a key of Prometheus 3",
+        ),
+        pytest.param(
+            "monitoring/alertmanager/alertmanager.yml",
+            "- url: 'http://page:3002/inbox/webhook/heartbeat'",
+            "- url_file: /secrets/heartbeat",
+            "url_file: Alertmanager 0.25 refuses",
+            id="a key of Alertmanager 0.26",
+        ),
+    ],
+)
+def test_sees(house: Any, file: str, old: str, new: str, message: str) -> None:
+    house.change(file, old, new)
+
+    assert [said for said in house.said(CHECK) if message in said]

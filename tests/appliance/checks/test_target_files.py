@@ -1,0 +1,63 @@
+"""The check `target_files` is silent about our house and sees each seeded defect."""
+
+from typing import Any
+
+import pytest
+from topmast.checks.target_files import CHECK
+
+
+def test_is_silent_about_our_house(house: Any) -> None:
+    assert house.said(CHECK) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        pytest.param(
+            "monitoring/prometheus/targets/node.yml",
+            '"node-exporter:9100"',
+            '"http://node-exporter:9100/metrics"',
+            "write HOST:PORT",
+            id="a URL",
+        ),
+        pytest.param(
+            "monitoring/prometheus/targets/node.yml",
+            '"node-exporter:9100"',
+            '"node-exporter"',
+            "write HOST:PORT",
+            id="no port",
+        ),
+        pytest.param(
+            "monitoring/prometheus/targets/traefik.yml",
+            "[]",
+            "",
+            "write `[]`",
+            id="an empty file",
+        ),
+        pytest.param(
+            "monitoring/prometheus/targets/kibana.yml",
+            "__param_target: main",
+            "__param_target: 7",
+            "put its value in quotes",
+            id="a number for a text",
+        ),
+        pytest.param(
+            "monitoring/prometheus/targets/kibana.yml",
+            '__exporter__: "exporter:9470", ',
+            "",
+            "who is asked?",
+            id="nobody is asked",
+        ),
+        pytest.param(
+            "monitoring/prometheus/targets/kibana.yml",
+            "  labels:",
+            "  label:",
+            "unknown key 'label'",
+            id="a key that is none",
+        ),
+    ],
+)
+def test_sees(house: Any, file: str, old: str, new: str, message: str) -> None:
+    house.change(file, old, new)
+
+    assert [said for said in house.said(CHECK) if message in said]
