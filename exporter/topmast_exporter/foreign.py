@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
-from topmast_exporter.registry import CounterFamily, Family, GaugeFamily, HistogramFamily, escape_label
+from topmast_exporter.families import CounterFamily, Family, GaugeFamily, HistogramFamily, escape_label
 from topmast_exporter.series import Exemplar as OurExemplar
 from topmast_exporter.series import number
 

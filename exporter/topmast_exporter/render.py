@@ -7,7 +7,8 @@ a prefix that its record keeps and a number; nothing is escaped or formatted aga
 from collections.abc import Iterator
 from typing import Any
 
-from topmast_exporter.registry import CounterFamily, Family, GaugeFamily, HistogramFamily, Registry, escape_label
+from topmast_exporter.families import CounterFamily, Family, GaugeFamily, HistogramFamily, escape_label
+from topmast_exporter.registry import Registry
 from topmast_exporter.series import Exemplar, number
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
