@@ -6,6 +6,7 @@ cached ones ("total"), Anthropic's `input_tokens` do not ("additive"). Reasoning
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 TOTAL = "total"
 ADDITIVE = "additive"
@@ -49,10 +50,13 @@ class Tokens:
     image_in: int = 0
 
     def astuple(self) -> tuple[int, ...]:
-        return tuple(getattr(self, name) for name in FIELDS)
+        """Return the counts in the order of FIELDS."""
+        counts: tuple[int, ...] = _counts(self)
+        return counts
 
 
 FIELDS = tuple(field.name for field in fields(Tokens))
+_counts = attrgetter(*FIELDS)
 CACHE_FIELDS = ("cache_read", "cache_write_5m", "cache_write_1h")
 
 
