@@ -1,4 +1,4 @@
-"""A made-up but plausible hour of the reference application, as OpenMetrics text for `promtool tsdb create-blocks-from`.
+"""A made-up but plausible time of the reference application, as OpenMetrics text for promtool to make blocks of.
 
 Seeded and pure: the same seed and times give the same text. Every family that application-overview.json reads is
 here, under the names and labels of the real exporters.
@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 NAMESPACES = ("llm_response", "embedding", "semantic", "session", "rag", "rate_limit")
-MODELS = (("openai", "gpt-4o"), ("openai", "gpt-4o-mini"), ("anthropic", "claude-sonnet-4"), ("google", "gemini-2.5-flash"))
+MODELS = (
+    ("openai", "gpt-4o"),
+    ("openai", "gpt-4o-mini"),
+    ("anthropic", "claude-sonnet-4"),
+    ("google", "gemini-2.5-flash"),
+)
 FEATURES = ("chat", "search", "summary")
 JOBS = {
     "app": "127.0.0.1:18000",
@@ -113,14 +118,21 @@ def services(world: World, at: float, trouble: bool) -> None:
     world.of("redis_up", job="redis", instance=JOBS["redis"]).set(at, 1)
     world.of("pg_up", job="postgres", instance=JOBS["postgres"]).set(at, 1)
     if trouble:
-        world.of("ALERTS", alertname="ApiErrorRateHigh", alertstate="firing", severity="warning", category="llm").set(at, 1)
+        world.of("ALERTS", alertname="ApiErrorRateHigh", alertstate="firing", severity="warning", category="llm").set(
+            at, 1
+        )
     world.of("app_start_time_seconds", job="app", instance=JOBS["app"]).set(at, 1_700_000_000)
     world.of("app_build_info", job="app", instance=JOBS["app"], version="1.4.2").set(at, 1)
 
 
 def requests(world: World, at: float, step: float, wave: float, trouble: bool) -> None:
     where = {"job": "app", "instance": JOBS["app"]}
-    for route_class, rate, median in (("api", 9.0, 0.04), ("llm", 1.5, 1.6), ("stream", 0.7, 3.2), ("health", 0.2, 0.002)):
+    for route_class, rate, median in (
+        ("api", 9.0, 0.04),
+        ("llm", 1.5, 1.6),
+        ("stream", 0.7, 3.2),
+        ("health", 0.2, 0.002),
+    ):
         count = world.noisy(rate * wave * step)
         errors = count * (0.03 if trouble else 0.0008)
         route = f"/{route_class}/things"
@@ -130,12 +142,21 @@ def requests(world: World, at: float, step: float, wave: float, trouble: bool) -
             ).add(at, max(0.0, share))
         slow = median * (3 if trouble else 1)
         world.observe(
-            at, "app_http_request_duration_seconds", count, slow, 0.7, **where, method="GET", route=route,
+            at,
+            "app_http_request_duration_seconds",
+            count,
+            slow,
+            0.7,
+            **where,
+            method="GET",
+            route=route,
             route_class=route_class,
-        )  # fmt: skip
+        )
     for service, rate in (("shop", 0.004), ("nginx", 0.001)):
         for level, factor in (("info", 900.0), ("warning", 20.0), ("error", 12.0 if trouble else 1.0)):
-            counter = world.of("log_events_total", job="shipper", instance=JOBS["shipper"], service=service, level=level)
+            counter = world.of(
+                "log_events_total", job="shipper", instance=JOBS["shipper"], service=service, level=level
+            )
             counter.add(at, float(round(world.noisy(rate * factor * step, 0.8))))
 
 
@@ -149,9 +170,15 @@ def cache(world: World, at: float, step: float, wave: float, trouble: bool) -> N
                 at, lookups * share
             )
         world.observe(
-            at, "cache_operation_duration_seconds", lookups, 0.0006 + 0.0003 * index, 0.5, **where, namespace=namespace,
+            at,
+            "cache_operation_duration_seconds",
+            lookups,
+            0.0006 + 0.0003 * index,
+            0.5,
+            **where,
+            namespace=namespace,
             operation="get",
-        )  # fmt: skip
+        )
     for provider, model in MODELS:
         saved = world.of("cache_saved_usd_total", **where, namespace="llm_response", provider=provider, model=model)
         saved.add(at, world.noisy(0.0015 * wave * step))
@@ -170,11 +197,18 @@ def models(world: World, at: float, step: float, wave: float) -> None:
             price = (0.006, 0.0005, 0.008, 0.0007)[index]
             for component, share in (("input", 0.4), ("output", 0.6)):
                 cost = world.of(
-                    "llm_cost_usd_total", **where, provider=provider, model=model, feature=feature, component=component
+                    "llm_cost_usd_total",
+                    **where,
+                    provider=provider,
+                    model=model,
+                    feature=feature,
+                    component=component,
                 )
                 cost.add(at, calls * price * share)
                 spent += cost.value
-        world.observe(at, "llm_request_duration_seconds", 2.0, 1.4 + index, 0.5, **where, provider=provider, model=model)
+        world.observe(
+            at, "llm_request_duration_seconds", 2.0, 1.4 + index, 0.5, **where, provider=provider, model=model
+        )
     for window, budget in (("day", 40.0), ("month", 900.0)):
         done = min(budget * 0.9, spent + (5 if window == "day" else 410))
         world.of("llm_budget_usd", **where, window=window, feature="").set(at, budget)
@@ -186,9 +220,15 @@ def database(world: World, at: float, step: float, wave: float, trouble: bool) -
     where = {"job": "app", "instance": JOBS["app"]}
     for operation, median in (("select", 0.003), ("insert", 0.006), ("update", 0.008), ("delete", 0.004)):
         world.observe(
-            at, "db_query_duration_seconds", world.noisy(4 * wave * step), median * (5 if trouble else 1), 0.8, **where,
-            database="shop", operation=operation,
-        )  # fmt: skip
+            at,
+            "db_query_duration_seconds",
+            world.noisy(4 * wave * step),
+            median * (5 if trouble else 1),
+            0.8,
+            **where,
+            database="shop",
+            operation=operation,
+        )
     world.of("db_pool_connections_in_use", **where, pool="shop").set(at, min(20, round(world.noisy(6 * wave, 0.3))))
     world.of("db_pool_connections_max", **where, pool="shop").set(at, 20)
     server = {"job": "postgres", "instance": JOBS["postgres"]}
@@ -212,7 +252,10 @@ def host(world: World, at: float, step: float, wave: float) -> None:
     world.of("node_load5", **where).set(at, world.noisy(0.6 * wave))
     world.of("node_memory_MemTotal_bytes", **where).set(at, 8e9)
     world.of("node_memory_MemAvailable_bytes", **where).set(at, 8e9 * (0.55 - 0.08 * wave))
-    for device, mountpoint, size, free in (("/dev/vda1", "/", 80e9, 0.62), ("/dev/vdb1", "/var/lib/data", 200e9, 0.21)):
+    for device, mountpoint, size, free in (
+        ("/dev/vda1", "/", 80e9, 0.62),
+        ("/dev/vdb1", "/var/lib/data", 200e9, 0.21),
+    ):
         disk = {**where, "device": device, "fstype": "ext4", "mountpoint": mountpoint}
         world.of("node_filesystem_size_bytes", **disk).set(at, size)
         world.of("node_filesystem_avail_bytes", **disk).set(at, size * free)

@@ -39,6 +39,8 @@ def inbox(call: "Call", as_json: bool, since: timedelta | None, limit: int, foll
     """
     found = Inbox(Layout(home=call.home, state=call.state).inbox)
     oldest = datetime.now(UTC) - since if since else None
+    # Before it is read: what comes in meanwhile is then still news to --follow.
+    version, began = found.version(), now()
     entries = found.newest(limit, oldest)[::-1]
     if as_json and not follow:
         click.echo(json.dumps({"notifications": entries[::-1]}, indent=2, ensure_ascii=False))
@@ -47,27 +49,28 @@ def inbox(call: "Call", as_json: bool, since: timedelta | None, limit: int, foll
     for entry in entries:
         click.echo(show(entry))
     if follow:
-        keep_printing(found, entries, show)
+        keep_printing(found, version, began, entries, show)
     elif not entries:
         click.echo("Nothing was sent" + (" in that time." if since else " yet."))
 
 
-def keep_printing(found: Inbox, printed: list[dict[str, Any]], show: Any) -> None:
+def keep_printing(found: Inbox, version: str, began: str, printed: list[dict[str, Any]], show: Any) -> None:
     """Print each notification as it comes, until Ctrl-C."""
-    version, seen = found.version(), {key(entry) for entry in printed}
-    newest = printed[-1]["at"] if printed else now()
+    newest = printed[-1]["at"] if printed else began
+    seen = {key(entry) for entry in printed}
     while True:
         time.sleep(_POLL_SECONDS)
         current = found.version()
         if current == version:
             continue
         version = current
-        for entry in reversed(found.newest(1000, datetime.fromisoformat(newest))):
+        # Those of the newest instant come up again: they are known by what they say.
+        entries = found.newest(1000, datetime.fromisoformat(newest))[::-1]
+        for entry in entries:
             if key(entry) not in seen:
                 click.echo(show(entry))
-                newest = max(newest, entry["at"])
-        # Only entries of the newest instant can come up again.
-        seen = {key(entry) for entry in found.newest(1000, datetime.fromisoformat(newest))}
+        seen = {key(entry) for entry in entries}
+        newest = max([newest, *(entry["at"] for entry in entries)])
 
 
 def key(entry: dict[str, Any]) -> str:
