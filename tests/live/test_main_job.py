@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from running import Appliance, wait_for, with_engines
@@ -19,9 +20,17 @@ CORE = {"prometheus", "alertmanager", "node_exporter", "exporter", "shipper", "p
 
 
 def query(demo: Appliance, expression: str) -> list[dict[str, Any]]:
-    answer = demo.get(9090, f"/api/v1/query?query={expression}")
+    answer = demo.get(9090, f"/api/v1/query?query={quote(expression)}")
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result
+
+
+def running(pid: int) -> bool:
+    """Return whether the process lives; a zombie that init has not reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_every_component_is_ready_and_told(demo: Appliance) -> None:
@@ -222,7 +231,7 @@ def test_down_leaves_no_process_and_no_port(tmp_path: Path) -> None:
 
     one.run("down")
 
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in pids if running(pid)]
     for component in told["components"]:
         with socket.socket() as plug:
             host, _, port = component["address"].partition(":")
