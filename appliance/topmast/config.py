@@ -40,8 +40,9 @@ SCHEMA: dict[str, Any] = _closed(
                 "features": {"type": "object", "additionalProperties": _closed(_BUDGET)},
             }
         ),
-        "exporter": topmast_exporter.config.SCHEMA,
-        "shipper": topmast_shipper.config.SCHEMA,
+        # Whatever a section must have, the defaults bring: a topmast.yml may hold any part of it.
+        "exporter": {**topmast_exporter.config.SCHEMA, "required": []},
+        "shipper": {**topmast_shipper.config.SCHEMA, "required": []},
         "alerts": {
             "type": "object",
             "additionalProperties": _closed(
