@@ -81,8 +81,8 @@ def as_stored(value: Any, below: str = "") -> Any:
 
 
 @contextmanager
-def serve(known: StandIn) -> Iterator[StandIn]:
-    """Serve `known` on a free port of 127.0.0.1; its `url` is set."""
+def serve(known: StandIn, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[StandIn]:
+    """Serve `known`, by default on a free port of 127.0.0.1; its `url` is set."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -91,7 +91,7 @@ def serve(known: StandIn) -> Iterator[StandIn]:
             kind, _, code = self.headers.get("authorization", "").partition(" ")
             name, _, password = base64.b64decode(code).decode().partition(":") if kind == "Basic" else ("", "", "")
             status, answer = known.answer(self.command, self.path, (name, password), body)
-            text = json.dumps(answer).encode()
+            text = json.dumps(answer, separators=(",", ":")).encode()  # as compact as the real one
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))
@@ -103,7 +103,7 @@ def serve(known: StandIn) -> Iterator[StandIn]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing: the calls are recorded."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(address, Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     known.url = f"http://127.0.0.1:{server.server_address[1]}"

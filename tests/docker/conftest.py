@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -111,10 +109,10 @@ def make_base(engine: Engine, folder: Path) -> None:
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", bundle)
-    archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    argv = [engine.client, "import", "-c", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "-", BASE]
-    subprocess.run(argv, stdin=archive.stdout, env={**os.environ, **engine.environment}, check=True, timeout=300)
-    assert archive.wait() == 0
+    archive = folder / "base.tar"
+    docker_engine.call(["tar", "-C", str(root), "-cf", str(archive), "."], {}, 120)
+    engine.run("import", "-c", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", archive, BASE)
+    archive.unlink()
 
 
 @pytest.fixture(scope="module")

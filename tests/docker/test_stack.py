@@ -16,7 +16,9 @@ BIND_ADDR = "127.0.0.77"
 
 
 def get(port: int, path: str) -> Any:
-    with urllib.request.urlopen(f"http://{BIND_ADDR}:{port}{path}", timeout=10) as answer:
+    # The page answers to the names that people call it by, and to no other.
+    request = urllib.request.Request(f"http://{BIND_ADDR}:{port}{path}", headers={"host": f"localhost:{port}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
 

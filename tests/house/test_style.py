@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
+MAX_TEST_LINES = 600
 
 # Not ours: minified, or the licence's own words.
 FOREIGN = ("LICENSE", "appliance/topmast/page/static/vendor/")
@@ -28,9 +29,15 @@ def found(texts: dict[str, str], pattern: str, only: str = "") -> list[str]:
 
 
 def test_modules_stay_readable(texts: dict[str, str]) -> None:
-    lines = {name: text.count("\n") for name, text in texts.items() if name.endswith((".py", ".js", ".css", ".sh"))}
+    """A table of cases may be longer than what it tests."""
+    long = {
+        name: lines
+        for name, text in texts.items()
+        if name.endswith((".py", ".js", ".sh")) and not name.startswith(FOREIGN)
+        if (lines := text.count("\n")) > (MAX_TEST_LINES if name.startswith("tests/") else MAX_LINES)
+    }
 
-    assert {n: c for n, c in lines.items() if c > MAX_LINES and not n.startswith(FOREIGN)} == {}
+    assert long == {}
 
 
 def test_every_module_says_what_it_is_for(texts: dict[str, str]) -> None:
@@ -40,7 +47,7 @@ def test_every_module_says_what_it_is_for(texts: dict[str, str]) -> None:
         if name.endswith(".py") and not re.match(r'(#!.*\n|# .*\n)*"""\S', text) and text.strip()
     ]
 
-    assert silent == []
+    assert [name for name in silent if not name.startswith("tests/")] == []
 
 
 def test_no_path_of_a_developers_machine(texts: dict[str, str]) -> None:
@@ -55,7 +62,7 @@ def test_no_package_registry_is_named(texts: dict[str, str]) -> None:
 
 
 def test_nothing_is_left_for_later(texts: dict[str, str]) -> None:
-    assert found(texts, r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError") == []
+    assert found(texts, r"(#|//|<!--).*\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError") == []
 
 
 def comments(text: str) -> list[tuple[int, str]]:
