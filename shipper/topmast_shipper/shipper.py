@@ -191,8 +191,8 @@ class Shipper:
         inputs = list(self._inputs)
         lag = [(each.name, float(sum(map(self._unread, each.sources())))) for each in inputs]
         yield gauge("shipper_lag_bytes", "Bytes that the slowest sink has not settled.", "input", lag)
-        oldest = min((since for _, since in self._marks.values()), default=self._clock())
-        waiting = max(0.0, self._clock() - oldest)
+        now = self._clock()
+        waiting = max((now - since for _, since in self._marks.values()), default=0.0)
         yield gauge("shipper_oldest_unsent_seconds", "Age of the oldest unsent data.", "", [("", waiting)])
         opened = float(sum(each.open_files for each in inputs))
         yield gauge("shipper_files_open", "Files held open.", "", [("", opened)])

@@ -4,6 +4,7 @@
 (DESIGN.md, how a log line flows). Readers need nothing but the folder; WAL lets them read while one writes.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ FORMAT = 1
 # `n` grows with arrival; the words table has no content of its own, `n` is its rowid. One index serves time
 # ranges, histograms and the four fields that people filter by; every other field is found through the words.
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS events(
+CREATE TABLE events(
     n INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     time INTEGER NOT NULL,
@@ -25,8 +26,8 @@ CREATE TABLE IF NOT EXISTS events(
     status INTEGER,
     document TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS events_time ON events(time, n, level, service, status);
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+CREATE INDEX events_time ON events(time, n, level, service, status);
+CREATE VIRTUAL TABLE words USING fts5(
     message, fields, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
 );
 """
@@ -82,6 +83,18 @@ def parts(store: Path) -> list[Part]:
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Return a connection to the file, made if need be. A commit is on the disk when it returns."""
+    if not path.exists():
+        # readers never meet a file without its tables
+        making = path.with_name(f".{path.name}.making")
+        making.unlink(missing_ok=True)
+        with closing(_connect(making)) as connection:
+            connection.executescript(SCHEMA)
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+        making.replace(path)
+    return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     # One lane writes, but it may be built in one thread and used in another.
     connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -89,8 +102,6 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=8388608")
     connection.execute("PRAGMA cache_size=-4096")
-    connection.executescript(SCHEMA)
-    connection.execute(f"PRAGMA user_version={FORMAT}")
     return connection
 
 
@@ -101,8 +112,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size=-8192")
         connection.execute("SELECT n FROM events LIMIT 1").fetchone()
     except sqlite3.OperationalError:
-        # a folder that we may not write to: no write-ahead log can be there, then
         connection.close()
+        if os.access(path.parent, os.W_OK):
+            raise
+        # a folder that we may not write to: no write-ahead log can be there, then
         connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
         connection.execute("SELECT n FROM events LIMIT 1").fetchone()
     return connection

@@ -21,14 +21,14 @@ READ_AT = 1_795_300_000.0
 """2026-11-21T22:26:40Z."""
 
 
-def event(number: int = 0, stream: str = STREAM, **fields: Any) -> Event:
+def event(number: int = 0, stream: str = STREAM, read_at: float = READ_AT, **fields: Any) -> Event:
     """Return a parsed event; `number` decides its id, its offset and, unless the fields do, its message."""
     line = Event(
         message=f"line {number}",
         end=Position(stream, 0, (number + 1) * 100),
         start=number * 100,
         origin=Origin("test", "/var/log/test.log", "shop"),
-        read_at=READ_AT,
+        read_at=read_at,
     )
     return ecs.complete(line, {"message": line.message} | fields)
 

@@ -41,6 +41,7 @@ class FileInput:
     """One `file:` entry of the configuration at work."""
 
     def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
+        self.config = config
         self.name = config.name
         self.service = config.service
         self._parser = parser

@@ -44,13 +44,18 @@ class TestSqlite(SinkContract):
         return lambda: ids(tmp_path / "logs")
 
 
+def opened(folder: Path, **options: int) -> SqliteSink:
+    """Return a sink whose clock stands still on the day of the test's events."""
+    return SqliteSink(Config(folder, **options), clock=lambda: READ_AT)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "logs"
 
 
 def test_a_day_is_a_file(folder: Path) -> None:
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
 
     sink.send([event(0, time="2026-11-20T23:59:59.999Z"), event(1, time="2026-11-21T00:00:00Z")])
     sink.close()
@@ -60,7 +65,7 @@ def test_a_day_is_a_file(folder: Path) -> None:
 
 def test_a_window_sent_again_by_the_next_process_is_stored_once(folder: Path) -> None:
     for _ in range(2):
-        sink = SqliteSink(Config(folder))
+        sink = opened(folder)
         sink.send(events(20))
         sink.close()
 
@@ -70,10 +75,10 @@ def test_a_window_sent_again_by_the_next_process_is_stored_once(folder: Path) ->
 
 def test_a_line_without_a_time_sent_again_after_midnight_is_stored_once(folder: Path) -> None:
     """Its day is the day it was read on, and that is another one now."""
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
     sink.send([event(0, time="2026-11-20T23:59:59Z"), event(1, time="2026-11-20T23:59:59Z")])
     sink.close()
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
 
     receipt = sink.send(
         [
@@ -89,10 +94,10 @@ def test_a_line_without_a_time_sent_again_after_midnight_is_stored_once(folder: 
 
 
 def test_an_older_line_of_another_day_is_no_duplicate(folder: Path) -> None:
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
     sink.send([event(0, time="2026-11-21T10:00:00Z"), event(5, time="2026-11-20T10:00:00Z")])
     sink.close()
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
 
     sink.send([event(3, time="2026-11-21T10:00:00Z"), event(4, time="2026-11-20T10:00:00Z")])
     sink.close()
@@ -119,7 +124,7 @@ def test_a_busy_day_goes_on_in_parts_and_the_oldest_makes_room(folder: Path) -> 
 def test_a_part_that_was_full_is_still_known_after_a_restart(folder: Path) -> None:
     window = [event(number, padding=f"{number:08d}" * 120) for number in range(2000)]
     for _ in range(2):
-        sink = SqliteSink(Config(folder, max_bytes=8 << 20))
+        sink = opened(folder, max_bytes=8 << 20)
         for start in range(0, 2000, 250):
             sink.send(window[start : start + 250])
         sink.close()
@@ -129,7 +134,7 @@ def test_a_part_that_was_full_is_still_known_after_a_restart(folder: Path) -> No
 
 
 def test_days_that_are_too_old_are_deleted(folder: Path) -> None:
-    sink = SqliteSink(Config(folder, retention_days=2), clock=lambda: READ_AT)
+    sink = opened(folder, retention_days=2)
 
     sink.send([event(0, time="2026-11-10T12:00:00Z"), event(1, time="2026-11-20T12:00:00Z"), event(2)])
     sink.close()
@@ -138,12 +143,12 @@ def test_days_that_are_too_old_are_deleted(folder: Path) -> None:
 
 
 def test_a_file_deleted_under_the_sink_is_made_anew(folder: Path) -> None:
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
     sink.send(events(3))
     sink.close()
     for part in store.parts(folder):
         part.remove()
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
 
     sink.send(events(3, first=3))
     sink.close()
@@ -152,9 +157,9 @@ def test_a_file_deleted_under_the_sink_is_made_anew(folder: Path) -> None:
 
 
 def test_a_second_writer_is_refused(folder: Path) -> None:
-    sink = SqliteSink(Config(folder))
+    sink = opened(folder)
 
     with pytest.raises(StateError, match="another shipper writes this store"):
-        SqliteSink(Config(folder))
+        opened(folder)
 
     sink.close()

@@ -1,0 +1,136 @@
+"""`topmast logs`: what a person and a script see."""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from topmast.cli import topmast
+from topmast.commands.logs import harmless, newer, one_line, recent
+from topmast.layout import Layout
+from topmast_shipper.sinks.sqlite import Config, SqliteSink
+from topmast_shipper.testing import event
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def sink(state: Path) -> Iterator[SqliteSink]:
+    sink = SqliteSink(Config(Layout(Path(), state).log_store))
+    yield sink
+    sink.close()
+
+
+def stored(sink: SqliteSink, number: int, minutes_ago: float = 0, **fields: Any) -> None:
+    moment = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    sink.send([event(number, read_at=time.time(), **{"@timestamp": moment.isoformat()}, **fields)])
+
+
+def logs(state: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(topmast, ["--state", str(state), "logs", *arguments])
+
+
+def messages(result: Result) -> list[str]:
+    return [json.loads(line)["message"] for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def filled(sink: SqliteSink) -> None:
+    stored(sink, 0, 120, message="two hours ago")
+    stored(sink, 1, 10, message="checkout failed", level="error", status=500, **{"error.type": "KeyError"})
+    stored(sink, 2, 1, message="checkout paid", service="cart")
+
+
+@pytest.mark.usefixtures("filled")
+class TestLogs:
+    def test_the_newest_is_last(self, state: Path) -> None:
+        assert messages(logs(state, "--json")) == ["two hours ago", "checkout failed", "checkout paid"]
+
+    def test_words_need_no_quotes(self, state: Path) -> None:
+        assert messages(logs(state, "--json", "level:error", "checkout")) == ["checkout failed"]
+        assert messages(logs(state, "--json", "level:error checkout")) == ["checkout failed"]
+
+    def test_the_limit_keeps_the_newest(self, state: Path) -> None:
+        assert messages(logs(state, "--json", "--limit", "1")) == ["checkout paid"]
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            pytest.param(("--since", "1h"), ["checkout failed", "checkout paid"], id="an hour"),
+            pytest.param(("--since", "5m"), ["checkout paid"], id="minutes"),
+            pytest.param(("--until", "1h"), ["two hours ago"], id="up to an hour ago"),
+            pytest.param(("--since", "1d", "--until", "5m"), ["two hours ago", "checkout failed"], id="both"),
+            pytest.param(("--since", "2099-01-01"), [], id="a date"),
+            pytest.param(("--service", "cart"), ["checkout paid"], id="a service"),
+            pytest.param(("--service", "cart", "failed"), [], id="a service and a word"),
+        ],
+    )
+    def test_options(self, state: Path, options: tuple[str, ...], expected: list[str]) -> None:
+        assert messages(logs(state, "--json", *options)) == expected
+
+    def test_count(self, state: Path) -> None:
+        assert logs(state, "--count", "checkout").stdout == "2\n"
+        assert json.loads(logs(state, "--count", "--json").stdout) == {"count": 3}
+
+    def test_a_line_for_people(self, state: Path) -> None:
+        shown = logs(state, "level:error").stdout
+
+        assert shown.count("\n") == 1
+        assert " ERROR    shop         checkout failed status=500 error=KeyError" in shown
+
+    def test_a_broken_query_shows_where(self, state: Path) -> None:
+        result = logs(state, "a (b")
+
+        assert result.exit_code == 2
+        assert result.stderr == "topmast logs: this parenthesis is never closed\n  a (b\n    ^\n"
+        assert result.stdout == ""
+
+    def test_a_time_that_is_none_is_refused(self, state: Path) -> None:
+        result = logs(state, "--since", "yesterday")
+
+        assert result.exit_code == 2
+        assert "'yesterday': 90s, 15m, 2h, 7d" in result.stderr
+
+
+def test_no_store_says_what_to_do(state: Path) -> None:
+    result = logs(state)
+
+    assert result.exit_code == 0
+    assert "no logs in" in result.stderr
+
+
+def test_following_yields_what_is_stored_from_now_on_each_once(state: Path, sink: SqliteSink) -> None:
+    store = Layout(Path(), state).log_store
+    stored(sink, 0, message="before")
+    seen = recent(store, "")
+    stored(sink, 1, message="one")
+    stored(sink, 2, 0.2, message="late")
+
+    found = [each["message"] for each in islice(newer(store, "", seen), 2)]
+    stored(sink, 3, message="two")
+    found += [each["message"] for each in islice(newer(store, "", seen), 1)]
+
+    assert found == ["late", "one", "two"]
+
+
+def test_following_waits_for_a_store(state: Path) -> None:
+    assert recent(Layout(Path(), state).log_store, "") == OrderedDict()
+
+
+def test_no_log_line_drives_a_terminal() -> None:
+    assert harmless("a\x1b[31m\nb\x00ä") == r"a\x1b[31m\nb\x00ä"
+
+
+def test_a_stack_is_told_by_its_last_line() -> None:
+    document = {"message": "no", "error": {"type": "KeyError", "stack_trace": "Traceback\n  x\nKeyError: 'a'\n"}}
+
+    assert one_line(document).endswith("no error=KeyError | KeyError: 'a'")

@@ -1,0 +1,78 @@
+"""`topmast ship`: a thin door to the shipper."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from topmast.cli import topmast
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "app.log").write_text("one\n")
+    path = tmp_path / "topmast.yml"
+    path.write_text(
+        "shipper:\n"
+        "  listen: ''\n"
+        "  data: data\n"
+        "  inputs: [{file: {name: app, paths: [app.log]}}]\n"
+        f"  sinks: [{{file: {{path: {tmp_path}/out.ndjson}}}}]\n"
+    )
+    return path
+
+
+def test_check(config: Path) -> None:
+    result = CliRunner().invoke(topmast, ["ship", "-c", str(config), "--check"])
+
+    assert result.exit_code == 0
+    assert result.stdout == f"{config}: ok, 1 inputs, 1 sinks\n"
+
+
+def test_check_of_a_wrong_file(config: Path) -> None:
+    config.write_text("shipper: {data: 7}")
+
+    result = CliRunner().invoke(topmast, ["ship", "-c", str(config), "--check", "--json"])
+
+    assert result.exit_code == 78
+    assert json.loads(result.stdout) == {
+        "checks": [
+            {
+                "name": "configuration",
+                "ok": False,
+                "message": f"{config}: $.shipper.data: 7 is not of type 'string'",
+                "remedy": "correct the file",
+            }
+        ]
+    }
+
+
+def test_it_ships_until_it_is_told_to_stop(config: Path) -> None:
+    argv = [sys.executable, "-m", "topmast", "ship", "-c", str(config)]
+    out = config.with_name("out.ndjson")
+    with config.with_name("log").open("wb") as log, subprocess.Popen(argv, stderr=log) as process:
+        deadline = time.monotonic() + 30
+        while not (out.exists() and out.read_text()):
+            assert process.poll() is None, config.with_name("log").read_text()
+            assert time.monotonic() < deadline, "not in time"
+
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+
+    assert code == 0
+    assert json.loads(out.read_text())["message"] == "one"
+
+
+def test_without_a_configuration_it_says_what_it_needs(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "topmast", "--state", str(tmp_path / "state"), "ship"]
+    environment = {"TOPMAST_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        argv, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=30, check=False
+    )
+
+    assert done.returncode == 78
+    assert "no configuration: name one with `topmast ship -c FILE`" in done.stderr

@@ -1,0 +1,87 @@
+"""inputs/file.py: from the configuration to parsed events."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from topmast_shipper import rooms
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.component import Cursor, Input
+from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.inputs.file import INPUT, FileInput
+from topmast_shipper.rooms import Setting
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    checkpoint = Checkpoint(tmp_path / "state")
+    lost: list[tuple[str, int]] = []
+    yield Setting(
+        base=tmp_path,
+        data=tmp_path / "state",
+        checkpoint=checkpoint,
+        sinks=("sqlite",),
+        inputs=("app",),
+        lost=lambda reason, size: lost.append((reason, size)),
+        clock=time.monotonic,
+    )
+    checkpoint.close()
+
+
+def build(setting: Setting, **options: Any) -> Input:
+    made: Input = INPUT.build({"name": "app", "paths": ["app.log*"]} | options, setting)
+    return made
+
+
+def test_lines_of_a_file_beside_the_configuration(setting: Setting) -> None:
+    (setting.base / "app.log").write_text("one\ntwo\n")
+    made = build(setting, service="shop")
+
+    assert made.sweep()
+    (source,) = made.sources()
+    block = source.read(Cursor(), 65536, 10)
+
+    assert block is not None
+    assert [line.data for line in block.lines] == [b"one", b"two"]
+    assert source.origin == Origin("app", str(setting.base / "app.log"), "shop")
+    assert made.open_files == 1
+    assert not made.sweep()
+    made.close()
+
+
+def line(message: str) -> Event:
+    return Event(message, Position("0123456789abcdef", 0, 10), 0, Origin("app", "", "shop"), 1_795_382_160.0)
+
+
+def test_the_parser_says_what_a_line_is(setting: Setting) -> None:
+    made = build(setting, parser="json_lines")
+
+    event = made.parse(line('{"level": "warn", "msg": "careful"}'))
+
+    assert event.document["message"] == "careful"
+    assert event.document["log"]["level"] == "warning"
+    assert event.document["service"] == {"name": "shop"}
+    made.close()
+
+
+def test_a_fault_of_a_parser_costs_a_field_and_not_the_line(setting: Setting) -> None:
+    def broken(message: str) -> dict[str, Any]:
+        raise ZeroDivisionError(message)
+
+    built = build(setting)
+    assert isinstance(built, FileInput)
+    config = built.config
+    built.close()
+    made = FileInput(config, broken, setting)
+
+    event = made.parse(line("one"))
+
+    assert event.document["message"] == "one"
+    assert event.document["error"]["type"] == "parser"
+    made.close()
+
+
+def test_it_is_in_the_room() -> None:
+    assert rooms.kind("inputs", "file") is INPUT

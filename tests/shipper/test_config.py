@@ -1,0 +1,105 @@
+"""config.py: what is refused, and where it is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from topmast_shipper import config
+from topmast_shipper.config import Component, ShipperConfig, load, parse
+from topmast_shipper.errors import ConfigError
+
+FILE = {"name": "app", "paths": ["a.log"]}
+
+
+def section(**changes: Any) -> dict[str, Any]:
+    return {"data": "data", "inputs": [{"file": FILE}], "sinks": [{"sqlite": {"path": "logs"}}]} | changes
+
+
+def test_a_whole_section(tmp_path: Path) -> None:
+    assert parse(section(listen="127.0.0.1:0"), base=tmp_path) == ShipperConfig(
+        data=tmp_path / "data",
+        base=tmp_path,
+        listen="127.0.0.1:0",
+        inputs=(Component("file", "app", FILE),),
+        sinks=(Component("sqlite", "sqlite", {"path": "logs"}),),
+    )
+
+
+def test_the_least_that_works(tmp_path: Path) -> None:
+    assert parse({"data": "data"}, base=tmp_path) == ShipperConfig(data=tmp_path / "data", base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"data": 7}, "$.shipper.data: 7 is not of type 'string'", id="a type"),
+        pytest.param({"extra": 1}, "$.shipper: Additional properties", id="a key that is none"),
+        pytest.param({"listen": "here"}, "$.shipper.listen: 'here'", id="an address"),
+        pytest.param({"inputs": [{"tape": {}}]}, "$.shipper.inputs[0]: ", id="no such input"),
+        pytest.param({"inputs": [{"file": {"name": "a"}}]}, "$.shipper.inputs[0].file: 'paths'", id="no paths"),
+        pytest.param(
+            {"inputs": [{"file": FILE | {"paths": "a"}}]}, "$.shipper.inputs[0].file.paths: 'a'", id="paths as text"
+        ),
+        pytest.param(
+            {"inputs": [{"file": FILE}, {"file": FILE}]}, "$.shipper.inputs[1].file.name: 'app' is taken", id="a name"
+        ),
+        pytest.param(
+            {"inputs": [{"file": FILE | {"parser": "morse"}}]},
+            "$.shipper.inputs[0].file.parser: no parser 'morse'; there are grok, json_lines, plain",
+            id="no such parser",
+        ),
+        pytest.param(
+            {"inputs": [{"file": FILE | {"parser": {"grok": {"pattern": "NOTHING"}}}}]},
+            "$.shipper.inputs[0].file.parser.grok: no pattern 'NOTHING'",
+            id="no such pattern",
+        ),
+        pytest.param(
+            {"inputs": [{"file": FILE | {"parser": {"grok": {}}}}]},
+            "$.shipper.inputs[0].file.parser.grok: 'pattern' is a required property",
+            id="a parser's option",
+        ),
+        pytest.param({"sinks": [{"sqlite": {}}]}, "$.shipper.sinks[0].sqlite: 'path'", id="a sink's option"),
+    ],
+)
+def test_what_is_wrong_says_where(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(section(**changes))
+
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("shipper: [", "while parsing", id="no YAML"),
+        pytest.param("exporter: {}", "$.shipper: must be an object", id="no section"),
+        pytest.param("shipper: {data: d, x: 1}", "$.shipper: Additional properties", id="a wrong section"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "topmast.yml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"topmast\.yml: No such file"):
+        load(tmp_path / "topmast.yml")
+
+
+def test_relative_paths_begin_at_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "topmast.yml"
+    path.write_text("shipper: {data: data}")
+
+    assert load(path).data == tmp_path / "data"
+    assert load(path, checked=True) == load(path)
+
+
+def test_the_schema_is_closed_and_knows_every_room() -> None:
+    assert config.SCHEMA["additionalProperties"] is False
+    assert "file" in config.SCHEMA["properties"]["inputs"]["items"]["properties"]
+    assert {"file", "sqlite", "stdout"} <= set(config.SCHEMA["properties"]["sinks"]["items"]["properties"])
