@@ -11,7 +11,6 @@ from running import wait_for
 pytestmark = pytest.mark.docker
 
 ONE_SHOTS = {"secrets", "elasticsearch-setup"}
-STAND_INS = {"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"}
 BIND_ADDR = "127.0.0.77"
 
 
@@ -69,13 +68,12 @@ def test_no_secret_is_in_an_environment_or_a_command_line(stack: Any) -> None:
 
 
 def test_prometheus_reaches_everything_that_runs(stack: Any) -> None:
-    def states() -> dict[str, str]:
+    def down() -> list[str]:
         targets = get(9090, "/api/v1/targets")["data"]["activeTargets"]
-        return {one["labels"]["job"]: one["health"] for one in targets}
+        return [one["labels"]["job"] for one in targets if one["health"] != "up"]
 
-    real = ("alertmanager", "exporter", "node", "prometheus", "shipper")
-
-    assert wait_for("targets up", lambda: all(states().get(job) == "up" for job in real), seconds=60)
+    # A stand-in has no metrics.
+    assert wait_for("targets up", lambda: sorted(down()) == ["cadvisor", "grafana"], seconds=60)
 
 
 def test_the_watchdog_reaches_the_inbox(stack: Any) -> None:

@@ -78,7 +78,7 @@ def unexplained(text: str) -> list[int]:
     wrong = []
     for line, comment in comments(text):
         if re.search(r"\bnoqa\b", comment):
-            fine = re.search(r"# noqa: [A-Z]+\d+(, ?[A-Z]+\d+)* +([-–#:] *)?\w.{5}", comment)
+            fine = re.search(r"# (ruff: )?noqa: [A-Z]+\d+(, ?[A-Z]+\d+)* +([-–#:] *)?\w.{3}", comment)
         elif re.search(r"#\s*type:\s*ignore", comment):
             fine = re.search(r"# type: ignore\[[\w, -]+\] +[-–#] *\w.{5}", comment)
         elif "pragma: no cover" in comment:
