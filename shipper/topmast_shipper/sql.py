@@ -160,19 +160,21 @@ def _level(node: Compare, names: _Names) -> Condition:
 
 
 def _json(node: Compare, names: _Names) -> Condition:
-    """Compare any other field; a list matches when one of its values does."""
+    """Compare any other field."""
     path, values = names.bind(_path(node.field))
-    if node.operator in ("=", "=="):
-        test, more = _equal("CAST(j.value AS TEXT)", node, names)
-        if node.value in ("true", "false"):
-            test = f"j.type = '{node.value}'"
-            more = {}
-    else:
+    if node.operator in _ORDERING:
         number = _number_or_none(node.value)
         mark, more = names.bind(node.value if number is None else number)
+        subject = f"json_extract(e.document, {path})"
         kinds = "('text')" if number is None else "('integer', 'real')"
-        test = f"j.type IN {kinds} AND j.value {_ORDERING[node.operator]} {mark}"
-    sql = f"EXISTS (SELECT 1 FROM json_each(e.document, {path}) j WHERE {test})"  # noqa: S608 - bound
+        # in SQLite, text is greater than every number
+        sql = f"{subject} {_ORDERING[node.operator]} {mark} AND typeof({subject}) IN {kinds}"
+        return Condition(sql, {**values, **more})
+    if node.value in ("true", "false"):
+        return Condition(f"json_type(e.document, {path}) = '{node.value}'", values)
+    test, more = _equal("CAST(j.value AS TEXT)", node, names)
+    # a list equals when one of its values does
+    sql = f"EXISTS (SELECT 1 FROM json_each(e.document, {path}) j WHERE {test})"  # noqa: S608 - values are bound
     condition = Condition(sql, {**values, **more})
     match = _beforehand(node)
     if not match:
@@ -188,8 +190,10 @@ def _beforehand(node: Compare) -> str:
     if any(node.field == each or node.field.startswith(each + ".") for each in store.UNWORDED):
         return ""
     text = node.value[:-1] if node.operator == "=" and node.value.endswith("*") else node.value
-    if (node.operator == "=" and "*" in text) or not re.search(r"[^\W\d_]", text):
-        return ""  # numbers are not worded, and a star in the middle is no word
+    if (node.operator == "=" and "*" in text) or not _TOKEN.search(text):
+        return ""  # a star in the middle is no word
+    if _number_or_none(text) is not None and not text.isdecimal():
+        return ""  # of numbers, only whole ones are worded
     return _phrase(text, prefix=text != node.value)
 
 

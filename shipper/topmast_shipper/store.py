@@ -32,7 +32,20 @@ CREATE VIRTUAL TABLE words USING fts5(
 );
 """
 # Names whose strings nobody searches by word; they stay in the document.
-UNWORDED = frozenset({"@timestamp", "ecs", "event.id", "log.file", "log.flags", "log.level", "process", "agent"})
+UNWORDED = frozenset(
+    {
+        "@timestamp",
+        "ecs",
+        "event.id",
+        "event.duration",
+        "log.file",
+        "log.flags",
+        "log.level",
+        "log.offset",
+        "process",
+        "agent",
+    }
+)
 _UNWORDED_WHOLE = {name for name in UNWORDED if "." not in name} | {"message"}
 _UNWORDED_INSIDE = {
     outer: {name.partition(".")[2] for name in UNWORDED if name.startswith(outer + ".")} for outer in ("log", "event")
@@ -122,7 +135,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def worded(document: Mapping[str, Any]) -> str:
-    """Return the words of all fields but the message and those that nobody searches by."""
+    """Return the words and whole numbers of all fields but the message and those that nobody searches by."""
     found: list[str] = []
     for name, value in document.items():
         if name in _UNWORDED_WHOLE:
@@ -142,6 +155,8 @@ def worded(document: Mapping[str, Any]) -> str:
 def _collect(value: object, found: list[str], depth: int) -> None:
     if isinstance(value, str):
         found.append(value[:_WORDED_CHARACTERS])
+    elif isinstance(value, int) and not isinstance(value, bool):
+        found.append(str(value)[:_WORDED_CHARACTERS])
     elif isinstance(value, dict) and depth < 32:
         for each in value.values():
             _collect(each, found, depth + 1)
