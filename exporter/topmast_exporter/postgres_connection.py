@@ -24,7 +24,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
 
     deadline: float = float("inf")
 
-    def wait(  # type: ignore[override,unused-ignore]  # `timeout` came with 3.3
+    def wait(  # type: ignore[override,unused-ignore]  # its timeout came with 3.3
         self,
         gen: PQGen[RV],
         interval: float = 0.1,  # noqa: ARG002 the signature is psycopg's; a deadline needs no interval

@@ -168,7 +168,7 @@ class _Measured(_Timed):
 
     @contextmanager
     def copy(self, statement: Any, *args: Any, **options: Any) -> Iterator[Any]:
-        with self._timing(statement), super().copy(statement, *args, **options) as copy:  # type: ignore[misc]
+        with self._timing(statement), super().copy(statement, *args, **options) as copy:  # type: ignore[misc]  # as in stream
             yield copy
 
 

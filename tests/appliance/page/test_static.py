@@ -3,6 +3,8 @@
 import gzip
 import re
 
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 from topmast.page.static import FOLDER, assets
@@ -68,8 +70,8 @@ def test_packing_is_the_same_every_time() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("js/**/*.js")), ids=lambda path: path.stem)
-def test_no_module_parses_text_as_html_or_code(path: object) -> None:
-    source = path.read_text()  # type: ignore[attr-defined]
+def test_no_module_parses_text_as_html_or_code(path: Path) -> None:
+    source = path.read_text()
 
     assert not re.search(r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|new Function)\b", source)
 
