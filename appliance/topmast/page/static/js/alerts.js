@@ -30,9 +30,9 @@ export async function rules(signal) {
   return found.sort((a, b) => RANK[a.state] - RANK[b.state] || order(a.severity) - order(b.severity) || a.name.localeCompare(b.name));
 }
 
-/** Return whether a rule is one that always fires to show that the path works. */
-export function isWatchdog(rule) {
-  return rule.name === "Watchdog";
+/** Return the rules that fire, but for the one that always does to show that the path works. */
+export function firing(found) {
+  return found.filter((rule) => rule.state === "firing" && rule.name !== "Watchdog");
 }
 
 const order = (severity) => ORDER[severity] ?? 2;
@@ -78,6 +78,11 @@ function before(text, pattern) {
     else if (depth === 0 && pattern.test(text.slice(at)) && (at === 0 || /[\s)\]}\d]/.test(text[at - 1]) || /[<>=!]/.test(char))) return text.slice(0, at);
   }
   return text;
+}
+
+/** Return the number that an expression is compared with (`0.85`, `14.4 * 0.001`), or NaN. */
+export function limitOf(right) {
+  return right === "" ? Number.NaN : right.split("*").reduce((product, each) => product * Number(each), 1);
 }
 
 function stripped(text) {

@@ -162,7 +162,9 @@ function bandsOf(data, order) {
 export function extent({ min, max, log, thresholds = [], thresholdStyle }, low, high) {
   if (low === null || low === undefined || !Number.isFinite(low)) [low, high] = [0, 1];
   const drawn = thresholdStyle && thresholdStyle !== "off" ? thresholds.map(({ value }) => value).filter(Number.isFinite) : [];
-  const next = drawn.sort((a, b) => a - b).find((value) => value >= high && high >= value * 0.25);
+  const above = drawn.sort((a, b) => a - b).find((value) => value > 0 && value >= high);
+  // A flat zero is measured against the threshold: how far away it is, is the news.
+  const next = above !== undefined && (high >= above * 0.25 || high === 0) ? above : undefined;
   if (log) {
     const bottom = Math.max(low > 0 ? low : high / 1000, 1e-6);
     return [10 ** Math.floor(Math.log10(bottom)), Math.max(high, next ?? 0, bottom) * 1.4];

@@ -1,6 +1,6 @@
 // The shell: navigation, the view of the present path, keys.
 
-import { isWatchdog, rules } from "./alerts.js";
+import { firing, rules } from "./alerts.js";
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { choose, onTheme, theme } from "./palette.js";
@@ -99,7 +99,7 @@ onTheme(drawShell);
 ticker(async () => {
   if (["dashboard", "alerts"].includes(main.dataset.view)) return;
   const found = await rules().catch(() => []);
-  shell.firing(found.filter((rule) => rule.state === "firing" && !isWatchdog(rule)));
+  shell.firing(firing(found));
 }).every(15);
 
 show();

@@ -84,10 +84,10 @@ const QUESTIONS = {
       const day = named(frames(BUDGET), /^day$/);
       const forecast = named(frames(BUDGET), /^day, forecast/);
       const share = last(day);
-      const end = forecast ? `, ${format(last(forecast), "percentunit", 0)} by midnight` : "";
+      const end = forecast ? `, ${format(last(forecast), "percentunit")} by midnight` : "";
       return {
         answer: `${format(spend, "currencyUSD")} an hour`,
-        detail: share === null ? "no day's budget set" : `${format(share, "percentunit", 0)} of the day's budget${end}`,
+        detail: share === null ? "no day's budget set" : `${format(share, "percentunit")} of the day's budget${end}`,
         state: share === null ? "good" : share >= 1 ? "bad" : share >= 0.8 || (last(forecast) ?? 0) >= 1 ? "fair" : "good",
         href: "#panel-14",
       };

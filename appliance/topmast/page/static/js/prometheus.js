@@ -38,7 +38,10 @@ export async function ask(panel, scope, { width, signal }) {
     }),
   );
   const failed = results.find((result) => result.status === "rejected");
-  const frames = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
+  // A histogram without observations is NaN all along: there is no line to draw or to name.
+  const frames = results
+    .flatMap((result) => (result.status === "fulfilled" ? result.value : []))
+    .filter((frame) => frame.values.some((value) => value !== null));
   if (failed && (!frames.length || failed.reason.name === "AbortError")) throw failed.reason;
   const notes = [];
   if (failed) notes.push(failed.reason.message);

@@ -124,6 +124,6 @@ const grouped = (text) => text.replace(/^(-?\d+)/, (digits) => digits.replace(/\
 
 function percentDecimals(value) {
   const size = Math.abs(value);
-  if (size === 0 || size >= 100 || Number.isInteger(value)) return 0;
+  if (size < 0.005 || size >= 100 || Number.isInteger(value)) return 0;
   return size < 1 ? 2 : 1;
 }

@@ -1,6 +1,6 @@
 // One alert: whether it fires, its expression with the threshold drawn in, when it fired, and what to do.
 
-import { measured, rules } from "../alerts.js";
+import { firing, limitOf, measured, rules } from "../alerts.js";
 import { getJson } from "../api.js";
 import { runs } from "../annotations.js";
 import { chart } from "../chart.js";
@@ -21,7 +21,7 @@ import { where } from "./alerts.js";
 const DEFAULTS = { from: "now-6h", to: "now", refresh: "10s" };
 
 /** Show the alert's page until it is closed. */
-export async function open(host, { name }) {
+export async function open(host, { name }, shell) {
   document.title = `${name} · Topmast`;
   const toolbar = h("div.toolbar");
   const state = h("div.alert-state");
@@ -43,7 +43,9 @@ export async function open(host, { name }) {
     loading = new AbortController();
     const { signal } = loading;
     try {
-      const rule = (await rules(signal)).find((each) => each.name === name);
+      const found = await rules(signal);
+      shell.firing(firing(found));
+      const rule = found.find((each) => each.name === name);
       if (!rule) {
         fill(state, h("div.panel-word", {}, icon("info", 18), h("p", {}, `Prometheus knows no alert ${name}; it may be switched off in topmast.yml.`)));
         return;
@@ -59,7 +61,7 @@ export async function open(host, { name }) {
     const range = rangeOf(DEFAULTS);
     const step = stepFor(range, Math.max(plotHost.clientWidth / 2, 100), scrape);
     const { left, operator, right } = measured(rule.query);
-    const limit = Number(right || rule.annotations.threshold);
+    const limit = limitOf(right || (rule.annotations.threshold ?? ""));
     const [frames, history] = await Promise.all([
       series(left, { refId: "A", legendFormat: "" }, { range }, step, signal).catch(() => []),
       series(`max by (alertstate) (ALERTS{alertname="${name.replace(/["\\]/g, "")}"})`, { refId: "B" }, { range }, step, signal).catch(() => []),

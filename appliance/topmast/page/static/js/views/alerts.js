@@ -1,6 +1,6 @@
 // Alerts: what fires, what is about to, and every rule there is.
 
-import { isWatchdog, rules } from "../alerts.js";
+import { firing, rules } from "../alerts.js";
 import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { ticker } from "../ticker.js";
@@ -19,28 +19,28 @@ export async function open(host, _, shell) {
     const words = search.value.trim().toLowerCase();
     const matches = (rule) => !words || `${rule.name} ${rule.category} ${rule.severity} ${rule.annotations.summary ?? ""}`.toLowerCase().includes(words);
     const wanted = found.filter(matches);
-    const firing = wanted.filter((rule) => rule.state === "firing" && !isWatchdog(rule));
+    const burning = firing(wanted);
     const pending = wanted.filter((rule) => rule.state === "pending");
-    const rest = wanted.filter((rule) => !firing.includes(rule) && !pending.includes(rule));
+    const rest = wanted.filter((rule) => !burning.includes(rule) && !pending.includes(rule));
     const open = new Set([...body.querySelectorAll("details[open]")].map((each) => each.dataset.category));
     fill(
       body,
-      firing.length
-        ? section("Firing", firing.map(card))
+      burning.length
+        ? section("Firing", burning.map(card))
         : h("div.calm", {}, icon("check", 28), h("p", {}, words ? "No alert of that name fires." : "Nothing fires."), h("small", {}, `${found.length} rules are watched.`)),
       pending.length > 0 && section("Waiting for their time", pending.map(card)),
       categories(rest).map(([category, members]) =>
         h("details.rule-group", { dataset: { category }, open: words || open.has(category) }, h("summary", {}, h("span", {}, category), h("small", {}, String(members.length))), h("ul.rules", {}, members.map(line))),
       ),
     );
-    document.title = `${firing.length ? `${firing.length} firing` : "Alerts"} · Topmast`;
+    document.title = `${burning.length ? `${burning.length} firing` : "Alerts"} · Topmast`;
   };
   const refresh = async () => {
     loading.abort();
     loading = new AbortController();
     try {
       found = await rules(loading.signal);
-      shell.firing(found.filter((rule) => rule.state === "firing" && !isWatchdog(rule)));
+      shell.firing(firing(found));
       draw();
     } catch (error) {
       if (error.name !== "AbortError") fill(body, h("div.panel-word", { role: "alert" }, icon("warning", 18), h("p", {}, error.message)));

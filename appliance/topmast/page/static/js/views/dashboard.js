@@ -1,6 +1,6 @@
 // A dashboard: its panels on the grid, kept fresh, with the state in the address.
 
-import { isWatchdog, rules } from "../alerts.js";
+import { firing, rules } from "../alerts.js";
 import { regionsOf } from "../annotations.js";
 import { getJson } from "../api.js";
 import { live, rangeOf, refreshPicker, timePicker, variablePickers, zoomTo } from "../controls.js";
@@ -59,7 +59,7 @@ export async function open(host, { name = HOME } = {}, shell) {
       ...ordered.map((each) => each.load(scope, signal)),
       rules(signal).then(
         (found) => {
-          alerts = found.filter((rule) => rule.state === "firing" && !isWatchdog(rule));
+          alerts = firing(found);
           shell.firing(alerts);
           counted();
         },

@@ -1,0 +1,147 @@
+"""The dashboards' files: complete, without overlap, and every expression one that Prometheus 2.42 parses."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from topmast.layout import find_home
+
+FOLDER = find_home() / "monitoring" / "grafana"
+DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
+UIDS = {"prometheus", "alertmanager", "logs"}
+# PANELS.md: group → panels.
+OVERVIEW = {
+    "System health": ["Services up", "Firing alerts"],
+    "Cache": ["Hit ratio by namespace", "Latency P95 by namespace"],
+    "API": ["Latency P50, P95, P99", "Requests by status class"],
+    "Resources": ["CPU", "Memory", "Disk"],
+    "Database": ["Query P95 by operation", "Connections against the limit"],
+    "Errors and logs": ["Error ratio", "Errors in the logs"],
+    "LLM cost": ["Spend per hour by model", "Spent against budget", "Saved by the cache"],
+    "SLA": ["Availability and error budget left"],
+}
+
+every_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> dict[str, Any]:
+    model: dict[str, Any] = json.loads(path.read_text())
+    return model
+
+
+def panels(model: dict[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in model["panels"] if panel["type"] != "row"]
+
+
+def targets(model: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (panel and refId, expression) of every query, annotations included."""
+    asked = [(f"{p['title']} {t['refId']}", t["expr"]) for p in panels(model) for t in p["targets"] if "expr" in t]
+    return asked + [(f"annotation {each['name']}", each["expr"]) for each in model["annotations"]["list"]]
+
+
+def test_the_overview_has_its_17_panels_in_eight_groups() -> None:
+    groups: dict[str, list[str]] = {}
+    for panel in read(FOLDER / "dashboards" / "application-overview.json")["panels"]:
+        if panel["type"] == "row":
+            groups[panel["title"]] = []
+        else:
+            groups[list(groups)[-1]].append(panel["title"])
+
+    assert groups == OVERVIEW
+    assert list(groups) == list(OVERVIEW)
+
+
+@every_dashboard
+def test_the_file_is_one_that_grafana_cannot_change(path: Path) -> None:
+    model = read(path)
+
+    assert (model["schemaVersion"], model["editable"], model["uid"]) == (42, False, path.stem)
+    assert [variable["name"] for variable in model["templating"]["list"]][:2] == ["environment", "instance"]
+    assert all(variable["refresh"] == 2 for variable in model["templating"]["list"])
+
+
+@every_dashboard
+def test_every_panel_says_what_it_shows_and_in_what_unit(path: Path) -> None:
+    for panel in panels(read(path)):
+        described = panel["description"]
+        assert panel["title"], panel["id"]
+        assert described.endswith("."), panel["title"]
+        assert ". " not in described, f"{panel['title']}: one sentence"
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["datasource"]["uid"] in UIDS, panel["title"]
+        assert all(target["datasource"]["uid"] in UIDS for target in panel["targets"]), panel["title"]
+        assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
+
+
+@every_dashboard
+def test_ids_are_unique_and_no_two_panels_overlap(path: Path) -> None:
+    found = read(path)["panels"]
+
+    assert len({panel["id"] for panel in found}) == len(found)
+    for a, b in itertools.combinations((panel["gridPos"] for panel in found), 2):
+        apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        apart = apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+        assert apart, (a, b)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in found)
+
+
+@every_dashboard
+def test_legends_show_the_last_and_the_greatest_value(path: Path) -> None:
+    for panel in panels(read(path)):
+        if panel["type"] == "timeseries":
+            assert {"lastNotNull", "max"} <= set(panel["options"]["legend"]["calcs"]), panel["title"]
+
+
+@every_dashboard
+def test_links_lead_to_runbooks_that_there_are(path: Path) -> None:
+    for panel in panels(read(path)):
+        for link in panel["links"]:
+            if link["url"].startswith("/runbooks/"):
+                assert (find_home() / "docs" / f"{link['url'][1:]}.md").is_file(), f"{panel['title']}: {link['url']}"
+
+
+@every_dashboard
+def test_rates_follow_the_scrape_interval(path: Path) -> None:
+    for where, expression in targets(read(path)):
+        windows = re.findall(r"(?:rate|increase)\([^\[]*\[([^\]]+)\]", expression)
+        assert set(windows) <= {"$__rate_interval"}, where
+
+
+@pytest.mark.rules
+def test_prometheus_242_parses_every_expression(tmp_path: Path) -> None:
+    rules = []
+    for path in DASHBOARDS:
+        for number, (where, expression) in enumerate(targets(read(path))):
+            plain = expression.replace("$__rate_interval", "1m").replace("$__range", "1h")
+            plain = re.sub(r"\$(environment|instance|model|feature|namespace)", ".*", plain)
+            rules.append({"record": f"panel:{path.stem.replace('-', '_')}:{number}", "expr": plain})
+            assert "$" not in plain.replace("${1}", ""), where
+    file = tmp_path / "panels.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    done = subprocess.run(
+        [os.environ.get("TOPMAST_PROMTOOL", "promtool"), "check", "rules", str(file)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_provisioned_datasources_have_the_uids_that_panels_name() -> None:
+    provisioned = yaml.safe_load((FOLDER / "provisioning" / "datasources" / "datasources.yml").read_text())
+
+    assert {source["uid"] for source in provisioned["datasources"]} == UIDS
+    assert not any(source["editable"] for source in provisioned["datasources"])
+
+
+def test_provisioned_dashboards_are_the_files_and_nobody_changes_them() -> None:
+    provisioned = yaml.safe_load((FOLDER / "provisioning" / "dashboards" / "dashboards.yml").read_text())
+
+    [provider] = provisioned["providers"]
+    assert (provider["disableDeletion"], provider["allowUiUpdates"], provider["type"]) == (True, False, "file")
