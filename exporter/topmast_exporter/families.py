@@ -146,14 +146,11 @@ class GaugeFamily(Family[GaugeSeries]):
                 values = tuple(admission.clean(one) for one in raw)
                 yield self._prefix(values), values, float(value)
         for series in self.series():
-            reading = series.value
-            if series.function is not None:
-                try:
-                    answer = series.function()
-                    reading = None if answer is None else float(answer)
-                except Exception:  # noqa: BLE001 a guard: one broken callback must not cost the scrape
-                    self._registry.count_internal_error("gauge_callback")
-                    reading = None
+            try:
+                reading = series.read()
+            except Exception:  # noqa: BLE001 a guard: one broken callback must not cost the scrape
+                self._registry.count_internal_error("gauge_callback")
+                reading = None
             if reading is not None:
                 yield series.prefix, series.values, reading
 

@@ -34,6 +34,9 @@ __all__ = ["Middleware", "Settings", "instrument", "route_class"]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 A = TypeVar("A")
 
+# (method, route's path or endpoint's id, root path, status, kind)
+Key = tuple[str, object, str, int, str]
+
 # A cache of records, never keyed by what a client wrote but a mount's own parameters, hence the bound.
 MAX_RECORDS = 4_096
 
@@ -99,7 +102,7 @@ def instrument(
 
 
 class _Request:
-    """One request under way; also its `send`."""
+    """One request under way. `answer` is its `send`."""
 
     __slots__ = (
         "answered",
@@ -119,26 +122,25 @@ class _Request:
         self.middleware = middleware
         self.scope = scope
         self.send = send
-        self.own = False
         self.root = scope.get("root_path", "")
-        self.calls_model = False
-        self.streams = False
-        self.done = False
+        self.own = self.calls_model = self.streams = self.done = False
         self.status = 0
         self.answered = 0.0
         self.started = perf_counter()
 
-    def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
+    def answer(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
+        """Send a message of the answer, and note what it says."""
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind == "http.response.body":
+            if not message.get("more_body", False):
+                return self._send_last(message)
+        elif kind == "http.response.start":
             self.answered = perf_counter()
             self.status = message["status"]
             for name, value in message.get("headers", ()):
                 if name == b"content-type":
                     self.streams = value.startswith(b"text/event-stream")
                     break
-        elif kind == "http.response.body" and not message.get("more_body", False):
-            return self._send_last(message)
         return self.send(message)
 
     async def _send_last(self, message: MutableMapping[str, Any]) -> None:
@@ -169,7 +171,8 @@ class Middleware:
         self.registry = registry or default_registry()
         self._endpoint = Endpoint(Scraper(self.registry))
         self._http = HttpMetrics(self.registry, self._settings.metrics_path or "", self._settings.route_classes)
-        self._records: dict[tuple[object, ...], Record] = {}
+        self._in_flight = self._http.in_flight.members()
+        self._records: dict[Key, Record] = {}
         self._lag = LoopLag()
         self._begun_in = -1
         # No path ends in a null byte that a router would see: what never matches, when there is no path of ours.
@@ -190,14 +193,14 @@ class Middleware:
                 await self._app(scope, receive, send)
             return
         request = _Request(self, scope, send)
-        self._http.began()
+        self._in_flight.add(request)
         token = set_current(request)
         try:
             if scope["path"].endswith(self._own_path) and self._is_own(scope):
                 request.own = True
-                await self._endpoint(scope, receive, request)
+                await self._endpoint(scope, receive, request.answer)
             else:
-                await self._app(scope, receive, request)
+                await self._app(scope, receive, request.answer)
         except Exception as error:
             self._count_exception(request, error)
             request.finish(500)
@@ -206,12 +209,11 @@ class Middleware:
             # Cancelled: the client is gone, or the server stops.
             request.finish(CLIENT_CLOSED)
             raise
-        else:
-            # A server answers 500 for an application that returned without an answer.
-            if not request.done:
-                request.finish(500)
         finally:
             reset_current(token)
+        # A server answers 500 for an application that returned without an answer.
+        if not request.done:
+            request.finish(500)
 
     def _is_own(self, scope: Scope) -> bool:
         path = self._settings.metrics_path
@@ -219,30 +221,31 @@ class Middleware:
 
     def count(self, request: _Request, status: int, ended: float) -> None:
         """Count a request that has ended at `ended` (perf_counter). Never raises."""
-        http = self._http
+        self._in_flight.discard(request)
         try:
-            record = self._record_of(request, status)
+            scope = request.scope
+            kind = STREAM if request.streams else LLM if request.calls_model else ""
+            where: object = request.own or routed_path(scope)
+            if where is None:
+                where = id(scope.get("endpoint"))
+            key = (scope["method"], where, scope.get("root_path", ""), status, kind)
+            record = self._records.get(key) or self._record_of(request, key)
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
             self.registry.count_internal_error("asgi")
-            http.in_flight.dec()
             return
         took = ended - request.started
-        http.ended(record, took, (request.answered or ended) - request.started)
+        self._http.answered(record, took, (request.answered or ended) - request.started)
         if took >= EXEMPLAR_FROM_SECONDS or status >= 500:
             trace_id = trace_id_of(request.scope)
             if trace_id is not None:
                 record.mark(took, trace_id)
 
-    def _record_of(self, request: _Request, status: int) -> Record:
-        scope = request.scope
-        method = scope["method"]
+    def _record_of(self, request: _Request, key: Key) -> Record:
+        """Return the record of a request that is not known by its key, from here on known when it may be."""
+        method, where, root, status, kind = key
         if method not in METHODS:
             method = OTHER
-        where: object = request.own or routed_path(scope)
-        if where is None and "endpoint" in scope:
-            where = id(scope["endpoint"])
-        kind = STREAM if request.streams else LLM if request.calls_model else ""
-        key = (method, where, scope.get("root_path", ""), status, kind)
+        key = (method, where, root, status, kind)
         record = self._records.get(key)
         if record is None:
             record = self._new_record(request, method, status, kind)

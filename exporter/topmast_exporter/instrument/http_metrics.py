@@ -107,16 +107,20 @@ class HttpMetrics:
             in_flight.value += 1.0  # type: ignore[operator]  # set when it was declared
 
     def ended(self, record: Record, took: float, answered: float) -> None:
+        """Count a request as `answered` does, and that it is no longer in flight."""
+        self.answered(record, took, answered)
+        self.in_flight.dec()
+
+    def answered(self, record: Record, took: float, answered: float) -> None:
         """Count a request that took so many seconds, and began to be answered after so many."""
         place, start_place = bisect_left(DURATION_BOUNDS, took), bisect_left(DURATION_BOUNDS, answered)
-        duration, start, in_flight = record.duration, record.start, self.in_flight
-        with in_flight.lock:
-            record.requests.value += 1.0
+        requests, duration, start = record.requests, record.duration, record.start
+        with requests.lock:
+            requests.value += 1.0
             duration.counts[place] += 1
             duration.sum += took
             start.counts[start_place] += 1
             start.sum += answered
-            in_flight.value -= 1.0  # type: ignore[operator]  # set when it was declared
 
     def raised(self, template: str, error: Exception) -> None:
         """Count an exception that left the application. The 51st type of exception is `_other`."""
