@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"topmast": "appliance", "topmast_exporter": "exporter", "topmast_shipper": "shipper"}
 
-# Imports modules one after the other and prints what each did beside defining names (the error, if it failed). What a foreign library does while it is being
-# imported is its own affair: frames of the import system stand between it and us then.
+# Imports modules one after the other and prints what each did beside defining names (the error, if it failed).
+# What a foreign library does while it is being imported is its own affair: frames of the import system stand
+# between it and us then.
 WATCH = """
 import importlib, json, os, sys
 
