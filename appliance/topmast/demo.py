@@ -20,9 +20,20 @@ NAMESPACES = {
     "rate_limit": "rl:*",
 }
 
-# Left alone for a whole day the demo spends about half of this: some 12 USD an hour.
-DAY_USD = 600
-MONTH_USD = 18_000
+# Left alone for a whole day the demo spends about half of this: some 14 USD an hour.
+DAY_USD = 700
+MONTH_USD = 21_000
+# The two features that cost the most have budgets of their own, in USD a day.
+FEATURES_USD = {"advice": 300, "catalogue-writer": 200}
+# What the shop calls: each starts at 0, so that its first call is an increase.
+MODELS = (
+    "openai/gpt-4o-mini",
+    "openai/gpt-4.1-mini",
+    "openai/gpt-4.1",
+    "openai/text-embedding-3-small",
+    "anthropic/claude-sonnet-4-5",
+    "anthropic/claude-opus-4-1",
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ FAULTS: Mapping[str, Fault] = {
         ("ApiErrorRateHigh", "ApiErrorBudgetBurn"),
         330,
         120,
+        "the two are one problem: where the critical ApiErrorBudgetBurn fires first, as in a young demo, the warning "
+        "is not sent as well",
     ),
     "cache-flush": Fault(
         "the cache is emptied every second",
@@ -97,9 +110,9 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "cpu": Fault("every core is busy", "CPU", ("HostCpuHigh", "HostCpuSaturated"), 840, 240),
     "memory": Fault(
-        "the app holds 256 MB more, and writes 5 MB a second into a cache of 64 MB",
+        "the app holds 256 MB more, and writes 3 MB a second into a cache of 64 MB",
         "Memory",
-        ("RedisMemoryHigh",),
+        ("RedisMemoryHigh", "CacheHitRateLow"),
         480,
         180,
         "the host's own memory alerts are not provoked: that could end other programs",
@@ -112,7 +125,7 @@ FAULTS: Mapping[str, Fault] = {
         240,
         "the alert stays until its hour has passed: the money is spent. LlmCostSpike compares with the day before, "
         "which a young demo does not have",
-        spends_seconds=130,
+        spends_seconds=150,
     ),
 }
 
@@ -148,8 +161,13 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
     logs = log_folder(layout)
     postgres = f"host={LOOPBACK} port={layout.port('demo-postgres')} user=topmast dbname=shop"
     return {
-        "budgets": {"day_usd": DAY_USD, "month_usd": MONTH_USD},
+        "budgets": {
+            "day_usd": DAY_USD,
+            "month_usd": MONTH_USD,
+            "features": {name: {"day_usd": usd, "month_usd": 30 * usd} for name, usd in FEATURES_USD.items()},
+        },
         "exporter": {
+            "prices": {"models": list(MODELS)},
             "dependencies": ["app", "redis", "postgresql"],
             "collectors": [
                 {

@@ -46,7 +46,7 @@ class Agent:
 AGENTS: Mapping[str, Agent] = {
     "order-support": Agent(at_once=3, provider="openai", model="gpt-4.1-mini", shape=CHAT, thoughts=2),
     "catalogue-writer": Agent(at_once=3, provider="anthropic", model="claude-sonnet-4-5", shape=CODE, thoughts=3),
-    "restock-planner": Agent(at_once=2, provider="openai", model="gpt-4o-mini", shape=CODE, thoughts=2),
+    "restock-planner": Agent(at_once=2, provider="openai", model="gpt-4.1", shape=CODE, thoughts=2),
 }
 
 

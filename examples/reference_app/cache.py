@@ -70,8 +70,8 @@ class Cache:
 
     async def fill(self, megabytes: int) -> None:
         """Write that much that nobody asks for (the fault `memory`)."""
-        block = "x" * 100_000
-        for _ in range(megabytes * 10):
+        block = "x" * 200_000
+        for _ in range(megabytes * 5):
             number = await self._redis.incr("junk")
             await self._redis.set(f"junk:{number}", block, ex=60)
 

@@ -38,6 +38,10 @@ def test_the_scanned_namespaces_are_the_app_s() -> None:
     assert {name: f"{each.prefix}:*" for name, each in namespaces.items()} == demo.NAMESPACES
 
 
+def test_every_model_that_the_app_calls_is_known() -> None:
+    assert {model.partition("/")[2] for model in demo.MODELS} == set(example("model_provider").MODELS)
+
+
 def test_what_the_command_starts_the_app_sees(layout: Layout) -> None:
     demo.start_fault(layout, "errors", 60)
     demo.start_fault(layout, "latency", 60)

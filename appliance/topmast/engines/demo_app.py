@@ -16,9 +16,10 @@ def component(setup: Setup) -> Component:
             f"demo-app: {layout.home} has no examples/reference_app; the demo runs from a clone of the repository"
         )
     demo.log_folder(layout).mkdir(parents=True, exist_ok=True)
+    server = f"host={LOOPBACK} port={layout.port('demo-postgres')}"
     env = {
         "PORT": str(layout.port("demo-app")),
-        "SHOP_DATABASE": f"host={LOOPBACK} port={layout.port('demo-postgres')} dbname=shop user=shop",
+        "SHOP_DATABASE": f"{server} dbname=shop user=shop application_name=shop",
         "SHOP_DATABASE_PASSWORD_FILE": str(demo.postgres_password_file(layout)),
         "SHOP_REDIS_URL": f"redis://{layout.address('demo-redis')}/0",
         "SHOP_MODEL_URL": f"{layout.url('demo-model')}/v1",
