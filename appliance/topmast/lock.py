@@ -81,12 +81,22 @@ def _supervisor(layout: Layout) -> dict[str, Any] | None:
     """Return the status that a living supervisor wrote; None when it is gone."""
     try:
         told: dict[str, Any] = json.loads((layout.run / "status.json").read_text())
-        os.kill(told["pid"], 0)
-    except PermissionError:
-        return told  # alive, another user's
+        return told if _alive(told["pid"]) else None
     except (OSError, ValueError, KeyError):
         return None
-    return told
+
+
+def _alive(pid: int) -> bool:
+    """Return whether the process runs; one that ended and was not reaped by its parent yet does not."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # another user's
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    # proc(5): the state is the first field behind the name, which may hold spaces and brackets.
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _where(running: dict[str, Any]) -> str:

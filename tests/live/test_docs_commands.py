@@ -22,4 +22,7 @@ def test_block(block: Block, demo: Appliance, tmp_path: Path) -> None:
 
     text = re.sub(r"(localhost|127\.0\.0\.1):(\d+)", moved, block.text)
     here = Block(block.where, block.language, text, block.verb, block.how)
-    run(here, tmp_path, [str(ROOT / "topmast"), "--state", str(demo.state)], {})
+    try:
+        run(here, tmp_path, [str(ROOT / "topmast"), "--state", str(demo.state)], {})
+    finally:
+        demo.run("demo", "clear")  # what a block broke is not the next test's
