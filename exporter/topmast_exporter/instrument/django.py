@@ -62,7 +62,14 @@ class _Handler:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         scope[_SERVED_BY] = self
-        await self._handler(scope, receive, send)
+
+        async def send_lower_case(message: Any) -> None:
+            # The ASGI specification has header names in lower case; Django sends them as they were written.
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [(name.lower(), value) for name, value in message["headers"]]}
+            await send(message)
+
+        await self._handler(scope, receive, send_lower_case)
 
     @property
     def routes(self) -> Iterator[_Route]:
