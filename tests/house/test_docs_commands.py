@@ -78,6 +78,13 @@ def test_block_is_in_the_test_that_it_names(block: Block) -> None:
     ] == []
 
 
+def test_the_readme_lists_the_commands_that_there_are() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `topmast ")]
+    listed = {name for row in rows for name in re.findall(r"`topmast (\w+)", row.split("|")[1])}
+
+    assert listed == {path.stem for path in (ROOT / "appliance/topmast/commands").glob("*.py")} - {"__init__"}
+
+
 def test_blocks_of_finds_marker_language_and_text() -> None:
     page = "a\n\n<!-- runs: unit -->\n```sh\nls\n```\n\n1. b\n   ```yaml\n   a: 1\n   ```\n"
 
