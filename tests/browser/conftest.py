@@ -47,7 +47,9 @@ def shown(context: BrowserContext) -> Shown:
     tab = Shown(page)
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # Chromium drops what is on its way when the machine's network changes (a Docker network that is made):
+        # that is no complaint about the page, which asks again.
+        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
             tab.complaints.append(message.text)
 
     page.on("console", heard)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -114,7 +113,7 @@ def test_rates_follow_the_scrape_interval(path: Path) -> None:
 
 
 @pytest.mark.rules
-def test_prometheus_242_parses_every_expression(tmp_path: Path) -> None:
+def test_prometheus_242_parses_every_expression(promtool: Path, tmp_path: Path) -> None:
     rules = []
     for path in DASHBOARDS:
         for number, (where, expression) in enumerate(targets(read(path))):
@@ -126,7 +125,7 @@ def test_prometheus_242_parses_every_expression(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
 
     done = subprocess.run(
-        [os.environ.get("TOPMAST_PROMTOOL", "promtool"), "check", "rules", str(file)],
+        [str(promtool), "check", "rules", str(file)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 // Asking the server: a few requests at a time, the same question only once, and errors as one sentence.
 
 const MAX_AT_ONCE = 6;
+const RETRY_MILLISECONDS = 300;
 // The real status comes in the header: an engine that is down must not fill the console with red lines.
 const HEADERS = { accept: "application/json", "x-topmast-status": "header" };
 
@@ -38,7 +39,12 @@ export function postForm(path, form, { signal } = {}) {
 async function ask(path, options) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: HEADERS });
+    // A browser drops what is on its way when the machine's network changes (a laptop that wakes up, a VPN).
+    response = await fetch(path, { ...options, headers: HEADERS }).catch(async (error) => {
+      if (error.name === "AbortError") throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+      return fetch(path, { ...options, headers: HEADERS });
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new AskError("the page's own server does not answer; is Topmast running?");
