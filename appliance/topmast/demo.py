@@ -110,7 +110,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "cpu": Fault("every core is busy", "CPU", ("HostCpuHigh", "HostCpuSaturated"), 840, 240),
     "memory": Fault(
-        "the app holds 256 MB more, and writes 3 MB a second into a cache of 64 MB",
+        "the app takes up to 256 MB more, and writes 3 MB a second into a cache of 64 MB",
         "Memory",
         ("RedisMemoryHigh", "CacheHitRateLow"),
         480,
@@ -125,7 +125,7 @@ FAULTS: Mapping[str, Fault] = {
         240,
         "the alert stays until its hour has passed: the money is spent. LlmCostSpike compares with the day before, "
         "which a young demo does not have",
-        spends_seconds=150,
+        spends_seconds=110,
     ),
 }
 

@@ -1,8 +1,8 @@
 """The faults that the app itself carries out, as background tasks: they break what is real, not what is shown."""
 
 import asyncio
+import contextlib
 import logging
-import math
 import os
 import random
 import subprocess
@@ -22,10 +22,12 @@ LATENCY_SECONDS = (0.35, 0.9)
 # The share of searches that run without their index.
 SLOW_QUERY_SHARE = 0.5
 BALLAST_BYTES = 256_000_000
+LEAK_BYTES = 16_000_000
 CACHE_FILL_MEGABYTES = 3
 # A prompt loop: the most expensive model, its whole history sent again each time.
 SPIKE_MODEL = "claude-opus-4-1"
 SPIKE_CONTEXT_TOKENS = 180_000
+SPIKE_CALLS = 2
 # Burns one core until its time is over or its parent is gone, at low priority: the machine stays usable.
 _BURN = """
 import os, sys, time
@@ -44,7 +46,7 @@ class Chaos:
         self._cache = cache
         self._assistant = assistant
         self._rng = rng
-        self._ballast: bytearray | None = None
+        self._ballast: list[bytes] = []
         self._burners: list[subprocess.Popen[bytes]] = []
         self._acts: dict[str, Callable[[], Awaitable[None]]] = {
             "cache-flush": self._cache.flush,
@@ -62,7 +64,7 @@ class Chaos:
                     if self._faults.active(name):
                         await self._guarded(name, act)
                 if not self._faults.active("memory"):
-                    self._ballast = None
+                    self._ballast = []
                 if not self._faults.active("cpu"):
                     self._stop_burning()
                 await asyncio.sleep(1)
@@ -98,18 +100,18 @@ class Chaos:
         log.error("checkout failed in step %s", place)
 
     async def _spend(self) -> None:
-        try:
-            prompt = f"Continue.\n[context: {SPIKE_CONTEXT_TOKENS} tokens]"
-            await self._assistant.complete("catalogue-writer", SPIKE_MODEL, prompt, 20, provider="anthropic")
-        except ModelUnavailableError:
-            return
+        prompt = f"Continue.\n[context: {SPIKE_CONTEXT_TOKENS} tokens]"
+        calls = (
+            self._assistant.complete("catalogue-writer", SPIKE_MODEL, prompt, 20, provider="anthropic")
+            for _ in range(SPIKE_CALLS)
+        )
+        with contextlib.suppress(ModelUnavailableError):
+            await asyncio.gather(*calls)
 
     async def _hoard(self) -> None:
-        if self._ballast is None:
-            ballast = bytearray(BALLAST_BYTES)
-            # A byte of every page is written: only then the memory is really taken.
-            ballast[::4096] = bytes([1]) * math.ceil(BALLAST_BYTES / 4096)
-            self._ballast = ballast
+        if len(self._ballast) * LEAK_BYTES < BALLAST_BYTES:
+            # Not zeros: memory that was never written is not really taken.
+            self._ballast.append(b"x" * LEAK_BYTES)
         await self._cache.fill(CACHE_FILL_MEGABYTES)
 
     async def _burn(self) -> None:
