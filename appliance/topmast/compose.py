@@ -1,12 +1,16 @@
 """Compose mode: the same stack in containers. Thin: Docker Compose does the work."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from topmast.errors import PrerequisiteError
+from topmast import composition
+from topmast.errors import NotRunningError, PrerequisiteError
 from topmast.layout import Layout
 
 FILE = "docker-compose.monitoring.yml"
@@ -60,25 +64,67 @@ def command(layout: Layout) -> list[str]:
     return ["docker", "compose", "--project-directory", str(file.parent), "-f", str(file)]
 
 
-def up(layout: Layout, *, detach: bool) -> None:
-    _run([*command(layout), "up", *(["--detach", "--wait"] if detach else [])], layout.home)
+def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
+    """Start the stack; with a topmast.yml, from configuration rendered for it. Raises PrerequisiteError."""
+    argv = command(layout)
+    rendered = {"TOPMAST_RENDERED": str(composition.render(layout, path))} if path else {}
+    _run([*argv, "up", *(["--detach", "--wait"] if detach else [])], layout.home, rendered)
 
 
 def down(layout: Layout, *, purge: bool) -> None:
-    _run([*command(layout), "down", *(["--volumes"] if purge else [])], layout.home)
+    _run([*command(layout), "down", *(["--volumes"] if purge else [])], layout.home, {})
 
 
-def ps(layout: Layout) -> str:
-    """Return what `docker compose ps --format json` prints."""
+def status(layout: Layout) -> dict[str, Any]:
+    """Return the same shape as embedded mode's status. Raises NotRunningError when no container is there."""
     done = subprocess.run(
-        [*command(layout), "ps", "--format", "json"], capture_output=True, text=True, check=False, timeout=60
+        [*command(layout), "ps", "--all", "--format", "json"], capture_output=True, text=True, check=False, timeout=60
     )
     if done.returncode != 0:
         raise PrerequisiteError(f"docker compose ps: {done.stderr.strip()[:300]}")
-    return done.stdout
+    components = parse_ps(done.stdout)
+    if not components:
+        raise NotRunningError("compose mode: nothing is running; `topmast up` starts it")
+    ready = all(one["state"] in ("ready", "done") for one in components)
+    return {
+        "mode": "compose",
+        "demo": False,
+        "port_offset": 0,
+        "ready": ready,
+        "state": str(layout.state),
+        "components": components,
+    }
 
 
-def _run(argv: list[str], cwd: Path) -> None:
-    done = subprocess.run(argv, cwd=cwd, check=False)
+def parse_ps(text: str) -> list[dict[str, Any]]:
+    """Return the components that `docker compose ps --format json` tells: one JSON object a line.
+
+    A one-shot that ended well is `done`; what has a health check is ready when it is healthy.
+    """
+    components = []
+    for line in text.splitlines():
+        told = json.loads(line)
+        health, running = told.get("Health", ""), told["State"] == "running"
+        ended_well = told["State"] == "exited" and told.get("ExitCode") == 0
+        state = "done" if ended_well else told["State"]
+        if running:
+            state = {"": "ready", "healthy": "ready", "starting": "starting"}.get(health, "failing")
+        published = [port for port in told.get("Publishers") or [] if port.get("PublishedPort")]
+        components.append(
+            {
+                "name": told["Service"],
+                "state": state,
+                "pid": None,
+                "address": f"{published[0]['URL']}:{published[0]['PublishedPort']}" if published else "",
+                "version": told.get("Image", "").rpartition(":")[2],
+                "restarts": 0,
+                "exit": "" if running or ended_well else f"exited with {told.get('ExitCode')}",
+            }
+        )
+    return sorted(components, key=lambda one: str(one["name"]))
+
+
+def _run(argv: list[str], cwd: Path, environment: Mapping[str, str]) -> None:
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **environment}, check=False)
     if done.returncode != 0:
         raise PrerequisiteError(f"docker compose {argv[-1]} failed with {done.returncode}; its message is above")

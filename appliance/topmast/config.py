@@ -164,7 +164,7 @@ def load(path: Path | None, layout: Layout, extra: Mapping[str, Any] | None = No
     values = defaults(layout)
     origins = dict.fromkeys(_paths(values), "default")
     for origin, layer in (("demo", extra or {}), (str(path), read(path) if path else {})):
-        _merge(values, layer)
+        merge(values, layer)
         origins.update(dict.fromkeys(_paths(layer), origin))
     if not values["shipper"]["sinks"]:
         retention = values["retention"]
@@ -174,11 +174,11 @@ def load(path: Path | None, layout: Layout, extra: Mapping[str, Any] | None = No
     return Settings(values=values, origins={key: origins.get(key, "default") for key in _paths(values)})
 
 
-def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+def merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
     """Lay `layer` over `into`: mappings key by key, lists one after the other, the rest replaced."""
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+            merge(into[key], value)
         elif isinstance(value, list) and isinstance(into.get(key), list):
             into[key] = [*into[key], *deepcopy(value)]
         else:

@@ -55,11 +55,16 @@ def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict
                 "labels": {"__param_target": options["target"], "__exporter__": settings["exporter"]["listen"]},
             }
         )
-    for job, listed in settings["targets"].items():
-        if job not in entries:
-            raise ConfigError(f"$.targets.{job}: no such job; one of {', '.join(JOBS)}")
-        entries[job] += [{"targets": [one["address"]], "labels": one.get("labels", {})} for one in listed]
+    add(entries, settings["targets"])
     return entries
+
+
+def add(entries: dict[str, list[dict[str, Any]]], named: Mapping[str, Any]) -> None:
+    """Add the `targets:` of a topmast.yml. Raises ConfigError for a job that there is not."""
+    for job, listed in named.items():
+        if job not in entries:
+            raise ConfigError(f"$.targets.{job}: no such job; one of {', '.join(entries)}")
+        entries[job] += [{"targets": [one["address"]], "labels": one.get("labels", {})} for one in listed]
 
 
 def server_address(kind: str, options: Mapping[str, Any]) -> str:

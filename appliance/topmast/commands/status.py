@@ -19,10 +19,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """
     call: Call = ctx.obj
     layout = Layout(call.home, call.state)
-    if compose.mode(layout, None) == "compose":
-        click.echo(compose.ps(layout), nl=False)
-        return
-    told = lock.status(layout)
+    told = compose.status(layout) if compose.mode(layout, None) == "compose" else lock.status(layout)
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:

@@ -45,7 +45,7 @@ def up(
     """
     layout = Layout(call.home, call.state, port_offset)
     if compose.mode(layout, mode) == "compose":
-        compose.up(layout, detach=detach)
+        compose.up(layout, call.config, detach=detach)
         return
 
     def say(text: str) -> None:

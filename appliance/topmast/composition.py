@@ -1,0 +1,51 @@
+"""Write what the containers read into STATE/rendered-compose, when a topmast.yml says anything but the defaults.
+
+Without one, Compose mounts monitoring/ as it is. The addresses are the compose network's, so the targets files are
+monitoring/'s own with the user's targets added.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from topmast import config, rules, targets
+from topmast.layout import Layout
+
+# The page's name and ports inside the compose network (docker-compose.monitoring.yml).
+INBOX, SMTP = "http://page:3002", "page:3025"
+
+
+def render(layout: Layout, path: Path) -> Path:
+    """Return the folder that Compose mounts instead of monitoring/. Raises ConfigError, OSError."""
+    said = config.read(path)
+    settings = config.load(path, layout).values
+    source, target = layout.monitoring, layout.state / "rendered-compose"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    prometheus = target / "prometheus"
+    rules.render(source / "prometheus", prometheus, alerts=settings["alerts"], slo=settings["slo"])
+    rules.render_prometheus(source / "prometheus", prometheus, speed=1, environment=settings["environment"])
+    _add_targets(prometheus / "targets", settings["targets"])
+    rules.render_alertmanager(
+        source / "alertmanager",
+        target / "alertmanager",
+        inbox=INBOX,
+        smtp=SMTP,
+        notify=settings["notify"],
+        speed=1,
+        public_url=settings["public_url"],
+    )
+    # The containers' own listeners and paths stay; what the user says is laid over them.
+    inside = yaml.safe_load((source / "topmast.yml").read_text(encoding="utf-8"))
+    config.merge(inside, said)
+    (target / "topmast.yml").write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
+    return target
+
+
+def _add_targets(folder: Path, named: Mapping[str, Any]) -> None:
+    entries = {path.stem: yaml.safe_load(path.read_text()) or [] for path in sorted(folder.glob("*.yml"))}
+    targets.add(entries, named)
+    targets.write(entries, folder)

@@ -1,0 +1,92 @@
+"""Compose mode: what the containers read, and what `docker compose ps` says as our status."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from topmast import compose, composition
+from topmast.errors import ConfigError
+from topmast.layout import Layout
+
+HOME = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(HOME, tmp_path / "state")
+
+
+def said(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "topmast.yml"
+    path.write_text(text)
+    return path
+
+
+def test_what_the_user_says_reaches_the_containers(layout: Layout, tmp_path: Path) -> None:
+    path = said(
+        tmp_path,
+        "environment: staging\n"
+        "alerts: {HostCpuHigh: {threshold: 0.77}, HostMemoryLow: {enabled: false}}\n"
+        "targets: {app: [{address: 'shop:8000'}]}\n",
+    )
+
+    target = composition.render(layout, path)
+
+    cpu = (target / "prometheus" / "alerts" / "cpu.yml").read_text()
+    assert "0.77" in cpu
+    assert "HostMemoryLow" not in (target / "prometheus" / "alerts" / "memory.yml").read_text()
+    assert "environment: staging" in (target / "prometheus" / "prometheus.yml").read_text()
+    assert {"targets": ["shop:8000"], "labels": {}} in yaml.safe_load(
+        (target / "prometheus" / "targets" / "app.yml").read_text()
+    )
+    # The stack's own members stay: the exporter is still scraped by its name in the network.
+    exporter = yaml.safe_load((target / "prometheus" / "targets" / "exporter.yml").read_text())
+    assert exporter[0]["targets"] == ["exporter:9470"]
+
+
+def test_the_containers_keep_their_own_listeners(layout: Layout, tmp_path: Path) -> None:
+    target = composition.render(layout, said(tmp_path, "exporter: {dependencies: [app]}\n"))
+
+    inside = yaml.safe_load((target / "topmast.yml").read_text())
+    assert inside["exporter"]["listen"] == "0.0.0.0:9470"
+    assert inside["exporter"]["dependencies"] == ["app"]
+
+
+def test_a_mistake_is_told_before_docker_is_asked(layout: Layout, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\$\.alerts\.HostCpuHihg"):
+        composition.render(layout, said(tmp_path, "alerts: {HostCpuHihg: {threshold: 0.5}}\n"))
+
+
+def line(**told: object) -> str:
+    return json.dumps({"Service": "x", "State": "running", "Image": "prom/prometheus:v3.14.0", **told})
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        pytest.param(line(Health="healthy"), "ready", id="healthy"),
+        pytest.param(line(Health=""), "ready", id="no health check"),
+        pytest.param(line(Health="starting"), "starting", id="starting"),
+        pytest.param(line(Health="unhealthy"), "failing", id="unhealthy"),
+        pytest.param(line(State="exited", ExitCode=0), "done", id="a one-shot that ended well"),
+        pytest.param(line(State="exited", ExitCode=1), "exited", id="one that did not"),
+        pytest.param(line(State="restarting"), "restarting", id="restarting"),
+    ],
+)
+def test_a_container_s_state_is_told_in_our_words(told: str, state: str) -> None:
+    (component,) = compose.parse_ps(told)
+
+    assert (component["state"], component["version"]) == (state, "v3.14.0")
+
+
+def test_the_published_address_is_told() -> None:
+    (component,) = compose.parse_ps(line(Publishers=[{"URL": "127.0.0.1", "PublishedPort": 9090}]))
+
+    assert component["address"] == "127.0.0.1:9090"
+
+
+def test_the_mode_is_remembered(layout: Layout) -> None:
+    assert compose.mode(layout, None) == "embedded"
+    assert compose.mode(layout, "compose") == "compose"
+    assert compose.mode(layout, None) == "compose"
