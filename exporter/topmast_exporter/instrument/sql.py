@@ -20,6 +20,30 @@ _LEADING = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORD = re.compile(r"[a-zA-Z]+")
 _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\b", re.IGNORECASE)
 
+# https://www.sqlite.org/rescode.html, by the part of the name that all extended codes share.
+_SQLITE = {
+    "SQLITE_BUSY": "timeout",
+    "SQLITE_LOCKED": "timeout",
+    "SQLITE_INTERRUPT": "timeout",
+    "SQLITE_CONSTRAINT": "constraint",
+    "SQLITE_ERROR": "syntax",
+    "SQLITE_PERM": "permission",
+    "SQLITE_AUTH": "permission",
+    "SQLITE_READONLY": "permission",
+    "SQLITE_CANTOPEN": "connection",
+    "SQLITE_IOERR": "connection",
+}
+
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/ and MariaDB's 1969 (max_statement_time).
+_MYSQL = {
+    **dict.fromkeys((1205, 1969, 3024), "timeout"),
+    1213: "deadlock",
+    **dict.fromkeys((1044, 1045, 1142, 1143, 1227), "permission"),
+    **dict.fromkeys((1048, 1062, 1451, 1452, 3819), "constraint"),
+    **dict.fromkeys((1049, 1054, 1064, 1146), "syntax"),
+    **dict.fromkeys((1040, 2002, 2003, 2006, 2013), "connection"),
+}
+
 # Of a statement: as much of it as may say what it is.
 MAX_CHARACTERS = 2_000
 
@@ -71,6 +95,13 @@ class DatabaseMetrics:
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
             self.registry.count_internal_error("database")
 
+    def failed(self, database: str, reason: str) -> None:
+        """Count an error that no statement took time for: of a commit, of a new connection. Never raises."""
+        try:
+            self._errors.labels(database, reason).inc()
+        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
+            self.registry.count_internal_error("database")
+
     def queried(self, database: str, operation: str, seconds: float, reason: str = "") -> None:
         """Count a statement, with the reason when it failed. Never raises."""
         try:
@@ -117,6 +148,22 @@ def reason_of(sqlstate: str | None, names: Sequence[str]) -> str:
         return by_class.get(code[:2], "other")
     if "TimeoutError" in names or "PoolTimeout" in names or "CancelledError" in names:
         return "timeout"
+    if "IntegrityError" in names:
+        return "constraint"
     if "OperationalError" in names or "InterfaceError" in names or "OSError" in names:
         return "connection"
     return "syntax" if "ProgrammingError" in names else "other"
+
+
+def reason_of_error(error: BaseException) -> str:
+    """Return why a statement failed, of any driver's exception: PostgreSQL's, MySQL's, SQLite's."""
+    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    number = error.args[0] if error.args and not isinstance(error, OSError) else None
+    if isinstance(number, int) and number in _MYSQL:
+        return _MYSQL[number]
+    if isinstance(sqlstate, str):
+        return reason_of(sqlstate, ())
+    named = getattr(error, "sqlite_errorname", None)
+    if isinstance(named, str):
+        return next((reason for name, reason in _SQLITE.items() if named.startswith(name)), "other")
+    return reason_of(None, [kind.__name__ for kind in type(error).__mro__])

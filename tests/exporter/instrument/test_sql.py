@@ -1,5 +1,7 @@
+import sqlite3
+
 import pytest
-from topmast_exporter.instrument.sql import operation_of, reason_of
+from topmast_exporter.instrument.sql import operation_of, reason_of, reason_of_error
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,28 @@ def test_a_statement_is_of_a_kind(statement: str, operation: str) -> None:
 )
 def test_a_failure_has_a_reason(sqlstate: str | None, names: list[str], reason: str) -> None:
     assert reason_of(sqlstate, names) == reason
+
+
+class DriverError(Exception):
+    """As MySQL's drivers raise them: (number, message); as psycopg2 does: pgcode."""
+
+    def __init__(self, *args: object, **about: object) -> None:
+        super().__init__(*args)
+        self.__dict__.update(about)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(DriverError(1213, "Deadlock found"), "deadlock", id="mysql"),
+        pytest.param(DriverError(1205, "Lock wait timeout", sqlstate="HY000"), "timeout", id="mysql-connector"),
+        pytest.param(DriverError("canceling", pgcode="57014"), "timeout", id="psycopg2"),
+        pytest.param(DriverError("locked", sqlite_errorname="SQLITE_BUSY_SNAPSHOT"), "timeout", id="sqlite"),
+        pytest.param(DriverError("odd", sqlite_errorname="SQLITE_NOLFS"), "other", id="sqlite, rare"),
+        pytest.param(sqlite3.IntegrityError("UNIQUE"), "constraint", id="by its class"),
+        pytest.param(ConnectionRefusedError(1205, "a system's number is no server's"), "connection", id="system"),
+        pytest.param(TimeoutError(), "timeout", id="timeout"),
+    ],
+)
+def test_an_error_of_any_driver_has_a_reason(error: Exception, reason: str) -> None:
+    assert reason_of_error(error) == reason
