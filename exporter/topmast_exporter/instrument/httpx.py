@@ -61,7 +61,7 @@ def instrument_httpx(client: C, registry: Registry | None = None) -> C:
         started = perf_counter()
         try:
             response = await send(request, **options)
-        except Exception as error:
+        except BaseException as error:  # a timeout of the application's own cancels it
             metrics.count(request.url.host, request.method, status_of(error), perf_counter() - started)
             raise
         metrics.count(request.url.host, request.method, str(response.status_code), perf_counter() - started)
@@ -82,6 +82,6 @@ def instrument_httpx(client: C, registry: Registry | None = None) -> C:
 
 
 def status_of(error: BaseException) -> str:
-    """Return the status of a call without an answer: `timeout` or `error`."""
+    """Return the status of a call without an answer: `timeout` (also when it was cancelled) or `error`."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return TIMEOUT if names & {"TimeoutException", "TimeoutError"} else FAILED
+    return TIMEOUT if names & {"TimeoutException", "TimeoutError", "Timeout", "CancelledError"} else FAILED

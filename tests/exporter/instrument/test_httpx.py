@@ -1,8 +1,5 @@
 import asyncio
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -10,42 +7,10 @@ from topmast_exporter.instrument.httpx import instrument_httpx
 from topmast_exporter.registry import Registry
 from topmast_exporter.testing import samples
 
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    """A real HTTP server: /500 fails, /hang does not answer until the test ends."""
-    released = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/hang":
-                released.wait(10)
-            self.send_response(int(self.path[1:]) if self.path[1:].isdecimal() else 200)
-            if self.path == "/302":
-                self.send_header("location", "/204")
-            self.end_headers()
-
-        do_HEAD = do_GET  # noqa: N815 http.server's name
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as one:
-        thread = threading.Thread(target=one.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{one.server_port}"
-        released.set()
-        one.shutdown()
-        thread.join()
+Calls = Callable[[Registry], dict[tuple[str, str, str], float]]
 
 
-def calls(registry: Registry) -> dict[tuple[str, str, str], float]:
-    return {
-        (labels["host"], labels["method"], labels["status"]): count
-        for labels, count in samples(registry, "app_http_client_requests_total")
-    }
-
-
-def test_calls_are_counted_by_host_method_and_status(server: str) -> None:
+def test_calls_are_counted_by_host_method_and_status(server: str, calls: Calls) -> None:
     registry = Registry()
 
     with instrument_httpx(httpx.Client(follow_redirects=True), registry) as http:
@@ -63,7 +28,7 @@ def test_calls_are_counted_by_host_method_and_status(server: str) -> None:
     assert len(samples(registry, "app_http_client_request_duration_seconds_count")) == 4
 
 
-def test_calls_without_an_answer_are_timeouts_or_errors(server: str, port: int) -> None:
+def test_calls_without_an_answer_are_timeouts_or_errors(server: str, port: int, calls: Calls) -> None:
     registry = Registry()
 
     async def ask() -> None:
@@ -72,7 +37,10 @@ def test_calls_without_an_answer_are_timeouts_or_errors(server: str, port: int) 
                 await http.get(f"{server}/hang")
             with pytest.raises(httpx.ConnectError):
                 await http.get(f"http://localhost:{port}/")
+        async with instrument_httpx(httpx.AsyncClient(), registry) as http:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(http.get(f"{server}/hang"), 0.2)
 
     asyncio.run(ask())
 
-    assert calls(registry) == {("127.0.0.1", "GET", "timeout"): 1, ("localhost", "GET", "error"): 1}
+    assert calls(registry) == {("127.0.0.1", "GET", "timeout"): 2, ("localhost", "GET", "error"): 1}
