@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from topmast_exporter.families import CounterFamily, GaugeFamily
 from topmast_exporter.registry import Registry
 from topmast_exporter.scrape import Receive, Scope, Send
 from topmast_exporter.series import GaugeSeries
@@ -26,24 +27,30 @@ def event_of(message: MutableMapping[str, Any]) -> str:
     return found.group(1) if found else "message"
 
 
+def declare_families(registry: Registry) -> tuple[GaugeFamily, CounterFamily]:
+    """Return the families of open connections and of messages, whatever kind of socket they are of."""
+    connections = registry.gauge(
+        "app_websocket_connections",
+        "WebSocket connections that are open now.",
+        ("route", "transport"),
+        open_labels=("route",),
+    )
+    messages = registry.counter(
+        "app_websocket_messages_total",
+        "WebSocket messages, by direction (in, out) and event.",
+        ("route", "direction", "event"),
+        open_labels=("route", "event"),
+    )
+    return connections, messages
+
+
 class WebSockets:
     """Counts sockets of one application."""
 
     def __init__(self, registry: Registry, template: Callable[[Scope, str], str]) -> None:
         self._registry = registry
         self._template = template
-        self._connections = registry.gauge(
-            "app_websocket_connections",
-            "WebSocket connections that are open now.",
-            ("route", "transport"),
-            open_labels=("route",),
-        )
-        self._messages = registry.counter(
-            "app_websocket_messages_total",
-            "WebSocket messages, by direction (in, out) and event.",
-            ("route", "direction", "event"),
-            open_labels=("route", "event"),
-        )
+        self._connections, self._messages = declare_families(registry)
 
     async def run(
         self, app: Callable[[Scope, Receive, Send], Any], scope: Scope, receive: Receive, send: Send
