@@ -30,6 +30,8 @@ from topmast.rulefile import Rule
 
 KINDS = ("fire", "near_miss", "resolve")
 _MINUTE = 60_000
+_SHORT = 130
+"""Evaluations: cases up to this many are run in one go."""
 _AFTER = 10 * _MINUTE
 """A silent case is watched this long beyond the moment in which the disaster would have fired."""
 _NUMBER = r"-?[0-9.]+(?:e[+-]?[0-9]+)?"
@@ -126,7 +128,7 @@ class _Builder:
         samples = end // self.step + 2
         return {
             "interval": promql.duration(self.step),
-            "input_series": [_series(text, samples, f"{self.rule.name}: {name}") for text in chosen.values() if text],
+            "input_series": [series(text, samples, f"{self.rule.name}: {name}") for text in chosen.values() if text],
             "promql_expr_test": list(checks),
         }
 
@@ -221,7 +223,24 @@ def check(program: Path, found: AlertCases, rules: Sequence[Rule]) -> Iterator[t
         yield case.name, together if together.ok else run(program, rules, [case.test], step=step)
 
 
-def _series(text: str, samples: int, where: str) -> dict[str, str]:
+def noticed(program: Path, found: AlertCases, rules: Sequence[Rule]) -> bool:
+    """Return whether any case fails over these rules. Short ones are asked first: they notice nearly everything."""
+    short = [case.test for case in found.cases if _samples(case) <= _SHORT]
+    long = sorted((case for case in found.cases if _samples(case) > _SHORT), key=_samples)
+    batches = [short, *([case.test] for case in long)]
+    step = next((case.test["interval"] for case in found.cases), "1m")
+    return any(not run(program, rules, batch, step=step).ok for batch in batches if batch)
+
+
+def _samples(case: Case) -> int:
+    """Return how many evaluations a case takes."""
+    checks = [*case.test["promql_expr_test"], *case.test.get("alert_rule_test", ())]
+    return max(promql.milliseconds(each["eval_time"]) for each in checks) // promql.milliseconds(
+        case.test["interval"]
+    )
+
+
+def series(text: str, samples: int, where: str) -> dict[str, str]:
     """Return `NAME{LABELS} VALUES` as promtool has it, with `x*` filled up to the case's end.
 
     `0+5x10 +2x5` goes on from the last value: written as a number, a sum of fractions may come out lower than the
@@ -257,6 +276,11 @@ def _series(text: str, samples: int, where: str) -> dict[str, str]:
     if known < samples and "stale" not in written and not written[-1].startswith("_"):
         raise CaseError(f"{where}: {selector}: {known} samples, {samples} are looked at; end it with x* or stale")
     return {"series": selector, "values": " ".join(written)}
+
+
+def minutes(duration: str) -> int:
+    """Return the whole minutes of a duration."""
+    return promql.milliseconds(duration) // _MINUTE
 
 
 def _length(text: Any) -> int:

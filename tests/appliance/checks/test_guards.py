@@ -22,7 +22,7 @@ def test_is_silent_about_our_house(house: Any) -> None:
         ),
         pytest.param(
             "monitoring/prometheus/recording/http.yml",
-            "\n            or 0 * sum by (environment) (rate(app_http_requests_total[1h]))",
+            "\n            or 0 * app:http_requests:rate5m",
             "",
             "add `or 0 * …`",
             id="nothing to count yet",
