@@ -1,7 +1,9 @@
 """The demo: what it adds to the configuration, where its files are, and what can be broken on purpose."""
 
+import hashlib
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,6 +146,15 @@ def faults_file(layout: Layout) -> Path:
 
 def postgres_password_file(layout: Layout) -> Path:
     return demo_folder(layout) / "postgres.password"
+
+
+def outside(layout: Layout) -> Path:
+    """Return where the database's data lie when root started the demo; `topmast down --purge` deletes it too.
+
+    PostgreSQL then runs as another account, which cannot look into the state folder.
+    """
+    digest = hashlib.sha256(str(layout.state).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"topmast-postgres-{digest}"
 
 
 def python_environment(layout: Layout) -> dict[str, str]:

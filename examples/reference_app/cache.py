@@ -1,6 +1,7 @@
 """The shop's cache: six namespaces in one Redis, each with its prefix and its time to live."""
 
 import json
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,9 @@ class Cache:
         return None if raw is None else json.loads(raw)
 
     async def set(self, namespace: str, key: str, value: Any) -> None:
-        await self._redis.set(_name(namespace, key), json.dumps(value), ex=NAMESPACES[namespace].ttl_seconds)
+        # ± 20 %: what was made together must not expire together.
+        ttl = round(NAMESPACES[namespace].ttl_seconds * random.uniform(0.8, 1.2))
+        await self._redis.set(_name(namespace, key), json.dumps(value), ex=ttl)
 
     async def remember(self, namespace: str, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """Return the value; a missing one is made and kept."""

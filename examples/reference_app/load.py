@@ -27,7 +27,7 @@ from reference_app.shapes import AGENT_RUNS, CHAT, RAG, REQUESTS, Popularity, da
 MAX_OPEN = 40
 CUSTOMERS = 60
 ASPECTS = ("warranty", "size", "colour", "delivery", "care", "spare parts")
-PHRASES = 12
+PHRASES = 8
 CLIENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile Safari/604.1",
@@ -73,7 +73,7 @@ class Customers:
         self._products = Popularity(PRODUCTS)
         self._customers = Popularity(CUSTOMERS, 0.6)
         self._topics = Popularity(len(NOUNS) * len(ASPECTS), 1.0)
-        self._phrases = Popularity(PHRASES, 1.6)
+        self._phrases = Popularity(PHRASES, 2.0)
         self.answered = 0
         self.failed = 0
         self._kinds: Mapping[str, Callable[[], Awaitable[httpx.Response]]] = {

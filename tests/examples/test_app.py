@@ -62,11 +62,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., Non
     layout = Layout(HOME, tmp_path_factory.mktemp("state"), free_offset())
     setup = Setup(layout, demo.demo_settings(layout), demo=True, real_clocks=False, say=print)
     with ExitStack() as stack:
-        stack.callback(_remove, demo_postgres.outside(layout))
+        stack.callback(_remove, demo.outside(layout))
         events = stack.enter_context(_Ingest(layout.port("ingest"))).events
         for module in (demo_redis, demo_postgres, demo_model, demo_app):
             stack.enter_context(_Running(module.ENGINE, setup, eventually))
-        client = stack.enter_context(httpx.Client(base_url=layout.url("demo-app"), timeout=30, trust_env=False))
+        # The server closes a connection after a request that raised: each request has one of its own.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        client = stack.enter_context(
+            httpx.Client(base_url=layout.url("demo-app"), timeout=30, limits=limits, trust_env=False)
+        )
         yield Shop(layout, client, events)
 
 

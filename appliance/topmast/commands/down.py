@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from topmast import compose, lock
+from topmast import compose, demo, lock
 from topmast.cli import Call
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
@@ -30,7 +30,8 @@ def down(call: Call, purge: bool, as_json: bool) -> None:
         return
     stopped = _stop(layout)
     if purge:
-        for folder in (layout.data, layout.rendered, layout.run, layout.logs, layout.state / "demo"):
+        kept = (layout.data, layout.rendered, layout.run, layout.logs)
+        for folder in (*kept, demo.demo_folder(layout), demo.outside(layout)):
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         click.echo(json.dumps({"stopped": stopped, "purged": purge}))

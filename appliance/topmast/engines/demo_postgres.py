@@ -4,7 +4,6 @@ PostgreSQL refuses to run as root. Started by root, it runs as another account (
 folder is its owner's alone, so its data then lie in a private folder of that account below the temporary folder.
 """
 
-import hashlib
 import importlib.util
 import os
 import pwd
@@ -13,7 +12,6 @@ import secrets
 import shutil
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +116,7 @@ def data_home(layout: Layout, account: Account | None) -> Path:
     if account is None:
         layout.data.mkdir(parents=True, exist_ok=True)
         return layout.data
-    folder = outside(layout)
+    folder = demo.outside(layout)
     try:
         folder.mkdir(mode=0o700)
         os.chown(folder, account.uid, account.gid)
@@ -127,12 +125,6 @@ def data_home(layout: Layout, account: Account | None) -> Path:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid:
             raise StateError(f"{folder}: exists and does not belong to {account.name}; remove it") from None
     return folder
-
-
-def outside(layout: Layout) -> Path:
-    """Return where the data lie when root started the demo. `topmast down --purge` deletes it too."""
-    digest = hashlib.sha256(str(layout.state).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"topmast-postgres-{digest}"
 
 
 def find(account: Account | None, base: Path, setup: Setup) -> Programs:

@@ -14,7 +14,7 @@ import pytest
 from topmast import demo, probe
 from topmast.component import Component
 from topmast.engine import Setup
-from topmast.engines.demo_postgres import ENGINE, Account, data_home, outside
+from topmast.engines.demo_postgres import ENGINE, Account, data_home
 from topmast.errors import StateError
 from topmast.layout import PORTS, Layout
 
@@ -24,7 +24,7 @@ def layout(tmp_path: Path, port: int) -> Iterator[Layout]:
     made = Layout(tmp_path, tmp_path / "state", port - PORTS["demo-postgres"])
     made.state.mkdir(mode=0o700)
     yield made
-    shutil.rmtree(outside(made), ignore_errors=True)
+    shutil.rmtree(demo.outside(made), ignore_errors=True)
 
 
 def prepared(layout: Layout, said: list[str]) -> Component:
@@ -118,7 +118,7 @@ def test_an_ordinary_user_s_data_lie_in_the_state_folder(layout: Layout) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another account")
 def test_a_folder_that_somebody_else_made_is_refused(layout: Layout) -> None:
-    outside(layout).mkdir()
+    demo.outside(layout).mkdir()
 
     with pytest.raises(StateError, match="does not belong to nobody"):
         data_home(layout, Account("nobody", 65534, 65534))
