@@ -1,6 +1,7 @@
 // Time ranges: `now-1h`, a date or unix milliseconds, as Grafana writes them in its addresses.
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800, M: 2592000, y: 31536000 };
+const WORDS = { s: "seconds", m: "minutes", h: "hours", d: "days", w: "weeks", M: "months", y: "years" };
 const TWO = (number) => String(number).padStart(2, "0");
 
 export const PRESETS = [
@@ -42,7 +43,10 @@ export function isLive(to) {
 /** Return the range in words. */
 export function label(from, to) {
   const preset = PRESETS.find(([value]) => value === from);
-  if (preset && (to ?? "now") === "now") return preset[1];
+  const moving = (to ?? "now") === "now";
+  if (preset && moving) return preset[1];
+  const [, number, unit] = /^now-(\d+)([smhdwMy])$/.exec(from) ?? [];
+  if (unit && moving) return `Last ${number} ${WORDS[unit]}`;
   const range = resolve(from, to);
   const sameDay = new Date(range.from * 1000).toDateString() === new Date(range.to * 1000).toDateString();
   return `${stamp(range.from)} – ${sameDay ? clock(range.to) : stamp(range.to)}`;
