@@ -84,7 +84,7 @@ class Supervisor:
         """Do what is due; return the seconds until something is due again."""
         now = self.clock()
         due = now + WATCH_SECONDS
-        ready = {one.component.name for one in self.kept if one.state in ("ready", "failing")}
+        ready = self._ready()
         for one in self.kept:
             if one.state in ("waiting", "restarting"):
                 if set(one.component.needs) <= ready and now >= one.start_at:
@@ -99,7 +99,12 @@ class Supervisor:
             self.told_ready = True
             self.tell(f"ready in {now - self.began:.1f} s")
             self.write()
+        if self._ready() != ready:
+            return 0.0  # what was waiting for it can start now
         return max(0.02, due - self.clock())
+
+    def _ready(self) -> set[str]:
+        return {one.component.name for one in self.kept if one.state in ("ready", "failing")}
 
     def _start(self, one: Kept) -> None:
         name = one.component.name
