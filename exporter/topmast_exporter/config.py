@@ -43,6 +43,8 @@ class ExporterConfig:
     dependencies: tuple[str, ...] = ()
     ingest: Address = Address("127.0.0.1", 4318)
     ingest_token_file: str = ""
+    workers_socket: str | None = None
+    """Where workers hand over what they counted; None is the place they look at by default, "" is nowhere."""
     price_overrides: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[tuple[str, str], ...] = ()
     """(provider, model) that are shown at 0 before their first request."""
@@ -69,6 +71,12 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {"listen": _ADDRESS, "token_file": {"type": "string"}},
+            },
+            "workers": {
+                "type": "object",
+                "additionalProperties": False,
+                # sun_path of a Unix socket has 108 bytes, the last one a null
+                "properties": {"socket": {"type": "string", "maxLength": 107}},
             },
             "prices": {
                 "type": "object",
@@ -156,6 +164,7 @@ def parse(
         dependencies=tuple(section.get("dependencies", ())),
         ingest=_address(ingest, "listen", f"{where}.ingest", defaults.ingest),
         ingest_token_file=ingest.get("token_file", ""),
+        workers_socket=section.get("workers", {}).get("socket"),
         price_overrides=overrides,
         models=tuple(dict.fromkeys((one.partition("/")[0].lower(), one.partition("/")[2]) for one in listed)),
         collectors=_collectors(section.get("collectors", ()), f"{where}.collectors"),

@@ -17,6 +17,8 @@ from topmast_exporter.families import CounterFamily, Family, GaugeFamily, Histog
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+    from topmast_exporter.workers.push import Pusher
+
 __all__ = ["Collector", "CounterFamily", "GaugeFamily", "HistogramFamily", "Registry", "default_registry"]
 
 
@@ -38,6 +40,7 @@ class Registry:
         self.forks = 0  # how many forks lie between this process and the one that made the registry
         self._families: dict[str, Family[Any]] = {}
         self._foreign: list[Collector] = []
+        self.pusher: Pusher | None = None  # when this process is one of several workers (workers/push.py)
         sizes = self.gauge("exporter_series", "Label sets held, by metric family.", ("family",))
         sizes.set_source(lambda: [((name,), float(len(one))) for name, one in self._families.items()])
         self._overflow = self.counter(
@@ -81,6 +84,17 @@ class Registry:
     def families(self) -> list[Family[Any]]:
         """Return our own families, in order of declaration."""
         return list(self._families.values())
+
+    def family(self, name: str) -> Family[Any] | None:
+        """Return our own family of this name, or None."""
+        return self._families.get(name)
+
+    def forget(self, name: str) -> None:
+        """Expose this family no longer, and give its place free; an unknown one is no error."""
+        with self.admission_lock:
+            family = self._families.pop(name, None)
+            if family is not None and not name.startswith("exporter_"):
+                self.series_in_all -= len(family)
 
     def register(self, collector: Collector) -> None:
         """Expose what a foreign collector collects, after our own families. Registering twice is once."""

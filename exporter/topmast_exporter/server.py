@@ -33,9 +33,16 @@ INDEX = b"""topmast exporter
 class Server:
     """The ASGI application."""
 
-    def __init__(self, registry: Registry, targets: Callable[[], Targets], listens_on_loopback: bool = True) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        targets: Callable[[], Targets],
+        listens_on_loopback: bool = True,
+        apps: Callable[[str], Endpoint | None] = lambda _name: None,
+    ) -> None:
         self._metrics = Endpoint(Scraper(registry))
         self._targets = targets
+        self._apps = apps
         self._listens_on_loopback = listens_on_loopback
         self._bodies = ProbeBodies()
 
@@ -53,25 +60,23 @@ class Server:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path == "/metrics":
-            try:
-                async with asyncio.timeout(timeout_seconds(header(scope, b"x-prometheus-scrape-timeout-seconds"))):
-                    await self._metrics(scope, receive, send)
-            except TimeoutError as error:
-                raise HttpError(503, "not rendered within the scrape's timeout") from error
+            await _within_timeout(self._metrics, scope, receive, send)
         elif path == "/probe":
             await self._probe(scope, send)
         elif path.startswith("/apps/") and path.endswith("/metrics") and path.count("/") == 3:
-            raise HttpError(
-                503,
-                f"no worker of {path.split('/')[2][:64]!r} has reported: this version does not merge workers yet,"
-                " scrape the application's own /metrics",
-            )
+            await self._app(path.split("/")[2], scope, receive, send)
         elif path == "/healthz":
             await answer(send, 200, b"ok\n")
         elif path == "/":
             await answer(send, 200, INDEX)
         else:
             raise HttpError(404, "nothing is at this path; / lists what there is")
+
+    async def _app(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._apps(name)
+        if endpoint is None:
+            raise HttpError(503, f"no worker of {name[:64]!r} has reported for 15 s")
+        await _within_timeout(endpoint, scope, receive, send)
 
     async def _probe(self, scope: Scope, send: Send) -> None:
         query = scope.get("query_string", b"").decode("latin-1")
@@ -116,6 +121,14 @@ class ProbeBodies:
         up.add_sample(target.collector.up, {}, float(snapshot.up))
         end = "# EOF\n" if openmetrics else ""
         return f"{_text(up, openmetrics)}{text}{end}".encode()
+
+
+async def _within_timeout(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds(header(scope, b"x-prometheus-scrape-timeout-seconds"))):
+            await endpoint(scope, receive, send)
+    except TimeoutError as error:
+        raise HttpError(503, "not rendered within the scrape's timeout") from error
 
 
 def _text(metric: Metric, openmetrics: bool) -> str:

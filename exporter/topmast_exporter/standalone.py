@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from topmast_exporter import __version__
@@ -32,6 +33,10 @@ from topmast_exporter.refresh import Targets
 from topmast_exporter.registry import Registry
 from topmast_exporter.server import ProbeBodies, Server
 from topmast_exporter.web import is_loopback
+from topmast_exporter.workers import intake
+from topmast_exporter.workers.intake import Intake
+from topmast_exporter.workers.store import StoreError
+from topmast_exporter.workers.wire import default_socket
 
 log = logging.getLogger("topmast_exporter")
 
@@ -59,13 +64,17 @@ class Standalone:
         try:
             self.ledger = Ledger(config.data, Pricer(None, config.price_overrides), self.registry, config.budgets)
             token = _token(config)
+            self.workers = Intake(config.data, self.registry)
+            self._workers_socket = _listen_for_workers(config)
         except BaseException:
             for one in self._sockets:
                 one.close()
             raise
         self.ledger.declare(config.models, ["", *config.budgets.features])
         self.ingest = Ingest(self.ledger, self.registry, token, is_loopback(config.ingest.host))
-        self.server = Server(self.registry, lambda: self.targets, is_loopback(config.listen.host))
+        self.server = Server(
+            self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
+        )
         self._stop: asyncio.Event | None = None
         self._declare()
 
@@ -79,6 +88,8 @@ class Standalone:
             asyncio.create_task(server.serve(sockets=[one]))
             for server, one in zip(servers, self._sockets, strict=True)
         ]
+        if self._workers_socket is not None:
+            await self.workers.serve(self._workers_socket)
         log.info("listening", extra={"scrapes": str(self.config.listen), "usage": str(self.config.ingest)})
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait([*serving, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -87,6 +98,7 @@ class Standalone:
         await asyncio.wait(serving, timeout=STOP_SECONDS)
         stopped.cancel()
         self.targets.stop()
+        await self.workers.stop()
         await asyncio.to_thread(self.ledger.stop)
         log.info("stopped")
 
@@ -103,7 +115,7 @@ class Standalone:
         except ConfigError as error:
             log.error("the configuration is refused, the old one stays", extra={"error": str(error)})
             return
-        for name in ("listen", "ingest", "data"):
+        for name in ("listen", "ingest", "data", "workers_socket"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("a restart is needed for this to change", extra={"option": name})
         self.config = config
@@ -168,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _serve(Standalone(config), options.config)
     except ConfigError as error:
         return _failed(error, EX_CONFIG)
-    except LedgerError as error:
+    except (LedgerError, StoreError) as error:
         return _failed(error, EX_CANTCREAT)
     except PortError as error:
         return _failed(error, EX_UNAVAILABLE)
@@ -212,6 +224,20 @@ def _listen(address: Address) -> socket.socket:
     if not is_loopback(str(address)):
         log.warning("listening beyond this machine", extra={"address": str(address)})
     return listener
+
+
+def _listen_for_workers(config: ExporterConfig) -> socket.socket | None:
+    if config.workers_socket == "":
+        return None
+    path = Path(config.workers_socket) if config.workers_socket else default_socket(config.listen.port)
+    try:
+        return intake.listen(path)
+    except intake.SocketError as error:
+        if config.workers_socket:
+            raise PortError(str(error)) from error
+        # a read-only container without a /tmp is no reason not to start
+        log.warning("workers cannot report: no socket", extra={"why": str(error)})
+        return None
 
 
 def _uvicorn(app: Any) -> Any:

@@ -9,12 +9,13 @@ numbers of a request under one lock.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeVar
 
 from topmast_exporter.admission import OTHER
 from topmast_exporter.instrument.http_metrics import (
+    APP_VARIABLE,
     LLM,
     METHODS,
     STREAM,
@@ -71,8 +72,13 @@ def instrument(
     route_classes: Mapping[str, str] | None = None,
     version: str = "",
     commit: str = "",
+    workers: str = "",
 ) -> A:
     """Return the application, measured and with its metrics at `metrics_path`.
+
+    An application with several worker processes names itself with `workers="shop"` (or TOPMAST_APP=shop in the
+    environment): its workers hand what they counted to the standalone exporter, which answers for all of them at
+    /apps/shop/metrics; the application itself answers at no path then, for one worker's numbers tell nothing.
 
     A Starlette or FastAPI application stays the same object; any other ASGI application is wrapped. Nothing happens
     when the environment says TOPMAST_DISABLED=1. `version` and `commit` are what app_build_info says, from the
@@ -87,6 +93,12 @@ def instrument(
         commit or os.environ.get("APP_COMMIT", ""),
     )
     registry = registry or default_registry()
+    workers = workers or os.environ.get(APP_VARIABLE, "")
+    if workers:
+        from topmast_exporter.workers import push
+
+        push.declare(registry, workers)
+        settings = replace(settings, metrics_path=None)
     build = getattr(app, "build_middleware_stack", None)
     if build is None:
         return Middleware(app, registry, settings)  # type: ignore[arg-type, return-value]  # any ASGI callable
@@ -190,7 +202,7 @@ class Middleware:
             if kind == "websocket":
                 await self._websockets.run(self._app, scope, receive, send)
             else:
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, self._handing_over(send))
             return
         request = _Request(self, scope, send)
         self._in_flight.add(request)
@@ -214,6 +226,20 @@ class Middleware:
         # A server answers 500 for an application that returned without an answer.
         if not request.done:
             request.finish(500)
+
+    def _handing_over(self, send: Send) -> Send:
+        """Return a lifespan's `send` that hands over what is left before it says that the shutdown is complete.
+
+        uvicorn ends its process by a signal: nothing that is registered for the exit runs.
+        """
+
+        async def measured(message: MutableMapping[str, Any]) -> None:
+            pusher = self.registry.pusher
+            if pusher is not None and message["type"].startswith("lifespan.shutdown"):
+                await asyncio.to_thread(pusher.flush)
+            await send(message)
+
+        return measured
 
     def _is_own(self, scope: Scope) -> bool:
         path = self._settings.metrics_path

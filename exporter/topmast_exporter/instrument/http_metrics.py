@@ -4,6 +4,7 @@ METRICS.md has the names and the rules of `route` and `route_class`. An instrume
 (method, route, route_class, status), keeps it, and moves all numbers of a request under one lock.
 """
 
+import os
 import platform
 import time
 from bisect import bisect_left
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 from topmast_exporter.admission import OTHER
 from topmast_exporter.registry import Registry
 from topmast_exporter.series import CounterSeries, HistogramSeries
+
+# The name under which several workers are one (workers/push.py).
+APP_VARIABLE = "TOPMAST_APP"
 
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -132,7 +136,11 @@ class HttpMetrics:
         self._exceptions.labels(template, name).inc()
 
     def start(self, version: str, commit: str) -> None:
-        """Say that this process starts now, and what it runs."""
+        """Say that this process starts now, and what it runs; from now on it pushes, when it is one of several."""
+        if self.registry.pusher is not None or os.environ.get(APP_VARIABLE):
+            from topmast_exporter.workers import push
+
+            push.begin(self.registry)
         self._start_time.set(time.time())
         self._build_info.labels(version, commit, platform.python_version()).set(1)
 
