@@ -395,3 +395,26 @@ def test_an_alerts_measured_side_is_found(
     found = page.evaluate("async (q) => (await import('/static/js/alerts.js')).measured(q)", query)
 
     assert found == {"left": left, "operator": operator, "right": right}
+
+
+@pytest.mark.parametrize(
+    ("start", "history", "shown_from"),
+    [
+        ("now-1h", 100, "now-5m"),
+        ("now-1h", 301, "now-15m"),
+        ("now-1h", 3601, "now-1h"),
+        ("now-5m", 10, "now-5m"),
+        ("now/d", 10, "now/d"),
+        ("1795386533767", 10, "1795386533767"),
+    ],
+)
+def test_a_young_system_is_shown_whole_instead_of_an_empty_hour(
+    lonely: Stack, shown: Shown, start: str, history: int, shown_from: str
+) -> None:
+    page = shown.open(f"{lonely.url}/inbox")
+
+    chosen = page.evaluate(
+        "async ([f, s]) => (await import('/static/js/timerange.js')).startFor(f, s)", [start, history]
+    )
+
+    assert chosen == shown_from

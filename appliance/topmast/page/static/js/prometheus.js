@@ -23,6 +23,17 @@ export function scrapeSeconds() {
   return scrapeInterval;
 }
 
+/** Return how far back Prometheus' data goes, in seconds; Infinity when it does not say. */
+export function historySeconds() {
+  return postForm("/api/v1/query", { query: "time() - min(prometheus_tsdb_lowest_timestamp_seconds)" }).then(
+    (answer) => {
+      const age = Number(answer.data.result[0]?.value[1]);
+      return age > 0 ? age : Infinity; // an empty store says a time far ahead
+    },
+    () => Infinity,
+  );
+}
+
 /** Return the frames of a panel's targets: {frames, notes}. `scope` is {range, variables, scrape}. */
 export async function ask(panel, scope, { width, signal }) {
   const least = Math.max(duration(panel.interval), scope.scrape);

@@ -35,6 +35,13 @@ export function resolve(from, to, now = Date.now() / 1000) {
   return { from: start, to: end };
 }
 
+/** Return `from`, or on a young system the shortest preset that shows all there is: no chart is mostly empty. */
+export function startFor(from, historySeconds) {
+  const wanted = duration((from ?? "now-1h").slice("now-".length));
+  const shorter = PRESETS.map(([preset]) => preset).find((preset) => duration(preset.slice("now-".length)) >= historySeconds);
+  return shorter && duration(shorter.slice("now-".length)) < wanted ? shorter : from;
+}
+
 /** Return whether the range moves with the clock. */
 export function isLive(to) {
   return (to ?? "now").startsWith("now");

@@ -10,9 +10,9 @@ import { item, popover } from "../menu.js";
 import { icon } from "../icons.js";
 import { overview } from "../overview.js";
 import { onTheme } from "../palette.js";
-import { builtIns, scrapeSeconds } from "../prometheus.js";
+import { builtIns, historySeconds, scrapeSeconds } from "../prometheus.js";
 import { ticker } from "../ticker.js";
-import { duration } from "../timerange.js";
+import { duration, startFor } from "../timerange.js";
 import { keepTime, parameters } from "../url.js";
 import { interpolate, variablesOf } from "../variables.js";
 
@@ -20,8 +20,9 @@ const HOME = "application-overview";
 
 /** Show the dashboard that the path names, until `close` is called. */
 export async function open(host, { name = HOME } = {}, shell) {
-  const [dashboard, scrape] = await Promise.all([getJson(`/api/dashboard/${encodeURIComponent(name)}`), scrapeSeconds()]);
-  const defaults = { from: dashboard.time?.from, to: dashboard.time?.to, refresh: dashboard.refresh || "" };
+  const asked = [getJson(`/api/dashboard/${encodeURIComponent(name)}`), scrapeSeconds(), historySeconds()];
+  const [dashboard, scrape, history] = await Promise.all(asked);
+  const defaults = { from: startFor(dashboard.time?.from, history), to: dashboard.time?.to, refresh: dashboard.refresh || "" };
   let scope = null;
   let loading = new AbortController();
   let alerts = null;
