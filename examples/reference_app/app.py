@@ -218,7 +218,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rng = random.Random(settings.seed)
         pool = instrument_pool(
-            AsyncConnectionPool(settings.conninfo(), min_size=2, max_size=POOL_SIZE, open=False, timeout=10),
+            AsyncConnectionPool(
+                settings.conninfo(), min_size=2, max_size=POOL_SIZE, open=False, timeout=10, name="shop"
+            ),
             name="shop",
         )
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, max_connections=50)

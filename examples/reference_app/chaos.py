@@ -60,16 +60,25 @@ class Chaos:
         """Carry out the faults until cancelled."""
         try:
             while True:
-                for name, act in self._acts.items():
-                    if self._faults.active(name):
-                        await self._guarded(name, act)
-                if not self._faults.active("memory"):
-                    self._ballast = []
-                if not self._faults.active("cpu"):
-                    self._stop_burning()
+                await self.act()
                 await asyncio.sleep(1)
         finally:
             self._stop_burning()
+
+    async def act(self) -> None:
+        """Do a second's worth of every fault that is on, and undo what is over."""
+        for name, act in self._acts.items():
+            if self._faults.active(name):
+                await self._guarded(name, act)
+        if not self._faults.active("memory"):
+            self._ballast = []
+        if not self._faults.active("cpu"):
+            self._stop_burning()
+
+    @property
+    def held_bytes(self) -> int:
+        """What `memory` has taken so far."""
+        return len(self._ballast) * LEAK_BYTES
 
     async def delay(self) -> None:
         """Make this request late while `latency` is on."""
@@ -109,7 +118,7 @@ class Chaos:
             await asyncio.gather(*calls)
 
     async def _hoard(self) -> None:
-        if len(self._ballast) * LEAK_BYTES < BALLAST_BYTES:
+        if self.held_bytes < BALLAST_BYTES:
             # Not zeros: memory that was never written is not really taken.
             self._ballast.append(b"x" * LEAK_BYTES)
         await self._cache.fill(CACHE_FILL_MEGABYTES)
