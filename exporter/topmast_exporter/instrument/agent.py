@@ -13,6 +13,9 @@
     sandboxes = agents.pool("sandboxes", 4)
     with sandboxes.use(): ...
 
+    with agents.cleanup("planner"):               # an exception is an executor that was left behind
+        container.remove()
+
 The families are METRICS.md's.
 """
 
@@ -58,6 +61,19 @@ def status_of(error: BaseException | None) -> Status:
     return Status.FAILURE
 
 
+def cleanup_reason_of(error: BaseException) -> str:
+    """Return why an executor could not be removed: one of CLEANUP_REASONS, else other."""
+    # Docker's and Kubernetes' clients have a NotFound of their own.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"TimeoutError", "Timeout"}:
+        return "timeout"
+    if names & {"FileNotFoundError", "ProcessLookupError", "NotFound", "LookupError"}:
+        return "not_found"
+    if "PermissionError" in names:
+        return "permission"
+    return "connection" if "ConnectionError" in names else "other"
+
+
 class AgentMetrics:
     """The agent families of a registry."""
 
@@ -88,8 +104,11 @@ class AgentMetrics:
             agent,
         )
 
-    def declare(self, agent: str) -> None:
-        """Start the agent's families at 0, so that its first task is visible as an increase."""
+    def declare(self, agent: str, *, queued: bool = True) -> None:
+        """Start the agent's families at 0, so that its first task is visible as an increase.
+
+        Without `queued` when somebody else holds the queue, so that nothing is said of its length.
+        """
         with self.guard():
             for status in Status:
                 self.executions.labels(agent, status.value)
@@ -97,7 +116,8 @@ class AgentMetrics:
             self.starts.labels(agent)
             self.waits.labels(agent)
             self.running.labels(agent).inc(0)
-            self.queued.labels(agent).inc(0)
+            if queued:
+                self.queued.labels(agent).inc(0)
 
     def limit(self, agent: str, at_once: int) -> None:
         """Say how many tasks of an agent may run at once."""
@@ -113,6 +133,22 @@ class AgentMetrics:
         """Return the gauge of a pool with `size` members: executor containers, port ranges, workers."""
         self._pool_max.labels(name).set(size)
         return Pool(self, self._in_use.labels(name))
+
+    def in_use(self, pool: str) -> GaugeSeries:
+        """Return the gauge of how much of a pool is in use, where its size is said elsewhere."""
+        return self._in_use.labels(pool)
+
+    @contextmanager
+    def cleanup(self, agent: str) -> Iterator[None]:
+        """Count what the block raises as an executor that could not be removed; it is raised on."""
+        with self.guard():
+            for reason in (*CLEANUP_REASONS, OTHER):
+                self._cleanups.labels(agent, reason)
+        try:
+            yield
+        except Exception as error:
+            self.cleanup_failed(agent, cleanup_reason_of(error))
+            raise
 
     def cleanup_failed(self, agent: str, reason: str = "other") -> None:
         """Count an executor that could not be removed: timeout, not_found, permission, connection or other."""

@@ -36,13 +36,14 @@ def instrument(
     route_classes: Mapping[str, str] | None = None,
     version: str = "",
     commit: str = "",
+    workers: str = "",
 ) -> Any:
     """Return Django's handler, WSGI or ASGI, measured and with its metrics at `metrics_path`.
 
-    Nothing happens when the environment says TOPMAST_DISABLED=1. `version` and `commit` as in `asgi.instrument`.
+    Nothing happens when the environment says TOPMAST_DISABLED=1. The options are those of `asgi.instrument`.
     """
     registry = registry or default_registry()
-    about: dict[str, Any] = {"route_classes": route_classes, "version": version, "commit": commit}
+    about: dict[str, Any] = {"route_classes": route_classes, "version": version, "commit": commit, "workers": workers}
     if not iscoroutinefunction(type(application).__call__):
         return wsgi.instrument(application, registry, metrics_path, **about)
     if os.environ.get(asgi.DISABLED) == "1":

@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 from topmast_exporter.admission import OTHER, UNMATCHED
 from topmast_exporter.instrument.asgi import CLIENT_CLOSED, DISABLED, EXEMPLAR_FROM_SECONDS, Settings, trace_id_of
 from topmast_exporter.instrument.django_routes import DjangoRoutes, is_django
-from topmast_exporter.instrument.http_metrics import LLM, METHODS, STREAM, HttpMetrics, Record, route_class
+from topmast_exporter.instrument.http_metrics import (
+    APP_VARIABLE,
+    LLM,
+    METHODS,
+    STREAM,
+    HttpMetrics,
+    Record,
+    route_class,
+)
 from topmast_exporter.instrument.request import current
 from topmast_exporter.instrument.wsgi_routes import ENDPOINT, ROUTE, Environ, FlaskRoutes, PlainRoutes, Routes
 from topmast_exporter.registry import Registry, default_registry
@@ -42,22 +50,30 @@ def instrument(
     route_classes: Mapping[str, str] | None = None,
     version: str = "",
     commit: str = "",
+    workers: str = "",
 ) -> A:
     """Return the application, measured and with its metrics at `metrics_path`.
 
     A Flask application stays the same object; any other WSGI application is wrapped. Nothing happens when the
     environment says TOPMAST_DISABLED=1. `version` and `commit` are what app_build_info says, from the environment
-    (APP_VERSION, APP_COMMIT) when empty.
+    (APP_VERSION, APP_COMMIT) when empty. `workers` names an application of several worker processes, as
+    `asgi.instrument` has it.
     """
     if os.environ.get(DISABLED) == "1":
         return app
+    registry = registry or default_registry()
+    workers = workers or os.environ.get(APP_VARIABLE, "")
+    if workers:
+        from topmast_exporter.workers import push
+
+        push.declare(registry, workers)
+        metrics_path = None
     settings = Settings(
         metrics_path,
         route_classes or {},
         version or os.environ.get("APP_VERSION", ""),
         commit or os.environ.get("APP_COMMIT", ""),
     )
-    registry = registry or default_registry()
     target: Any = app
     if hasattr(target, "wsgi_app") and hasattr(target, "url_map"):
         target.wsgi_app = Middleware(target.wsgi_app, registry, settings, FlaskRoutes(target))

@@ -133,3 +133,27 @@ def test_cleanup_failures_have_one_of_a_few_reasons() -> None:
         "_other",
     }
     assert metrics_of(registry) is agents
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(TimeoutError(), "timeout", id="timeout"),
+        pytest.param(FileNotFoundError(), "not_found", id="gone already"),
+        pytest.param(PermissionError(), "permission", id="permission"),
+        pytest.param(ConnectionResetError(), "connection", id="connection"),
+        pytest.param(ValueError("a secret"), "_other", id="anything else"),
+    ],
+)
+def test_an_executor_that_stays_behind_is_counted_by_reason_and_raised(error: Exception, reason: str) -> None:
+    registry = Registry()
+    agents = AgentMetrics(registry)
+
+    with agents.cleanup("planner"):
+        pass
+    with pytest.raises(type(error)), agents.cleanup("planner"):
+        raise error
+
+    counted = samples(registry, "agent_cleanup_failures_total")
+    assert {labels["reason"] for labels, count in counted if count} == {reason}
+    assert len(counted) == 5

@@ -392,3 +392,15 @@ def test_a_forked_worker_starts_at_zero_and_answers() -> None:
     os.waitpid(pid, 0)
 
     assert answer == b"yes"
+
+
+def test_one_of_several_workers_answers_no_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry()
+    monkeypatch.setenv("TOPMAST_WORKERS_SOCKET", "/nowhere/workers.sock")
+
+    answers = asked(instrument(shop(), registry, workers="shop"), ("GET", "/metrics"), ("GET", "/items/1"))
+
+    assert [answer.status_code for answer in answers] == [404, 200]
+    assert registry.pusher is not None
+    assert registry.pusher.app == "shop"
+    registry.pusher.close(0)
