@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from topmast_exporter.admission import OTHER
+from topmast_exporter.families import CounterFamily
 from topmast_exporter.instrument.cache_client import watch_client
 from topmast_exporter.instrument.cache_commands import (
     COMMANDS,
@@ -43,8 +44,19 @@ WAIT_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
 NO_LIMIT = 1_000_000
 
 RESULTS = ("hit", "miss", "stale", "error")
+HTTP_RESULTS = ("hit", "miss", "stale", "bypass")
 
 _COUNTED = WRITE_OPERATIONS.keys()
+
+
+def http_responses(registry: Registry) -> CounterFamily:
+    """Return the family of what a response cache answered."""
+    return registry.counter(
+        "cache_http_responses_total",
+        "Answers of a response cache (hit, miss, stale, bypass).",
+        ("route", "result"),
+        ("route",),
+    )
 
 
 class _Record:
@@ -125,12 +137,7 @@ class CacheMetrics:
         self._saved_tokens = registry.counter(
             "cache_saved_tokens_total", "Tokens that hits did not use.", saved, ("namespace", "provider", "model")
         )
-        self._http_responses = registry.counter(
-            "cache_http_responses_total",
-            "Answers of a response cache (hit, miss, stale, bypass).",
-            ("route", "result"),
-            ("route",),
-        )
+        self._http_responses = http_responses(registry)
         self._up = registry.gauge(
             "cache_backend_up", "Whether the backend answered last time, as the application sees it.", ("backend",)
         ).labels(self._backend)
@@ -181,8 +188,7 @@ class CacheMetrics:
     def http_response(self, route: str, result: str) -> None:
         """Count an answer of a response cache: hit, miss, stale or bypass."""
         with self.guard():
-            known = result in ("hit", "miss", "stale", "bypass")
-            self._http_responses.labels(route, result if known else OTHER).inc()
+            self._http_responses.labels(route, result if result in HTTP_RESULTS else OTHER).inc()
 
     @contextmanager
     def lock_wait(self, namespace: str) -> Iterator[None]:
