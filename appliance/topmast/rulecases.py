@@ -11,7 +11,8 @@ One YAML file an alert (tests/monitoring/alerts/<Alert>.yml): the disaster's ser
     ends:       {NAME: {firing: …, silent: …, series: {…}}}   every other way in which it ends
 
 A case's `series` replace those of the disaster by key; null leaves one out. `from` is when the expression first
-holds. promtool's own traps, measured: a test that names no existing alert passes, so every firing is asserted on
+holds; `text_at` is when the text is read, where the value is still moving one minute after it fires (2.42 and 3.x
+fill a window differently). promtool's own traps, measured: a test that names no existing alert passes, so every firing is asserted on
 ALERTS with its complete labels; annotations must be given whole; group intervals are ignored.
 """
 
@@ -91,12 +92,13 @@ class _Builder:
             checks.append(self._silent(start - self.step, ""))
         if wait:
             checks.append(self._silent(edge - self.step, "firing"))
-        test = self._test(name, spec, seen + self.step, checks)
+        told = _length(spec.get("text_at", promql.duration(seen)))
+        test = self._test(name, spec, max(seen, told) + self.step, checks)
         text = spec.get("text", default.get("text", ""))
         test["alert_rule_test"] = [
             {
                 "alertname": self.rule.name,
-                "eval_time": promql.duration(seen),
+                "eval_time": promql.duration(told),
                 "exp_alerts": [
                     {"exp_labels": labels, "exp_annotations": {**self.rule.annotations, "description": text}}
                 ],
@@ -121,7 +123,7 @@ class _Builder:
     def _test(
         self, name: str, spec: Mapping[str, Any], end: int, checks: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        unknown = set(spec) - {"series", "from", "labels", "text", "firing", "silent", "until", "may_be_pending"}
+        unknown = set(spec) - {"series", "from", "labels", "text", "text_at", "firing", "silent", "until", "may_be_pending"}
         if unknown:
             raise CaseError(f"{self.rule.name}: {name}: unknown {', '.join(sorted(unknown))}")
         chosen = {**self.disaster, **spec.get("series", {})}
