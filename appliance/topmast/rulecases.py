@@ -12,8 +12,8 @@ One YAML file an alert (tests/monitoring/alerts/<Alert>.yml): the disaster's ser
 
 A case's `series` replace those of the disaster by key; null leaves one out. `from` is when the expression first
 holds; `text_at` is when the text is read, where the value is still moving one minute after it fires (2.42 and 3.x
-fill a window differently). promtool's own traps, measured: a test that names no existing alert passes, so every firing is asserted on
-ALERTS with its complete labels; annotations must be given whole; group intervals are ignored.
+fill a window differently). promtool's own traps, measured: a test that names no existing alert passes, so every
+firing is asserted on ALERTS with its complete labels; annotations must be given whole; group intervals are ignored.
 """
 
 import re
@@ -29,6 +29,7 @@ from topmast import promql, promtool
 from topmast.errors import TopmastError
 from topmast.rulefile import Rule
 
+_SPEC = {"series", "from", "labels", "text", "text_at", "firing", "silent", "until", "may_be_pending"}
 KINDS = ("fire", "near_miss", "resolve")
 _MINUTE = 60_000
 _SHORT = 130
@@ -123,7 +124,7 @@ class _Builder:
     def _test(
         self, name: str, spec: Mapping[str, Any], end: int, checks: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        unknown = set(spec) - {"series", "from", "labels", "text", "text_at", "firing", "silent", "until", "may_be_pending"}
+        unknown = set(spec) - _SPEC
         if unknown:
             raise CaseError(f"{self.rule.name}: {name}: unknown {', '.join(sorted(unknown))}")
         chosen = {**self.disaster, **spec.get("series", {})}

@@ -89,7 +89,7 @@ def _cases(suite: Suite, program: Path, say: Callable[[str], None]) -> list[Meas
     every = {name: {case.name for case in suite.cases[name].cases} for name in passed}
     whole = {name for name in passed if passed[name] == every[name]}
     goal = f"== {CATALOGUE}"
-    note = "promtool " + promtool.run(program, ["--version"]).output.split("version ", 1)[-1].split(" ", 1)[0]
+    note = _version(program)
 
     def having(kind: str) -> int:
         return sum(any(case.split(":")[0] == kind for case in names) for names in passed.values())
@@ -237,7 +237,11 @@ def _other(suite: Suite) -> list[Measure]:
         for rule in suite.catalogue
         if rule.name in suite.cases
     )
-    return [idle, measure("rules.versions", passing, "alerts", f"== {CATALOGUE}", note=newest)]
+    return [idle, measure("rules.versions", passing, "alerts", f"== {CATALOGUE}", note=_version(Path(newest)))]
+
+
+def _version(program: Path) -> str:
+    return "promtool " + promtool.run(program, ["--version"]).output.split("version ", 1)[-1].split(" ", 1)[0]
 
 
 def _each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
