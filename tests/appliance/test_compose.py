@@ -59,7 +59,7 @@ def test_a_mistake_is_told_before_docker_is_asked(layout: Layout, tmp_path: Path
 
 
 def line(**told: object) -> str:
-    return json.dumps({"Service": "x", "State": "running", "Image": "prom/prometheus:v3.14.0", **told})
+    return json.dumps({"Service": "x", "State": "running", "Image": "example/image:v9.8.7", **told})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def line(**told: object) -> str:
 def test_a_container_s_state_is_told_in_our_words(told: str, state: str) -> None:
     (component,) = compose.parse_ps(told)
 
-    assert (component["state"], component["version"]) == (state, "v3.14.0")
+    assert (component["state"], component["version"]) == (state, "v9.8.7")
 
 
 def test_the_published_address_is_told() -> None:

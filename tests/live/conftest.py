@@ -11,7 +11,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     appliance = Appliance(with_engines(tmp_path_factory.mktemp("demo")), offset=2000)
     appliance.run("up", "--demo", "--detach", "--port-offset", "2000", seconds=240)
     yield appliance
-    appliance.run("down", seconds=90)
+    appliance.run("down", "--purge", seconds=90)
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +20,4 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     appliance = Appliance(with_engines(tmp_path_factory.mktemp("bare")), offset=3000)
     appliance.run("up", "--detach", "--port-offset", "3000", seconds=240)
     yield appliance
-    appliance.run("down", seconds=90)
+    appliance.run("down", "--purge", seconds=90)
