@@ -80,8 +80,11 @@ class Input(Protocol):
     def folders(self) -> Iterable[str]:
         """Where a change may announce something new."""
 
-    def parse(self, event: Event) -> Event:
-        """Return the event with its document. Never raises: what does not parse goes on raw, with the reason."""
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+        """Return the lines as completed events, one each; `now` is the Unix time they were read at.
+
+        Never raises: what does not parse goes on raw, with the reason.
+        """
 
     def close(self) -> None: ...
 

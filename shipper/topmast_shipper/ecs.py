@@ -19,7 +19,7 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 # An application cannot explode the index: more fields or a deeper tree than this stay text.
 MAX_FIELDS = 256
 MAX_DEPTH = 16
-_FUTURE_MICROSECONDS = 86400 * 1_000_000
+FUTURE_MICROSECONDS = 86400 * 1_000_000
 
 _LEVEL_NAMES = {
     **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "5", "10", "d"), "debug"),
@@ -92,7 +92,8 @@ def complete(event: Event, fields: Mapping[str, Any], zone: tzinfo = UTC) -> Eve
     _put(document, ("event", "id"), event.id)
     if event.origin.service and not _at(document, ("service", "name")):
         _put(document, ("service", "name"), event.origin.service)
-    return Event(event.message, event.end, event.start, event.origin, event.read_at, event.flags, document, time)
+    service = str(_at(document, ("service", "name")) or "")
+    return event._replace(json=dump(document), time=time, level=log["level"], service=service)
 
 
 def dump(document: object) -> bytes:
@@ -111,7 +112,7 @@ def get(document: Mapping[str, Any], name: str) -> Any:
 def level_of(value: object) -> str | None:
     """Return one of LEVELS; None for a name that nobody knows. Numbers are logging's and bunyan's (10 … 60)."""
     if isinstance(value, str):
-        return _LEVEL_NAMES.get(value.strip().lower())
+        return _LEVEL_NAMES.get(value) or _LEVEL_NAMES.get(value.strip().lower())
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return LEVELS[min(max(int(value) // 10 - 1, 0), 4)]
     return None
@@ -125,7 +126,11 @@ def _fill(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
     for count, (name, value) in enumerate(_leaves(fields, "", 0)):
         if count >= MAX_FIELDS:
             raise _TooMuchError(f"more than {MAX_FIELDS} fields")
-        if not _put(document, _path(name), value):
+        if value is None or value == {}:
+            # nothing is said, so nothing is in the way; an old name without a value is none
+            if name not in OLD_NAMES or value == {}:
+                _put(document, tuple(name.split(".")), value)
+        elif not _put(document, _path(name), value):
             labels = document.setdefault("labels", {})
             if isinstance(labels, dict):
                 labels[name.replace(".", "_")] = value
@@ -137,11 +142,11 @@ def _leaves(fields: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tupl
         raise _TooMuchError(f"deeper than {MAX_DEPTH}")
     for key, value in fields.items():
         name = f"{prefix}{key}"
-        if type(value) is dict:
+        if type(value) is dict and value:
             # `"error": {...}` is ECS's object, `"error": "text"` an old name
             yield from _leaves(value, name + ".", depth + 1)
-        elif value is not None:
-            yield name, value
+        else:
+            yield name, {} if value == {} else value
 
 
 @lru_cache(maxsize=4096)
@@ -178,7 +183,7 @@ def _settle_time(document: dict[str, Any], event: Event, zone: tzinfo) -> int:
     now = int(event.read_at * 1_000_000)
     said = document["@timestamp"]
     time = timestamps.parse(said, zone) if said is not None else None
-    if time is None or not 0 < time <= now + _FUTURE_MICROSECONDS:
+    if time is None or not 0 < time <= now + FUTURE_MICROSECONDS:
         # a time that cannot be (2099, a date nobody can read) would be the newest line for ever
         time = now
         if said is not None:

@@ -4,9 +4,10 @@
 same document twice: at least once on the wire, once in the store.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import orjson
 
 
 class Position(NamedTuple):
@@ -34,11 +35,14 @@ class Origin:
     """`service.name` of lines that do not name their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A line as read, then (with `document` set) as parsed."""
+class Event(NamedTuple):
+    """A line as read, then (with `json` set) as completed.
 
-    message: str
+    The document is carried as the bytes that go out: taken apart, a window weighs five times as much, and a wire
+    needs no more than the bytes.
+    """
+
+    line: bytes
     end: Position
     """Right behind the line: the checkpoint after it, and its identity."""
     start: int
@@ -48,11 +52,25 @@ class Event:
     """Unix seconds; `@timestamp` of a line that has no time of its own."""
     flags: tuple[str, ...] = ()
     """`unterminated`, `split`, `invalid_utf8`: what was unusual about the bytes."""
-    document: Mapping[str, Any] = field(default_factory=dict)
-    """Nested ECS; empty until parsed."""
+    json: bytes = b""
+    """The document, nested ECS; empty until completed."""
     time: int = 0
-    """`@timestamp` as microseconds since 1970, once parsed."""
+    """`@timestamp` as microseconds since 1970, once completed; so are the next two."""
+    level: str = ""
+    service: str = ""
+    """`service.name`; empty when there is none."""
 
     @property
     def id(self) -> str:
         return self.end.key
+
+    @property
+    def message(self) -> str:
+        """The line as text; bytes that are no UTF-8 stay readable as `\\xff`."""
+        return self.line.decode("utf-8", "backslashreplace")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document as values, read from `json` anew each time; empty until completed."""
+        found: dict[str, Any] = orjson.loads(self.json) if self.json else {}
+        return found

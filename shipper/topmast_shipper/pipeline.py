@@ -12,13 +12,12 @@ from threading import Condition, Thread
 from typing import NamedTuple
 
 from topmast_shipper.checkpoint import Checkpoint, Place
-from topmast_shipper.component import Block, Cursor, Input, Line, Receipt, Sink, Source
+from topmast_shipper.component import Block, Cursor, Input, Receipt, Sink, Source
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import PermanentError, TransientError
-from topmast_shipper.event import Event, Position
+from topmast_shipper.event import Event
 from topmast_shipper.retry import Backoff
 from topmast_shipper.tail.generation import cursor_at
-from topmast_shipper.tail.lines import text
 from topmast_shipper.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -33,11 +32,12 @@ _PATIENCE = 3
 _IDLE_SECONDS = 1.0
 
 
-class _Pending(NamedTuple):
-    event: Event
+class _Run(NamedTuple):
+    """So many pending events are the rest of one block."""
+
+    place: Place
     block: Block
-    cursor_end: int
-    """The offset that the cursor takes after it: of a block's last line, the end of the block."""
+    events: int
 
 
 class Signal:
@@ -97,7 +97,9 @@ class Lane:
         self._window_events = window_events
         self._backoff = backoff or Backoff()
         self._wall = wall
-        self._pending: list[_Pending] = []
+        self._pending: list[Event] = []
+        self._runs: list[_Run] = []
+        """The blocks that the pending events are from, in their order."""
         self._ahead: dict[Place, Cursor] = {}
         """Where reading goes on, of places with something pending."""
         self._limit = window_events
@@ -109,7 +111,7 @@ class Lane:
     def oldest_unsent(self) -> float | None:
         """When the oldest pending event was read (Unix seconds)."""
         pending = self._pending
-        return pending[0].event.read_at if pending else None
+        return pending[0].read_at if pending else None
 
     def run(self) -> None:
         """Work until the signal says stop; what is pending then is sent again by the next run."""
@@ -178,11 +180,8 @@ class Lane:
             return None
 
     def _take(self, each: Input, source: Source, block: Block) -> None:
-        now = self._wall()
-        last = len(block.lines) - 1
-        for number, line in enumerate(block.lines):
-            event = each.parse(_event(line, source, now))
-            self._pending.append(_Pending(event, block, block.end if number == last else line.end))
+        self._pending += each.events(source, block.lines, self._wall())
+        self._runs.append(_Run((source.stream, source.generation), block, len(block.lines)))
         if self._counts_logs:
             self._telemetry.add("shipper_events_read_total", (each.name,), len(block.lines))
 
@@ -194,7 +193,7 @@ class Lane:
         if self._limit == 1 and self._struggles >= _PATIENCE:
             self._ask_neighbour()
             return
-        window = [each.event for each in self._pending[: self._limit]]
+        window = self._pending[: self._limit]
         receipt = self._sink.send(window)
         if receipt.settled == 0:
             raise TransientError(f"{self.name}: nothing of {len(window)} events was settled")
@@ -208,7 +207,7 @@ class Lane:
         self._struggles = 0
         if len(self._pending) == 1:
             raise TransientError(f"{self.name}: one event fails, and there is none to compare it with")
-        suspect, neighbour = self._pending[0].event, self._pending[1].event
+        suspect, neighbour = self._pending[:2]
         if self._sink.send([neighbour]).settled != 1:
             raise TransientError(f"{self.name}: no event is settled")
         try:
@@ -224,36 +223,43 @@ class Lane:
 
     def _fill_behind(self) -> None:
         """Read more behind a lone pending event."""
-        kept, ahead = self._pending, dict(self._ahead)
-        self._pending = []
-        place = kept[0].event.end[:2]
+        ahead, place = dict(self._ahead), self._runs[0].place
         for each in self._inputs:
             for source in each.sources():
                 cursor = ahead.get(place) if (source.stream, source.generation) == place else None
                 block = self._read(each, source, cursor or self._cursor(source), 1)
-                if block is not None and block.lines and not self._pending:
+                if block is not None and block.lines and len(self._pending) == 1:
                     self._ahead[(source.stream, source.generation)] = cursor_at(block, block.end)
                     self._take(each, source, block)
-        self._pending = kept + self._pending
 
     def _settle(self, receipt: Receipt, buried: int = 0) -> None:
         """Bury what was refused, move the checkpoint, count. Nothing is counted twice if the disk is full."""
         done = self._pending[: receipt.settled]
         for refusal in receipt.refused:
-            self._bury(done[refusal.index].event, refusal.reason)
-        cursors: dict[Place, Cursor] = {}
-        for each in reversed(done):
-            place = each.event.end[:2]
-            if place not in cursors:
-                cursors[place] = cursor_at(each.block, each.cursor_end)
+            self._bury(done[refusal.index], refusal.reason)
+        cursors, runs = self._passed(done)
         self._checkpoint.advance(self.name, cursors)
         del self._pending[: receipt.settled]
+        self._runs = runs
         self._backoff.reset()
         self._struggles = 0
         self._complained = False
         self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused) - buried)
         if self._counts_logs:
-            self._telemetry.count_logs(each.event for each in done)
+            self._telemetry.count_logs(done)
+
+    def _passed(self, done: Sequence[Event]) -> tuple[dict[Place, Cursor], list[_Run]]:
+        """Return the cursors behind these events, the first pending ones, and the runs that are left then."""
+        cursors: dict[Place, Cursor] = {}
+        count = len(done)
+        for number, run in enumerate(self._runs):
+            if count < run.events:
+                if count:
+                    cursors[run.place] = cursor_at(run.block, done[-1].end.offset)
+                return cursors, [run._replace(events=run.events - count), *self._runs[number + 1 :]]
+            count -= run.events
+            cursors[run.place] = cursor_at(run.block, run.block.end)
+        return cursors, []
 
     def _bury(self, event: Event, reason: str) -> None:
         self._dead_letters.add(self.name, event, reason)
@@ -295,9 +301,3 @@ class Lanes:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
-
-
-def _event(line: Line, source: Source, now: float) -> Event:
-    message, valid = text(line.data)
-    flags = line.flags if valid else (*line.flags, "invalid_utf8")
-    return Event(message, Position(source.stream, source.generation, line.end), line.start, source.origin, now, flags)

@@ -1,5 +1,6 @@
 """What the shipper says of itself: the shipper_* and log_* families of METRICS.md, served for Prometheus."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -8,13 +9,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from topmast_shipper.ecs import LEVELS, get
+from topmast_shipper.ecs import LEVELS
 from topmast_shipper.errors import StateError
 from topmast_shipper.event import Event
 from topmast_shipper.signatures import Signatures
 
 _MAX_SERVICES = 100
 OTHER = "_other"
+_ERRORS = ("error", "critical")
 LOST_REASONS = ("truncated",)
 """Why unread data can be gone; each starts at 0."""
 
@@ -64,14 +66,16 @@ class Telemetry:
         self.add("shipper_lost_total", (reason,))
         self.add("shipper_lost_bytes_total", (reason,), unread_bytes)
 
-    def count_logs(self, events: Iterable[Event]) -> None:
+    def count_logs(self, events: Sequence[Event]) -> None:
         """Count events by service and level, and errors of a new shape."""
+        counts = Counter((event.service, event.level) for event in events)
+        for (name, level), count in counts.items():
+            self.add("log_events_total", (self._service(name or "_unknown"), level), count)
         for event in events:
-            level = event.document["log"]["level"]
-            service = self._service(str(get(event.document, "service.name") or "_unknown"))
-            self.add("log_events_total", (service, level))
-            if level in ("error", "critical") and self._signatures.is_new(service, event.document):
-                self.add("log_error_signatures_new_total", (service,))
+            if event.level in _ERRORS:
+                service = self._service(event.service or "_unknown")
+                if self._signatures.is_new(service, event.document):
+                    self.add("log_error_signatures_new_total", (service,))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family (the collector interface of prometheus_client)."""

@@ -24,7 +24,7 @@ READ_AT = 1_795_300_000.0
 def event(number: int = 0, stream: str = STREAM, read_at: float = READ_AT, **fields: Any) -> Event:
     """Return a parsed event; `number` decides its id, its offset and, unless the fields do, its message."""
     line = Event(
-        message=f"line {number}",
+        line=f"line {number}".encode(),
         end=Position(stream, 0, (number + 1) * 100),
         start=number * 100,
         origin=Origin("test", "/var/log/test.log", "shop"),

@@ -8,7 +8,7 @@ from topmast_shipper.ecs import MAX_DEPTH, MAX_FIELDS, complete, dump, get, leve
 from topmast_shipper.event import Event, Origin, Position
 
 READ_AT = 1_795_382_160.0  # 2026-11-22T21:16:00Z
-LINE = Event("the line", Position("0123456789abcdef", 0, 20), 10, Origin("app", "/var/log/app.log", "shop"), READ_AT)
+LINE = Event(b"the line", Position("0123456789abcdef", 0, 20), 10, Origin("app", "/var/log/app.log", "shop"), READ_AT)
 
 
 def document(**fields: Any) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from topmast_shipper import ecs
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Source
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import PermanentError, TransientError
 from topmast_shipper.event import Event, Origin
+from topmast_shipper.intake import Intake
+from topmast_shipper.parsers import plain
 from topmast_shipper.pipeline import Lane, Signal
 from topmast_shipper.retry import Backoff
 from topmast_shipper.signatures import Signatures
@@ -39,8 +40,8 @@ class Lines:
         lines = [Line(b"%d" % number, number * 10, number * 10 + 10) for number in range(first, last)]
         return Block(lines, last * 10, b"x" * last * 10, 0) if lines else None
 
-    def parse(self, event: Event) -> Event:
-        return ecs.complete(event, {"message": event.message})
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+        return Intake(plain.parse).events(source, lines, now)
 
     def sweep(self) -> bool:
         return False

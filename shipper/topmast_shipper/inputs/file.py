@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from topmast_shipper import ecs, rooms
-from topmast_shipper.component import Input, Kind, Parser, Source
+from topmast_shipper import rooms
+from topmast_shipper.component import Input, Kind, Line, Parser, Source
 from topmast_shipper.event import Event
+from topmast_shipper.intake import Intake
 from topmast_shipper.rooms import Setting
 from topmast_shipper.tail.catalogue import Catalogue, Follow, absolute
 
@@ -44,7 +45,7 @@ class FileInput:
         self.config = config
         self.name = config.name
         self.service = config.service
-        self._parser = parser
+        self._intake = Intake(parser)
         follow = Follow(
             input=config.name,
             patterns=absolute(config.paths, setting.base),
@@ -70,12 +71,8 @@ class FileInput:
     def folders(self) -> Iterable[str]:
         return self._catalogue.folders()
 
-    def parse(self, event: Event) -> Event:
-        try:
-            found = self._parser(event.message)
-        except Exception as error:  # noqa: BLE001 - the guard: a parser's fault costs a field, never the line
-            found = {"message": event.message, "error.type": "parser", "error.message": repr(error)[:200]}
-        return ecs.complete(event, found)
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+        return self._intake.events(source, lines, now)
 
     def close(self) -> None:
         self._catalogue.close()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast_shipper import ecs
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import TransientError
 from topmast_shipper.event import Event
@@ -26,7 +25,7 @@ class FileSink:
         self._config = config
 
     def send(self, window: Sequence[Event]) -> Receipt:
-        data = b"".join(ecs.dump(event.document) + b"\n" for event in window)
+        data = b"".join(event.json + b"\n" for event in window)
         try:
             self._config.path.parent.mkdir(parents=True, exist_ok=True)
             with self._config.path.open("ab", buffering=0) as file:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from topmast_shipper import ecs
 from topmast_shipper.component import Kind, Receipt, Refusal, Sink
 from topmast_shipper.connection import TLS_SCHEMA, Address, Connection, Tls, address
 from topmast_shipper.errors import PermanentError, TransientError
@@ -95,8 +94,7 @@ class LogstashSink:
 
     def _fitting(self, window: Sequence[Event]) -> list[bytes]:
         """Return the first events as documents; none when even the first is too large."""
-        dump = ecs.dump
-        documents = [dump(event.document) for event in window[: self._limit]]
+        documents = [event.json for event in window[: self._limit]]
         room = self._config.max_window_bytes
         if sum(map(len, documents)) > room:
             for fits, document in enumerate(documents):

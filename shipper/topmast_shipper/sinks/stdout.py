@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from topmast_shipper import ecs
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import TransientError
 from topmast_shipper.event import Event
@@ -18,7 +17,7 @@ class StdoutSink:
 
     def send(self, window: Sequence[Event]) -> Receipt:
         try:
-            self._stream.write(b"".join(ecs.dump(event.document) + b"\n" for event in window))
+            self._stream.write(b"".join(event.json + b"\n" for event in window))
             self._stream.flush()
         except OSError as error:
             raise TransientError(f"stdout: {error.strerror}") from error

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from topmast_shipper import rooms
 from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.component import Cursor, Input
-from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.component import Cursor, Input, Line
+from topmast_shipper.event import Event, Origin
 from topmast_shipper.inputs.file import INPUT, FileInput
 from topmast_shipper.rooms import Setting
+from topmast_shipper.tail.generation import Generation
 
 
 @pytest.fixture
@@ -51,14 +52,17 @@ def test_lines_of_a_file_beside_the_configuration(setting: Setting) -> None:
     made.close()
 
 
-def line(message: str) -> Event:
-    return Event(message, Position("0123456789abcdef", 0, 10), 0, Origin("app", "", "shop"), 1_795_382_160.0)
+def parsed(made: Input, message: str) -> Event:
+    source = Generation("app.log", 1, 2, -1, max_line_bytes=1024)
+    source.origin = Origin("app", "", "shop")
+    (event,) = made.events(source, [Line(message.encode(), 0, 10)], 1_795_382_160.0)
+    return event
 
 
 def test_the_parser_says_what_a_line_is(setting: Setting) -> None:
     made = build(setting, parser="json_lines")
 
-    event = made.parse(line('{"level": "warn", "msg": "careful"}'))
+    event = parsed(made, '{"level": "warn", "msg": "careful"}')
 
     assert event.document["message"] == "careful"
     assert event.document["log"]["level"] == "warning"
@@ -76,7 +80,7 @@ def test_a_fault_of_a_parser_costs_a_field_and_not_the_line(setting: Setting) ->
     built.close()
     made = FileInput(config, broken, setting)
 
-    event = made.parse(line("one"))
+    event = parsed(made, "one")
 
     assert event.document["message"] == "one"
     assert event.document["error"]["type"] == "parser"

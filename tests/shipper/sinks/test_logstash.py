@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from topmast_shipper import ecs, rooms
+from topmast_shipper import rooms
 from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Sink
+from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Sink, Source
 from topmast_shipper.connection import Address, address
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import PermanentError, ShipperError, TransientError
 from topmast_shipper.event import Event, Origin
+from topmast_shipper.intake import Intake
 from topmast_shipper.lumberjack import encode_ack
+from topmast_shipper.parsers import plain
 from topmast_shipper.pipeline import Lane, Signal
 from topmast_shipper.retry import Backoff
 from topmast_shipper.signatures import Signatures
@@ -323,8 +325,8 @@ class Lines:
         lines = [Line(self.data[end - 10 : end - 1], end - 10, end) for end in ends]
         return Block(lines, ends[-1], self.data[: ends[-1]]) if lines else None
 
-    def parse(self, event: Event) -> Event:
-        return ecs.complete(event, {"message": event.message})
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+        return Intake(plain.parse).events(source, lines, now)
 
 
 def test_a_poisonous_event_is_found_by_the_pipeline_and_costs_no_other(tmp_path: Path) -> None:
