@@ -92,7 +92,7 @@ def complete(event: Event, fields: Mapping[str, Any], zone: tzinfo = UTC) -> Eve
     _put(document, ("event", "id"), event.id)
     if event.origin.service and not _at(document, ("service", "name")):
         _put(document, ("service", "name"), event.origin.service)
-    service = str(_at(document, ("service", "name")) or "")
+    service = _text(str(_at(document, ("service", "name")) or ""))
     return event._replace(json=dump(document), time=time, level=log["level"], service=service)
 
 
@@ -173,7 +173,7 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
 def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     node: Any = document
     for key in path:
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return None
         node = node.get(key)
     return node

@@ -140,27 +140,23 @@ def worded(document: Mapping[str, Any]) -> str:
     for name, value in document.items():
         if name in _UNWORDED_WHOLE:
             continue
-        if type(value) is str:
-            found.append(value[:_WORDED_CHARACTERS])
-        elif type(value) is dict:
-            unworded = _UNWORDED_INSIDE.get(name, ())
-            for key, each in value.items():
-                if key not in unworded:
-                    _collect(each, found, 0)
-        else:
-            _collect(value, found, 0)
+        unworded = _UNWORDED_INSIDE.get(name)
+        if unworded and type(value) is dict:
+            value = {key: each for key, each in value.items() if key not in unworded}
+        _collect(value, found, 0)
     return "\n".join(found)
 
 
 def _collect(value: object, found: list[str], depth: int) -> None:
-    if isinstance(value, str):
+    # exact types: it is what JSON is read into, and a bool is no number here
+    if type(value) is str:
         found.append(value[:_WORDED_CHARACTERS])
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif type(value) is int:
         found.append(str(value)[:_WORDED_CHARACTERS])
-    elif isinstance(value, dict) and depth < 32:
+    elif type(value) is dict and depth < 32:
         for each in value.values():
             _collect(each, found, depth + 1)
-    elif isinstance(value, list) and depth < 32:
+    elif type(value) is list and depth < 32:
         for each in value:
             _collect(each, found, depth + 1)
 

@@ -77,13 +77,13 @@ class _Day:
                     number,
                     key,
                     event.time,
-                    document["log"]["level"],
-                    _utf8(str(ecs.get(document, "service.name") or "")),
-                    status if isinstance(status, int) else None,
-                    ecs.dump(document).decode(),
+                    event.level,
+                    event.service,
+                    status if type(status) is int else None,
+                    event.json.decode(),
                 )
             )
-            words.append((number, _utf8(document["message"]), _utf8(store.worded(document))))
+            words.append((number, document["message"], store.worded(document)))
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             self.connection.executemany(
@@ -219,11 +219,6 @@ class SqliteSink:
             day.close()
         self._days.clear()
         self._elsewhere.clear()
-
-
-def _utf8(text: str) -> str:
-    """Return the text without lone surrogates, which JSON can spell and SQLite cannot hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
