@@ -42,7 +42,14 @@ class ExporterConfig:
     environment: str = "production"
     dependencies: tuple[str, ...] = ()
     ingest: Address = Address("127.0.0.1", 4318)
+    token_file: str = ""
+    """Holds the bearer token of the scrapes."""
+    web_config_file: str = ""
+    """TLS, passwords and headers of the scrapes, as exporter-toolkit has them."""
+    private_network: bool = False
+    """Beyond loopback without TLS and password all the same: nobody else is in that network (compose's own)."""
     ingest_token_file: str = ""
+    ingest_web_config_file: str = ""
     workers_socket: str | None = None
     """Where workers hand over what they counted; None is the place they look at by default, "" is nowhere."""
     price_overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -65,12 +72,19 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "listen": _ADDRESS,
+            "token_file": {"type": "string"},
+            "web_config_file": {"type": "string"},
+            "private_network": {"type": "boolean"},
             "data": {"type": "string", "minLength": 1},
             "dependencies": {"type": "array", "items": {"enum": list(DEPENDENCIES)}, "uniqueItems": True},
             "ingest": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {"listen": _ADDRESS, "token_file": {"type": "string"}},
+                "properties": {
+                    "listen": _ADDRESS,
+                    "token_file": {"type": "string"},
+                    "web_config_file": {"type": "string"},
+                },
             },
             "workers": {
                 "type": "object",
@@ -150,9 +164,9 @@ def parse(
     environment: str = "production",
 ) -> ExporterConfig:
     """Return the configuration of the section. Raises ConfigError: `$.path: what is wrong`."""
-    _validate(section, schema(), where)
-    _validate(budget_section or {}, budgets.SCHEMA, "$.budgets")
-    _validate(environment, {"type": "string", "minLength": 1, "maxLength": 64}, "$.environment")
+    validate(section, schema(), where)
+    validate(budget_section or {}, budgets.SCHEMA, "$.budgets")
+    validate(environment, {"type": "string", "minLength": 1, "maxLength": 64}, "$.environment")
     defaults = ExporterConfig()
     ingest, prices = section.get("ingest", {}), section.get("prices", {})
     overrides = prices.get("overrides", {})
@@ -163,7 +177,11 @@ def parse(
         environment=environment,
         dependencies=tuple(section.get("dependencies", ())),
         ingest=_address(ingest, "listen", f"{where}.ingest", defaults.ingest),
+        token_file=section.get("token_file", ""),
+        web_config_file=section.get("web_config_file", ""),
+        private_network=section.get("private_network", False),
         ingest_token_file=ingest.get("token_file", ""),
+        ingest_web_config_file=ingest.get("web_config_file", ""),
         workers_socket=section.get("workers", {}).get("socket"),
         price_overrides=overrides,
         models=tuple(dict.fromkeys((one.partition("/")[0].lower(), one.partition("/")[2]) for one in listed)),
@@ -196,7 +214,8 @@ def _address(section: Mapping[str, Any], key: str, where: str, default: Address)
     return Address(host.strip("[]"), int(port))
 
 
-def _validate(value: object, wanted: Mapping[str, Any], where: str) -> None:
+def validate(value: object, wanted: Mapping[str, Any], where: str) -> None:
+    """Check a value against a JSON Schema. Raises ConfigError: `$.path: what is wrong`, without the value."""
     from jsonschema import Draft202012Validator
 
     errors = sorted(Draft202012Validator(wanted).iter_errors(value), key=lambda error: list(map(str, error.path)))

@@ -6,23 +6,22 @@ need a restart); SIGTERM and SIGINT commit what waits and end it.
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from topmast_exporter import __version__
+from topmast_exporter import __version__, listener
 from topmast_exporter.admission import Limits
-from topmast_exporter.collector import read_secret
 from topmast_exporter.config import DEPENDENCIES, Address, ExporterConfig, load
-from topmast_exporter.errors import CollectError, ConfigError
+from topmast_exporter.doors import Doors
+from topmast_exporter.errors import ConfigError
+from topmast_exporter.guard import Guard
 from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.ledger_store import LedgerError
@@ -59,11 +58,11 @@ class Standalone:
         self.config = config
         self.registry = Registry(UNLIMITED)
         self.targets = Targets(self.registry)
+        self._doors = Doors(config)
         self._sockets = [_listen(config.listen), _listen(config.ingest)]
         self._table: PriceTable | None = None
         try:
             self.ledger = Ledger(config.data, Pricer(None, config.price_overrides), self.registry, config.budgets)
-            token = _token(config)
             self.workers = Intake(config.data, self.registry)
             self._workers_socket = _listen_for_workers(config)
         except BaseException:
@@ -71,10 +70,11 @@ class Standalone:
                 one.close()
             raise
         self.ledger.declare(config.models, ["", *config.budgets.features])
-        self.ingest = Ingest(self.ledger, self.registry, token, is_loopback(config.ingest.host))
+        self.ingest = Ingest(self.ledger, self.registry, self._doors.ingest_token, is_loopback(config.ingest.host))
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
         )
+        self._guards: list[Guard] = []
         self._stop: asyncio.Event | None = None
         self._declare()
 
@@ -83,7 +83,11 @@ class Standalone:
         self._stop = asyncio.Event()
         threading.Thread(target=self._start_ledger, name="prices", daemon=True).start()
         self.targets.replace(self.config.collectors)
-        servers = [_uvicorn(self.server), _uvicorn(self.ingest)]
+        self._guards = [
+            Guard(self.server, self._doors.scrapes, self._doors.token),
+            Guard(self.ingest, self._doors.ingest),
+        ]
+        servers = [listener.server(guard, guard.web) for guard in self._guards]
         serving = [
             asyncio.create_task(server.serve(sockets=[one]))
             for server, one in zip(servers, self._sockets, strict=True)
@@ -111,15 +115,17 @@ class Standalone:
         """Read the file again; one that is refused changes nothing."""
         try:
             config = load(path)
-            token = _token(config)
+            doors = Doors(config)
         except ConfigError as error:
             log.error("the configuration is refused, the old one stays", extra={"error": str(error)})
             return
-        for name in ("listen", "ingest", "data", "workers_socket"):
+        for name in ("listen", "ingest", "data", "workers_socket", "web_config_file", "ingest_web_config_file"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("a restart is needed for this to change", extra={"option": name})
         self.config = config
-        self.ingest.token = token
+        self.ingest.token = doors.ingest_token
+        if self._guards:
+            self._guards[0].token = doors.token
         self.ledger.use(Pricer(self._table, config.price_overrides), config.budgets)
         self.targets.replace(config.collectors)
         log.info("the configuration is read again")
@@ -173,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = load(options.config)
         if options.check:
+            Doors(config)
             sys.stdout.write(f"{options.config}: {len(config.collectors)} servers, nothing is wrong\n")
             return 0
         if options.once:
@@ -203,26 +210,12 @@ def _failed(error: Exception, code: int) -> int:
     return code
 
 
-def _token(config: ExporterConfig) -> str:
-    if not config.ingest_token_file:
-        return ""
-    try:
-        token = read_secret(config.ingest_token_file)
-    except CollectError as error:
-        raise ConfigError(f"$.exporter.ingest.token_file: {error}") from error
-    if not token:
-        raise ConfigError("$.exporter.ingest.token_file: the file is empty")
-    return token
-
-
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         listener = socket.create_server((address.host, address.port), family=family, backlog=128)
     except OSError as error:
         raise PortError(f"{address}: cannot listen: {error.strerror or error}") from error
-    if not is_loopback(str(address)):
-        log.warning("listening beyond this machine", extra={"address": str(address)})
     return listener
 
 
@@ -238,33 +231,6 @@ def _listen_for_workers(config: ExporterConfig) -> socket.socket | None:
         # a read-only container without a /tmp is no reason not to start
         log.warning("workers cannot report: no socket", extra={"why": str(error)})
         return None
-
-
-def _uvicorn(app: Any) -> Any:
-    import uvicorn
-
-    class QuietServer(uvicorn.Server):
-        """Leaves the signals to the one who runs several servers."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    return QuietServer(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=100,
-            timeout_keep_alive=65,  # longer than the usual scrape interval: Prometheus keeps its connection
-            timeout_graceful_shutdown=3,
-        )
-    )
 
 
 class _Fields(logging.Formatter):

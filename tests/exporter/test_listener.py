@@ -1,0 +1,218 @@
+"""A real listener and its enemies: slow heads, many connections, huge heads, strangers without a certificate."""
+
+import asyncio
+import socket
+import ssl
+import threading
+
+import pytest
+import trustme
+import yaml
+from topmast_exporter import listener
+from topmast_exporter.guard import Guard, WebFile
+
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"in"})
+
+
+class Running:
+    """One listener in a thread of its own."""
+
+    def __init__(self, web):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = self.socket.getsockname()[1]
+        self.server = listener.server(Guard(app, web), web)
+        self.thread = threading.Thread(target=asyncio.run, args=(self.server.serve(sockets=[self.socket]),))
+        self.thread.start()
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(20)
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def get(self, context=None):
+        """Return the first bytes of an answer, b"" when there is none."""
+        with self.connect() as plain:
+            used = plain if context is None else context.wrap_socket(plain, server_hostname="localhost")
+            with used:
+                try:
+                    used.sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                    return used.recv(1_000)
+                except (ConnectionError, ssl.SSLError):
+                    return b""
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def run(web=None):
+        one = Running(web or WebFile(None))
+        started.append(one)
+        return one
+
+    yield run
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def impatient():
+    kept = listener.BoundedProtocol.request_seconds
+    listener.BoundedProtocol.request_seconds = 0.2
+    yield
+    listener.BoundedProtocol.request_seconds = kept
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET /metrics HTTP/1.1\r\nx: ", id="half a head"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\nGET / HTTP/1.1\r\nx: ", id="half a second head"),
+    ],
+)
+def test_a_client_that_says_nothing_whole_is_hung_up_on(start, said):
+    one = start()
+    with one.connect() as slow:
+        slow.sendall(said)
+        try:
+            while slow.recv(1_000):
+                pass
+        except ConnectionResetError:
+            pass  # this is how
+
+    assert one.get().startswith(b"HTTP/1.1 200")
+
+
+def test_ten_thousand_connections_leave_room_for_the_one_that_asks(start):
+    one = start()
+    held = []
+    for _ in range(10_000):
+        held.append(one.connect())
+        if len(held) > 400:  # this process's own limit of files
+            held.pop(0).close()
+
+    answer = one.get()
+    connections = len(one.server.server_state.connections)
+    for each in held:
+        each.close()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert connections <= listener.MAX_CONNECTIONS
+
+
+def test_a_huge_head_is_refused_and_not_kept(start):
+    one = start()
+    with one.connect() as client:
+        answer = b""
+        try:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 2_000_000)
+            answer = client.recv(1_000)
+        except ConnectionError:
+            pass  # refused before everything was sent
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    assert one.get().startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01", id="TLS on a plain port"),
+        pytest.param(b"GET\r\n\r\n", id="no path"),
+        pytest.param(b"\0" * 1_000, id="zeroes"),
+    ],
+)
+def test_what_is_not_http_is_answered_or_hung_up_on(start, garbage):
+    one = start()
+    with one.connect() as client:
+        client.sendall(garbage + b"\r\n\r\n")
+        answer = client.recv(1_000)
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    assert one.get().startswith(b"HTTP/1.1 200")
+
+
+@pytest.fixture
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def secured(tmp_path, authority):
+    """Return a function that writes a web.config.yml with TLS and these options."""
+
+    def write(**options):
+        pair = authority.issue_cert("localhost")
+        pair.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        pair.private_key_pem.write_to_path(tmp_path / "key.pem")
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        path = tmp_path / "web.config.yml"
+        path.write_text(
+            yaml.safe_dump({"tls_server_config": {"cert_file": "cert.pem", "key_file": "key.pem", **options}})
+        )
+        return WebFile(path)
+
+    return write
+
+
+def trusting(authority, name=None):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    if name is not None:
+        authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def test_tls_serves_who_speaks_it_and_nobody_else(start, secured, authority):
+    one = start(secured())
+
+    assert one.get(trusting(authority)).startswith(b"HTTP/1.1 200")
+    assert not one.get().startswith(b"HTTP/1.1 200")
+
+
+def test_tls_below_the_minimum_is_refused(start, secured, authority):
+    one = start(secured(min_version="TLS13"))
+    old = trusting(authority)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with pytest.raises(ssl.SSLError):
+        one.get(old)
+    assert one.get(trusting(authority)).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_certificate_is_asked_for_verified_and_looked_at(start, secured, authority):
+    one = start(
+        secured(
+            client_ca_file="ca.pem",
+            client_auth_type="RequireAndVerifyClientCert",
+            client_allowed_sans=["prometheus.example"],
+        )
+    )
+
+    assert one.get(trusting(authority, "prometheus.example")).startswith(b"HTTP/1.1 200")
+    assert one.get(trusting(authority, "stranger.example")) == b""
+    assert one.get(trusting(authority)) == b""
+    stranger = trusting(authority)
+    trustme.CA().issue_cert("prometheus.example").configure_cert(stranger)
+    assert one.get(stranger) == b""
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(start, secured, authority):
+    web = secured()
+    one = start(web)
+    one.get(trusting(authority))
+    secured()  # another pair at the same place
+    web._seen = ()
+    one.get(trusting(authority))  # the request that notices
+
+    with one.connect() as plain, trusting(authority).wrap_socket(plain, server_hostname="localhost") as used:
+        shown = used.getpeercert(binary_form=True)
+
+    assert ssl.DER_cert_to_PEM_cert(shown) == (web._path.parent / "cert.pem").read_text()
