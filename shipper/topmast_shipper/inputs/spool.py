@@ -1,0 +1,201 @@
+"""Follows a spool: what the logging handler and `topmast ship --stdin` append, record by record.
+
+A segment whose writer is gone and that every sink has is deleted. Facts: SHIPPING.md sections 5 and 7.2; the format:
+records.py.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from topmast_shipper import records, rooms
+from topmast_shipper.checkpoint import FileRecord
+from topmast_shipper.component import Block, Cursor, Input, Kind, Line, Parser, Source
+from topmast_shipper.event import Event, Origin
+from topmast_shipper.intake import Intake
+from topmast_shipper.rooms import Setting
+from topmast_shipper.tail.identity import digest, stream_id
+
+_log = logging.getLogger(__name__)
+# An empty segment may belong to a writer that has opened it and not locked it yet.
+_YOUNG_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which folder, and whose records they are."""
+
+    name: str
+    path: Path
+    parser: Any = "json_lines"
+    service: str = ""
+
+
+class Segment:
+    """One file of the spool, read by position; it only grows, and nobody truncates it."""
+
+    generation = 0
+
+    def __init__(self, path: Path, descriptor: int, stream: str, origin: Origin, setting: Setting) -> None:
+        self.path = path
+        self.stream = stream
+        self.origin = origin
+        self.size = 0
+        self.final = False
+        """Nobody writes to it any more."""
+        self._descriptor = descriptor
+        self._setting = setting
+        self._counted_to = 0
+        self._lock = Lock()
+
+    def look(self) -> bool:
+        """Take note of its size and of whether its writer is gone; return whether it grew or ended."""
+        final = self.final or records.abandoned(self._descriptor)
+        size = os.fstat(self._descriptor).st_size  # after the question: nobody appends after a yes
+        changed = (size, final) != (self.size, self.final)
+        self.size, self.final = size, final
+        return changed
+
+    def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
+        with self._lock:
+            if self._descriptor < 0 or self.size <= cursor.offset:
+                return None
+            block = self._read(cursor.offset, max_bytes, max_lines)
+            if block is None and self.size - cursor.offset > max_bytes:
+                longest = records.HEADER_BYTES + records.MAX_PAYLOAD_BYTES
+                block = self._read(cursor.offset, 2 * longest, max_lines)
+            return block
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _read(self, offset: int, max_bytes: int, max_lines: int) -> Block | None:
+        final = self.final and offset + max_bytes >= self.size
+        data = os.pread(self._descriptor, max_bytes, offset)
+        found = records.decode(data, offset, max_lines, final=final)
+        if found.end <= offset:
+            return None
+        if found.damaged and found.end > self._counted_to:
+            # each sink passes over it, it is lost once
+            _log.error("records of a spool are damaged: %s: %d bytes", self.path, found.damaged)
+            self._setting.lost("damaged", found.damaged)
+        self._counted_to = max(self._counted_to, found.end)
+        return Block([Line(*record) for record in found.records], found.end, data[: found.end - offset], offset)
+
+
+class SpoolInput:
+    """One `spool:` entry of the configuration at work."""
+
+    def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
+        self.name = config.name
+        self.service = config.service
+        self._folder = setting.base / config.path
+        self._intake = Intake(parser)
+        self._setting = setting
+        self._mutex = Lock()
+        self._segments: dict[tuple[int, int], Segment] = {}
+
+    @property
+    def open_files(self) -> int:
+        with self._mutex:
+            return len(self._segments)
+
+    def sweep(self) -> bool:
+        changed = False
+        for path in self._paths():
+            changed |= self._meet(path)
+        for key, segment in list(self._segments.items()):
+            changed |= segment.look()
+            if segment.final and self._settled(segment):
+                self._finish(key, segment)
+        return changed
+
+    def sources(self) -> Sequence[Source]:
+        with self._mutex:
+            return list(self._segments.values())
+
+    def folders(self) -> Iterable[str]:
+        return (str(self._folder),)
+
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+        return self._intake.events(source, lines, now)
+
+    def close(self) -> None:
+        with self._mutex:
+            for segment in self._segments.values():
+                segment.close()
+            self._segments.clear()
+
+    def _paths(self) -> list[Path]:
+        """Return the segments, the oldest first."""
+        try:
+            with os.scandir(self._folder) as entries:
+                found = [(each.stat().st_mtime_ns, each.path) for each in entries if each.name.endswith(".seg")]
+        except FileNotFoundError:
+            return []  # nobody has logged yet
+        return [Path(path) for _, path in sorted(found)]
+
+    def _meet(self, path: Path) -> bool:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        status = os.fstat(descriptor)
+        key = (status.st_dev, status.st_ino)
+        head = os.pread(descriptor, records.HEADER_BYTES, 0)
+        young = time.time() - status.st_mtime < _YOUNG_SECONDS
+        if key in self._segments or (len(head) < records.HEADER_BYTES and young):
+            os.close(descriptor)
+            return False
+        # an inode comes again, and a process number too: the first record's CRC tells them apart
+        stream = stream_id(*key, path.name.encode() + head)
+        known = self._setting.checkpoint.file(*key)
+        if known is None or known.stream != stream:
+            self._setting.checkpoint.remember(
+                FileRecord(self.name, *key, stream, 0, len(head), digest(head), str(path), time.time())
+            )
+        segment = Segment(path, descriptor, stream, Origin(self.name, "", self.service), self._setting)
+        segment.look()
+        with self._mutex:
+            self._segments[key] = segment
+        return True
+
+    def _settled(self, segment: Segment) -> bool:
+        cursors = [self._setting.checkpoint.cursor(sink, segment.stream, 0) for sink in self._setting.sinks]
+        return bool(cursors) and all(cursor.offset >= segment.size for cursor in cursors)
+
+    def _finish(self, key: tuple[int, int], segment: Segment) -> None:
+        with self._mutex:
+            self._segments.pop(key)
+        segment.path.unlink(missing_ok=True)
+        segment.close()
+
+
+def build(options: Mapping[str, Any], setting: Setting) -> Input:
+    config = Config(**{**options, "path": Path(options["path"])})
+    return SpoolInput(config, rooms.parser(config.parser, f"input {config.name}"), setting)
+
+
+INPUT = Kind[Input](
+    "spool",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "path"],
+        "properties": {
+            "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
+            "path": {"type": "string", "minLength": 1},
+            "parser": {"type": ["string", "object"]},
+            "service": {"type": "string", "maxLength": 100},
+        },
+    },
+    build,
+)

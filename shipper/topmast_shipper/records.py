@@ -1,0 +1,145 @@
+"""A spool's file format: what one process appends with one write each, and another reads while it grows.
+
+    record  magic(4) length(4, little-endian) crc32(4, little-endian, of the payload) payload(length)
+
+A record is whole or it is not there: what a killed writer left half-written fails its length or its CRC, and the next
+whole record is found by its magic (SHIPPING.md sections 5 and 6.5: spool torn tail, corruption in the middle).
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from typing import NamedTuple
+
+# Not in UTF-8 text: 0xF5 begins no character.
+MAGIC = b"\xf5TM1"
+_HEADER = struct.Struct("<4sII")
+HEADER_BYTES = _HEADER.size
+MAX_PAYLOAD_BYTES = 1 << 20
+SEGMENT_BYTES = 64 << 20
+
+
+class Record(NamedTuple):
+    """A payload and where its record lies."""
+
+    payload: bytes
+    start: int
+    end: int
+
+
+class Read(NamedTuple):
+    """What a piece of a segment holds."""
+
+    records: list[Record]
+    end: int
+    """Behind the last whole record, or the damage that a whole record follows."""
+    damaged: int
+    """Bytes passed over because they were no record."""
+
+
+def encode(payload: bytes) -> bytes:
+    """Return the record of a payload, to be appended with one write."""
+    return _HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+def decode(data: bytes, start: int, max_records: int, *, final: bool) -> Read:
+    """Return the whole records in `data`, which begins at byte `start` of its segment.
+
+    The rest may be a record that is being written: it is left alone unless another begins behind it, or the segment
+    is `final` (its writer is gone). Then it is damage.
+    """
+    records: list[Record] = []
+    position, damaged = 0, 0
+    while position < len(data) and len(records) < max_records:
+        payload = _payload(data, position)
+        if payload is not None:
+            end = position + HEADER_BYTES + len(payload)
+            records.append(Record(payload, start + position, start + end))
+            position = end
+            continue
+        following = _next(data, position + 1)
+        if following < 0:
+            if not final:
+                break
+            following = len(data)
+        damaged += following - position
+        position = following
+    return Read(records, start + position, damaged)
+
+
+def _payload(data: bytes, position: int) -> bytes | None:
+    """Return the payload of the record that begins there; None when none does, or not all of it is there."""
+    if len(data) - position < HEADER_BYTES:
+        return None
+    magic, length, crc = _HEADER.unpack_from(data, position)
+    if magic != MAGIC or length > MAX_PAYLOAD_BYTES:
+        return None
+    payload = data[position + HEADER_BYTES : position + HEADER_BYTES + length]
+    return payload if len(payload) == length and zlib.crc32(payload) == crc else None
+
+
+def _next(data: bytes, position: int) -> int:
+    """Return where the next whole record begins; -1 when there is none."""
+    while (position := data.find(MAGIC, position)) >= 0:
+        if _payload(data, position) is not None:
+            return position
+        position += 1
+    return -1
+
+
+def abandoned(descriptor: int) -> bool:
+    """Return whether no process has the segment open for writing any more."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
+
+
+class Writer:
+    """Appends records to `NAME.PID.NUMBER.seg` in a folder: one write each, no thread, no lock but the kernel's.
+
+    Each process has segments of its own: after a fork the child opens another.
+    """
+
+    def __init__(self, folder: str, name: str, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._name = name
+        self._segment_bytes = segment_bytes
+        self._descriptor = -1
+        self._pid = 0
+        self._left = 0
+
+    def append(self, payload: bytes) -> None:
+        """Append a record; it outlives this process when this returns. Raises OSError when it could not."""
+        record = encode(payload)
+        if os.getpid() != self._pid or self._left < len(record):
+            self._open()
+        if os.write(self._descriptor, record) != len(record):
+            # a full disk took a part: the reader passes over it, and the next record begins a segment of its own
+            self._left = 0
+            raise OSError(28, "no space left for the spool")
+        self._left -= len(record)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)  # in a child of a fork, only its copy of the parent's
+        self._descriptor, self._pid, self._left = -1, 0, 0
+
+    def _open(self) -> None:
+        self.close()
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - a path of text, as everywhere here
+        pid, number = os.getpid(), 0
+        while True:
+            path = f"{self._folder}/{self._name}.{pid}.{number:06d}.seg"
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                self._descriptor = os.open(path, flags, 0o600)
+                # for as long as somebody may write: the kernel lets go of it, however the process ends
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+                break
+            except FileExistsError:
+                number += 1  # of an earlier process with this number, or of another handler of ours
+        self._pid, self._left = pid, self._segment_bytes
