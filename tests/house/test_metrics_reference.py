@@ -1,6 +1,7 @@
 """docs/reference/metrics.md is what its script writes, and the registries declare what the contract has."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -49,6 +50,14 @@ def test_the_registries_declare_what_the_contract_has(script: ModuleType) -> Non
     }
 
     assert {name: declared.get(name) for name in contract} == contract
+
+
+def test_what_others_names_became_exists() -> None:
+    page = (ROOT / "docs/coming-from.md").read_text()
+    named = set(re.findall(r"\b((?:app_http|db|cache)_[a-z_]+)", page))
+
+    assert len(named) > 5
+    assert {name for name in named if metrics.load().get(name) is None} == set()
 
 
 @pytest.mark.parametrize(
