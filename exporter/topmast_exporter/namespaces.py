@@ -29,16 +29,25 @@ class Namespaces:
             prefix = pattern.removesuffix("*")
             if prefix == pattern or not prefix or len(prefix) > MAX_PREFIX_CHARACTERS or set(prefix) & set("*?[]\\"):
                 raise ValueError(f"namespace {name}: a prefix and a star is wanted (llm:*), not {pattern!r}")
-        by_length = sorted(patterns.items(), key=lambda item: len(item[1]), reverse=True)
-        self._prefixes = tuple((pattern.removesuffix("*"), name) for name, pattern in by_length)
+        self._by_prefix = {pattern.removesuffix("*"): name for name, pattern in patterns.items()}
+        # `llm:`, as nearly everybody has it: one lookup
+        self.end_at_colon = all(prefix.find(":") == len(prefix) - 1 for prefix in self._by_prefix)
+        # else one for each length that there is, the longest first, and not one comparison for each prefix
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
         self.names = (*patterns, OTHER)
 
     def of(self, key: object) -> str:
         """Return the namespace of a key (text or bytes), `_other` when it has none."""
-        if isinstance(key, bytes | bytearray | memoryview):
-            key = bytes(key[:MAX_PREFIX_CHARACTERS]).decode("utf-8", "replace")
-        if isinstance(key, str):
-            for prefix, name in self._prefixes:
-                if key.startswith(prefix):
-                    return name
+        if type(key) is not str:
+            if isinstance(key, bytes | bytearray | memoryview):
+                key = bytes(key[:MAX_PREFIX_CHARACTERS]).decode("utf-8", "replace")
+            elif not isinstance(key, str):
+                return OTHER
+        by_prefix = self._by_prefix
+        if self.end_at_colon:
+            return by_prefix.get(key[: key.find(":") + 1], OTHER)
+        for length in self._lengths:
+            name = by_prefix.get(key[:length])
+            if name is not None:
+                return name
         return OTHER

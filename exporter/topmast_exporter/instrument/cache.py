@@ -22,10 +22,12 @@ from topmast_exporter.families import CounterFamily
 from topmast_exporter.instrument.cache_client import watch_client
 from topmast_exporter.instrument.cache_commands import (
     COMMANDS,
+    DELETE,
+    LOOKUP,
+    LOOKUPS,
     REASONS,
     WRITE_OPERATIONS,
     Command,
-    Kind,
     is_miss,
     reason_of,
     size_of,
@@ -80,6 +82,20 @@ class _Record:
         self.read = read
         self.written = written
 
+    def hit(self, took: float, read: int) -> None:
+        """Count a lookup that found so many bytes."""
+        duration = self.duration
+        place = bisect_left(DURATION_BOUNDS, took)
+        lock = duration.lock
+        lock.acquire()  # not `with`, which takes twice as long
+        try:
+            duration.counts[place] += 1
+            duration.sum += took
+            self.hits.value += 1.0  # type: ignore[union-attr]  # a lookup's record has it
+            self.read.value += read
+        finally:
+            lock.release()
+
 
 class CacheMetrics:
     """The cache families of one backend."""
@@ -94,6 +110,8 @@ class CacheMetrics:
         self._namespaces = Namespaces(namespaces)
         self._backend = backend
         self._records: dict[tuple[str, str], _Record] = {}
+        # by command and prefix: what a hit, the most frequent of all answers, is counted in
+        self._hits: dict[str, dict[str, _Record]] = {}
         self._declare()
         self._start_at_zero()
 
@@ -236,6 +254,14 @@ class CacheMetrics:
         try:  # not guard(): this is the hot path, and a context manager costs a microsecond
             self._up.value = 1.0
             self._success.value = time.time()
+            if type(answer) is bytes:
+                known = self._hits.get(args[0])
+                if known is not None:
+                    key = args[1]
+                    record = known.get(key[: key.find(":") + 1]) if type(key) is str else None
+                    if record is not None:
+                        record.hit(took, len(answer))
+                        return
             command = COMMANDS.get(args[0])
             if command is not None:
                 self._count(command, args, answer, took)
@@ -247,23 +273,30 @@ class CacheMetrics:
         kind = command.kind
         namespace = self._namespaces.of(args[command.key]) if len(args) > command.key else OTHER
         record = self._records.get((namespace, command.operation)) or self._record(namespace, command)
-        if kind is Kind.LOOKUPS:
-            self._count_lookups(command, args, answer)
-        elif kind is Kind.DELETE and isinstance(answer, int):
-            self._invalidations.labels(namespace, "explicit").inc(answer)
-        place = -1 if took is None else bisect_left(DURATION_BOUNDS, took)
-        read = size_of(answer) if kind is Kind.LOOKUP else 0
-        written = size_of(args[command.value]) if command.value and len(args) > command.value else 0
-        with record.duration.lock:
-            if took is not None:
-                record.duration.counts[place] += 1
-                record.duration.sum += took
-            if kind is Kind.LOOKUP:
-                found = record.misses if is_miss(answer) else record.hits
+        duration = record.duration
+        place = 0 if took is None else bisect_left(DURATION_BOUNDS, took)
+        if kind is LOOKUP:
+            found, read = record.misses if is_miss(answer) else record.hits, size_of(answer)
+            if type(args[1]) is str and self._namespaces.end_at_colon and namespace != OTHER:
+                self._hits.setdefault(args[0], {})[args[1][: args[1].find(":") + 1]] = record
+            with duration.lock:
+                if took is not None:
+                    duration.counts[place] += 1
+                    duration.sum += took
                 if found is not None:
                     found.value += 1.0
                 record.read.value += read
-            elif record.writes is not None:
+            return
+        if kind is LOOKUPS:
+            self._count_lookups(command, args, answer)
+        elif kind is DELETE and isinstance(answer, int):
+            self._invalidations.labels(namespace, "explicit").inc(answer)
+        written = size_of(args[command.value]) if command.value and len(args) > command.value else 0
+        with duration.lock:
+            if took is not None:
+                duration.counts[place] += 1
+                duration.sum += took
+            if record.writes is not None:
                 record.writes.value += 1.0
                 record.written.value += written
 
@@ -284,7 +317,7 @@ class CacheMetrics:
             known = command is not None and len(args) > command.key
             namespace = self._namespaces.of(args[command.key]) if command is not None and known else OTHER
             self._errors.labels(namespace, reason).inc()
-            if command is not None and command.kind in (Kind.LOOKUP, Kind.LOOKUPS):
+            if command is not None and command.kind in (LOOKUP, LOOKUPS):
                 self._requests.labels(namespace, command.operation, "error").inc()
 
     def pipeline_answered(self, commands: list[Sequence[Any]], answers: Any, took: float) -> None:
@@ -310,7 +343,7 @@ class CacheMetrics:
 
     def _record(self, namespace: str, command: Command) -> _Record:
         operation, kind = command.operation, command.kind
-        lookup = kind is Kind.LOOKUP
+        lookup = kind is LOOKUP
         record = _Record(
             self._durations.labels(namespace, operation),
             self._requests.labels(namespace, operation, "hit") if lookup else None,

@@ -20,6 +20,10 @@ class Kind(Enum):
     OTHER = "other"
 
 
+# A member of an Enum costs a lookup of its own, and these are asked for at every command.
+LOOKUP, LOOKUPS, DELETE = Kind.LOOKUP, Kind.LOOKUPS, Kind.DELETE
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command."""
@@ -90,6 +94,8 @@ def is_miss(answer: object) -> bool:
     """Return whether a lookup found nothing: no value, or an empty (or all-empty) collection."""
     if answer is None:
         return True
+    if type(answer) is bytes or type(answer) is str:
+        return False
     if isinstance(answer, list):
         return all(one is None for one in answer)
     return isinstance(answer, dict | set) and not answer
@@ -97,7 +103,7 @@ def is_miss(answer: object) -> bool:
 
 def size_of(value: object) -> int:
     """Return how many bytes a value is on the wire, 0 when that would take work to know."""
-    if isinstance(value, bytes | bytearray | memoryview):
+    if type(value) is bytes or isinstance(value, bytearray | memoryview):
         return len(value)
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))

@@ -119,12 +119,16 @@ class HttpMetrics:
         """Count a request that took so many seconds, and began to be answered after so many."""
         place, start_place = bisect_left(DURATION_BOUNDS, took), bisect_left(DURATION_BOUNDS, answered)
         requests, duration, start = record.requests, record.duration, record.start
-        with requests.lock:
+        lock = requests.lock
+        lock.acquire()  # not `with`, which takes twice as long
+        try:
             requests.value += 1.0
             duration.counts[place] += 1
             duration.sum += took
             start.counts[start_place] += 1
             start.sum += answered
+        finally:
+            lock.release()
 
     def raised(self, template: str, error: Exception) -> None:
         """Count an exception that left the application. The 51st type of exception is `_other`."""
