@@ -61,7 +61,8 @@ def instrumentator(app: Any) -> Any:
     from prometheus_client import CollectorRegistry
     from prometheus_fastapi_instrumentator import Instrumentator
 
-    Instrumentator(registry=CollectorRegistry()).instrument(app).expose(app)
+    app.peer_registry = CollectorRegistry()
+    Instrumentator(registry=app.peer_registry).instrument(app).expose(app)
     return app
 
 
