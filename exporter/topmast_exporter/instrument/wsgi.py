@@ -121,9 +121,10 @@ class _Request:
     ) -> Callable[[bytes], object]:
         try:
             self.status = int(status[:3])
-            self.streams = any(
-                name.lower() == "content-type" and value.startswith("text/event-stream") for name, value in headers
-            )
+            for name, value in headers:
+                if name.lower() == "content-type":
+                    self.streams = value.startswith("text/event-stream")
+                    break
             self.middleware.routes.note(self.environ)
         except Exception:  # noqa: BLE001 a guard: what is wrong with it is for the server to say
             self.middleware.registry.count_internal_error("wsgi")
@@ -149,6 +150,11 @@ class _Body:
         self._pieces: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
+        body = self._body
+        if type(body) is list or type(body) is tuple:
+            # Nothing of the application runs between these pieces.
+            self._request.answered = perf_counter()
+            return iter(body)
         return self
 
     def __next__(self) -> bytes:
