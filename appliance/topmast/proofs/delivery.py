@@ -1,0 +1,216 @@
+"""A shipper is killed -9 again and again while its files are written and rotated and its sink fails: nothing is lost.
+
+The shipper is the real one in a process of its own; the world of its files knows what was written, the store says
+what arrived: at least once on the wire, once in the store.
+"""
+
+import json
+import random
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+import click
+from topmast_shipper import store
+from topmast_shipper.testing import running
+from topmast_shipper.testing_lumberjack import (
+    LumberjackServer,
+    accept_then_close,
+    keep_alive,
+    no_ack,
+    partial_ack,
+    reset_after_bytes,
+    torn_ack,
+    well,
+)
+
+from topmast.errors import TopmastError
+from topmast.logworld import LogWorld
+from topmast.measure import Measure, measure
+from topmast.proof import Proof, Trial
+
+_KILLS = 30
+_FULL_KILLS = 1000
+_LINES_PER_KILL = 100
+_LAST_SECONDS = 180.0
+
+
+class Arrived(NamedTuple):
+    """One document that a sink has: its id, and the number of its line."""
+
+    id: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sink under proof."""
+
+    options: dict[str, Any]
+    """Its entry of the configuration."""
+    arrived: Callable[[], list[Arrived]]
+    """Everything that it has, in the order of its arrival; on a wire as often as it was sent."""
+    trouble: Callable[[random.Random], None]
+    """Make the next things go wrong."""
+    keys: bool
+    """The store behind it tells documents apart by their ids; what comes twice is there once."""
+
+
+class Outcome(NamedTuple):
+    """What was written against what arrived."""
+
+    written: int
+    stored: int
+    lost: int
+    duplicated: int
+    reordered: int
+
+
+def compare(written: int, arrived: Sequence[Arrived], *, keys: bool) -> Outcome:
+    """Return the outcome; with `keys`, documents of one id are one document."""
+    documents = list(dict.fromkeys(arrived)) if keys else list(arrived)
+    times = Counter(each.number for each in documents)
+    reordered, last = 0, dict[str, str]()
+    for each in dict.fromkeys(documents):
+        generation = each.id[:20]
+        reordered += each.id < last.get(generation, "")
+        last[generation] = max(each.id, last.get(generation, ""))
+    return Outcome(
+        written,
+        len(times),
+        sum(1 for number in range(written) if not times[number]),
+        sum(count - 1 for count in times.values()),
+        reordered,
+    )
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Target]:
+    logs = folder / "logs"
+
+    def arrived() -> list[Arrived]:
+        found: list[Arrived] = []
+        for part in store.parts(logs):
+            with closing(sqlite3.connect(part.path, timeout=10)) as connection:
+                rows = connection.execute("SELECT id, document FROM events ORDER BY n").fetchall()
+            found += [Arrived(key, json.loads(document)["n"]) for key, document in rows]
+        return found
+
+    yield Target({"sqlite": {"path": str(logs)}}, arrived, lambda _chance: None, keys=False)
+
+
+@contextmanager
+def _logstash(folder: Path) -> Iterator[Target]:
+    del folder
+    with LumberjackServer("logstash") as server:
+
+        def arrived() -> list[Arrived]:
+            return [Arrived(document["event"]["id"], document["n"]) for document in server.events]
+
+        def trouble(chance: random.Random) -> None:
+            faults = [
+                well(),
+                keep_alive(2),
+                torn_ack(),
+                partial_ack(1),
+                partial_ack(1, then="answer"),
+                no_ack(),
+                no_ack(taken=False),
+                accept_then_close(),
+                reset_after_bytes(chance.randrange(1, 4096)),
+            ]
+            server.script(*chance.sample(faults, 3))
+
+        options = {"hosts": [server.address], "timeout_seconds": 5}
+        yield Target({"logstash": options}, arrived, trouble, keys=True)
+
+
+_TARGETS = {"logstash": _logstash, "sqlite": _sqlite}
+
+
+def run(trial: Trial) -> Sequence[Measure]:
+    kills: int = trial.options.get("kills") or (_FULL_KILLS if trial.full else _KILLS)
+    chosen = trial.options.get("sink")
+    outcomes: dict[str, Outcome] = {}
+    for name in [chosen] if chosen else sorted(_TARGETS):
+        trial.say(f"{name}: {kills} kills, seed {trial.seed}")
+        with tempfile.TemporaryDirectory(prefix="topmast-prove-") as folder, _TARGETS[name](Path(folder)) as target:
+            chance = random.Random(trial.seed)  # noqa: S311 - the same kills for the same seed, no secret
+            outcomes[name] = _kill(Path(folder), target, kills, chance, trial.say)
+    return list(_measures(outcomes, f"{kills} kills for each of {', '.join(outcomes)}, seed {trial.seed}", kills))
+
+
+def _kill(folder: Path, target: Target, kills: int, chance: random.Random, say: Callable[[str], None]) -> Outcome:
+    """Kill a shipper so many times while the world goes on; then let it finish, and compare."""
+    world = LogWorld(folder / "in", chance)
+    config = folder / "topmast.yml"
+    inputs = [{"file": {"name": "app", "paths": [world.pattern], "parser": "json_lines", "rotate_wait_seconds": 1}}]
+    section = {"listen": "", "data": str(folder / "data"), "inputs": inputs, "sinks": [target.options]}
+    config.write_text(json.dumps({"shipper": section}))
+    log = folder / "shipper.log"
+    pause = Event()
+    for number in range(kills):
+        target.trouble(chance)
+        with running(config, log) as process:
+            # from the interpreter's start to the middle of its work
+            bursts = chance.randrange(2, 8)
+            for _ in range(bursts):
+                world.write(_LINES_PER_KILL // bursts + 1)
+                pause.wait(chance.random() * 0.25)
+            _check(process, log)
+            process.kill()
+            process.wait()
+        world.write(chance.randrange(1, 40))  # nobody looks
+        if number % 50 == 49:
+            say(f"{number + 1} kills, {world.written} lines")
+    with running(config, log) as process:
+        deadline = time.monotonic() + _LAST_SECONDS
+        # the shipper says nothing of being done: it is when all is there, or when nothing more comes
+        while compare(world.written, target.arrived(), keys=target.keys).lost and time.monotonic() < deadline:
+            _check(process, log)
+            pause.wait(0.5)
+    if "Traceback" in log.read_text():
+        raise TopmastError(f"the shipper failed: {log.read_text()[-2000:]}")
+    return compare(world.written, target.arrived(), keys=target.keys)
+
+
+def _check(process: subprocess.Popen[bytes], log: Path) -> None:
+    if process.poll() is not None:
+        raise TopmastError(f"the shipper ended by itself with {process.returncode}: {log.read_text()[-2000:]}")
+
+
+def _measures(outcomes: dict[str, Outcome], note: str, kills: int) -> Iterator[Measure]:
+    every = {"": [*outcomes.values()]} | {f".{name}": [outcome] for name, outcome in outcomes.items()}
+    for suffix, some in every.items():
+        least = _LINES_PER_KILL * kills * len(some)
+        written = sum(each.written for each in some)
+        rows = [
+            ("written", written, f">= {least}"),
+            ("stored", sum(each.stored for each in some), f"== {written}"),
+            ("lost", sum(each.lost for each in some), "== 0"),
+            ("duplicated_in_store", sum(each.duplicated for each in some), "== 0"),
+            ("reordered", sum(each.reordered for each in some), "== 0"),
+        ]
+        for name, value, goal in rows:
+            yield measure(f"delivery.{name}{suffix}", value, "events", goal, note=note)
+    # this world deletes nothing that was not read: what it wrote can always be read somewhere
+    yield measure("delivery.unreadable", 0, "events", "== 0", note="the model deletes and truncates nothing unread")
+
+
+PROOF = Proof(
+    name="delivery",
+    summary="Kill a shipper at random while its files rotate and its sink fails; count what is lost.",
+    run=run,
+    options=[
+        click.Option(["--kills"], type=click.IntRange(1), help="For each sink. [default: 30, with --full 1000]"),
+        click.Option(["--sink"], type=click.Choice(sorted(_TARGETS)), help="Only this one. [default: all]"),
+    ],
+)

@@ -1,0 +1,41 @@
+"""`prove delivery` counts what is lost, doubled and out of order; and finds none of it in a few kills."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from topmast.layout import Layout
+from topmast.proof import Trial
+from topmast.proofs.delivery import PROOF, Arrived, Outcome, compare
+
+A, B = "a" * 20, "b" * 20
+
+
+@pytest.mark.parametrize(
+    ("arrived", "keys", "outcome"),
+    [
+        pytest.param([(A + "1", 0), (A + "2", 1)], False, Outcome(2, 2, 0, 0, 0), id="all is well"),
+        pytest.param([(A + "2", 1)], False, Outcome(2, 1, 1, 0, 0), id="lost"),
+        pytest.param([(A + "1", 0), (A + "2", 1), (B + "1", 1)], True, Outcome(2, 2, 0, 1, 0), id="two ids of one"),
+        pytest.param([(A + "1", 0), (A + "1", 0), (A + "2", 1)], True, Outcome(2, 2, 0, 0, 0), id="twice on a wire"),
+        pytest.param(
+            [(A + "1", 0), (A + "1", 0), (A + "2", 1)], False, Outcome(2, 2, 0, 1, 0), id="twice in a store"
+        ),
+        pytest.param([(A + "2", 1), (A + "1", 0)], False, Outcome(2, 2, 0, 0, 1), id="out of order"),
+        pytest.param([(A + "2", 0), (B + "1", 1)], False, Outcome(2, 2, 0, 0, 0), id="another generation"),
+    ],
+)
+def test_compare(arrived: Sequence[tuple[str, int]], keys: bool, outcome: Outcome) -> None:
+    assert compare(2, [Arrived(*each) for each in arrived], keys=keys) == outcome
+
+
+@pytest.mark.parametrize("sink", ["logstash", "sqlite"])
+def test_a_few_kills_lose_nothing(tmp_path: Path, sink: str) -> None:
+    options = {"kills": 4, "sink": sink}
+    trial = Trial(Layout(tmp_path, tmp_path), full=False, seed=7, say=lambda _text: None, options=options)
+
+    measures = {each.name: each for each in PROOF.run(trial)}
+
+    assert {each.name for each in measures.values() if each.holds is not True} == set()
+    assert measures[f"delivery.lost.{sink}"].value == 0
+    assert (measures["delivery.written"].value or 0) >= 400
