@@ -11,6 +11,7 @@ import asyncio
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,9 @@ def of_the_exporter() -> Registry:
 async def _run_and_stop(exporter: Standalone) -> None:
     running = asyncio.create_task(exporter.run())
     await asyncio.sleep(0)  # it has begun, and hears stop()
+    for thread in threading.enumerate():
+        if thread.name == "prices":  # it reads the price table while everything else starts
+            await asyncio.to_thread(thread.join)
     exporter.stop()
     await running
 
