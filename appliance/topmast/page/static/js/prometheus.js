@@ -25,11 +25,11 @@ export function scrapeSeconds() {
 
 /** Return how far back Prometheus' data goes, in seconds; Infinity when it does not say. */
 export function historySeconds() {
-  return postForm("/api/v1/query", { query: "time() - min(prometheus_tsdb_lowest_timestamp_seconds)" }).then(
-    (answer) => {
-      const age = Number(answer.data.result[0]?.value[1]);
-      return age > 0 ? age : Infinity; // an empty store says a time far ahead
-    },
+  // Before its first scrape it has no `up` either: then there is nothing yet, and absent() - 1 is 0.
+  const query = "time() - min(prometheus_tsdb_lowest_timestamp_seconds) or absent(up) - 1";
+  return postForm("/api/v1/query", { query }).then(
+    // An empty store says a time far ahead.
+    (answer) => (answer.data.result.length ? Math.max(0, Number(answer.data.result[0].value[1])) : Infinity),
     () => Infinity,
   );
 }
