@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -44,6 +44,31 @@ class FileRecord:
     path: str
     seen_at: float
     """Unix seconds, to the day."""
+
+
+class Remembered(NamedTuple):
+    """What a checkpoint says at one moment."""
+
+    files: dict[tuple[int, int], FileRecord]
+    cursors: dict[Place, dict[str, Cursor]]
+    bad_lines: int
+
+
+def remembered(folder: Path) -> Remembered:
+    """Return what the checkpoint in a folder says, also while a shipper writes it. Raises StateError."""
+    path, found = folder / "checkpoint.log", Remembered({}, {}, 0)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return found
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from error
+    bad_lines = 0
+    for line in filter(None, data.split(b"\n")):
+        fact = _fact(line)
+        if fact is None or not _take(fact, found):
+            bad_lines += 1
+    return found._replace(bad_lines=bad_lines)
 
 
 class Checkpoint:
@@ -135,31 +160,8 @@ class Checkpoint:
         self._written += len(data)
 
     def _load(self) -> None:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StateError(f"{self._path}: {error.strerror}") from error
-        for line in data.split(b"\n"):
-            if line:
-                fact = _fact(line)
-                if fact is None or not self._take(fact):
-                    self.bad_lines += 1
-
-    def _take(self, fact: list[Any]) -> bool:
-        kind, *values = fact
-        if fact == _FORMAT:
-            return True
-        if kind == "file" and len(values) == 9:
-            record = FileRecord(*values)
-            self._files[(record.device, record.inode)] = record
-            return True
-        if kind == "cursor" and len(values) == 6:
-            sink, stream, generation, offset, length, digest = values
-            self._cursors.setdefault((stream, generation), {})[sink] = Cursor(offset, length, digest)
-            return True
-        return False
+        found = remembered(self._folder)
+        self._files, self._cursors, self.bad_lines = found.files, found.cursors, found.bad_lines
 
     def _compact(self) -> None:
         """Write what is still of use to a new file in place of the old one."""
@@ -189,6 +191,21 @@ class Checkpoint:
             os.close(self._file)
         self._file = opened
         self._written = 0
+
+
+def _take(fact: list[Any], into: Remembered) -> bool:
+    kind, *values = fact
+    if fact == _FORMAT:
+        return True
+    if kind == "file" and len(values) == 9:
+        record = FileRecord(*values)
+        into.files[(record.device, record.inode)] = record
+        return True
+    if kind == "cursor" and len(values) == 6:
+        sink, stream, generation, offset, length, digest = values
+        into.cursors.setdefault((stream, generation), {})[sink] = Cursor(offset, length, digest)
+        return True
+    return False
 
 
 def _line(*values: object) -> bytes:

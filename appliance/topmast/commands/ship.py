@@ -3,7 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +14,13 @@ from topmast.cli import Call
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 
+if TYPE_CHECKING:  # imported when a command needs it: the others start sooner
+    from topmast_shipper.inspection import FileState
 
-@click.command()
+_CONFIG = "topmast.ship.config"
+
+
+@click.group(invoke_without_command=True)
 @click.option(
     "-c", "--config", metavar="FILE", type=Path, help="topmast.yml; its `shipper` section. [as `topmast -c`]"
 )
@@ -23,12 +31,16 @@ def ship(ctx: click.Context, config: Path | None, check: bool, as_json: bool) ->
     """Ship logs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
 
     Exit code 78 for a configuration that is refused, 75 when another shipper holds its data folder.
+    `topmast ship -c FILE lag` (and `explain`, `fsck`) only look, also while a shipper is at work.
     """
     call: Call = ctx.obj
     rendered = Layout(call.home, call.state).rendered / "topmast.yml"
     path = config or call.config or (rendered if rendered.is_file() else None)
     if path is None:
         raise ConfigError("no configuration: name one with `topmast ship -c FILE`")
+    ctx.meta[_CONFIG] = path
+    if ctx.invoked_subcommand is not None:
+        return
     if check:
         ctx.exit(_check(path, as_json))
     # the shipper takes this process's place: signals reach it, and nothing of the command line stays in memory
@@ -52,6 +64,79 @@ def _check(path: Path, as_json: bool) -> int:
     else:
         click.echo(said, err=refused)
     return ConfigError.exit_code if refused else 0
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print {files: […]} as JSON.")
+
+
+@ship.command()
+@_as_json
+@click.pass_context
+def lag(ctx: click.Context, as_json: bool) -> None:
+    """Say how far each sink is behind, file by file; files that are gone are left out."""
+    from topmast_shipper import inspection
+
+    data, sinks = _remembering(ctx)
+    _print([each for each in inspection.states(data, sinks) if each.size is not None], as_json)
+
+
+@ship.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_as_json
+@click.pass_context
+def explain(ctx: click.Context, file: Path, as_json: bool) -> None:
+    """Say what is known of FILE: its stream and generation, each sink's offset, and what happens next and why."""
+    from topmast_shipper import inspection
+
+    data, sinks = _remembering(ctx)
+    found = inspection.explain(data, sinks, file)
+    if not found and not as_json:
+        click.echo(
+            f"{file}: never read; no input matches it, or no shipper has run since its first line was complete"
+        )
+        return
+    _print(found, as_json)
+
+
+@ship.command()
+@click.option("--json", "as_json", is_flag=True, help="Print {checks: […]} as JSON.")
+@click.pass_context
+def fsck(ctx: click.Context, as_json: bool) -> None:
+    """Check the checkpoint line by line; exit 1 when a line is damaged (which costs a re-send, never a line)."""
+    from topmast_shipper.checkpoint import remembered
+
+    data, _ = _remembering(ctx)
+    found = remembered(data)
+    message = f"{data}: {len(found.files)} files, {found.bad_lines} damaged lines"
+    ok = found.bad_lines == 0
+    remedy = None if ok else "none needed: the next start leaves them out, and what they said is sent again"
+    if as_json:
+        checked = {"name": "checkpoint", "ok": ok, "message": message, "remedy": remedy}
+        click.echo(json.dumps({"checks": [checked]}, indent=2))
+    else:
+        click.echo(message)
+    ctx.exit(0 if ok else 1)
+
+
+def _remembering(ctx: click.Context) -> tuple[Path, list[str]]:
+    """Return the shipper's data folder and the names of its sinks."""
+    from topmast_shipper import config
+    from topmast_shipper.errors import ConfigError as RefusedError
+
+    try:
+        loaded = config.load(ctx.meta[_CONFIG])
+    except RefusedError as error:
+        raise ConfigError(str(error)) from error
+    return loaded.data, [each.name for each in loaded.sinks]
+
+
+def _print(found: "Sequence[FileState]", as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"files": [asdict(each) for each in found]}, indent=2))
+        return
+    for each in found:
+        place = f"{each.stream}.{each.generation} at {each.offset} of {each.size}"
+        click.echo(f"{each.path}  {each.sink}: {each.unread_bytes} bytes unread ({each.verdict}; {place})")
 
 
 COMMAND = ship

@@ -67,6 +67,48 @@ def test_it_ships_until_it_is_told_to_stop(config: Path) -> None:
     assert json.loads(out.read_text())["message"] == "one"
 
 
+def shipped(config: Path) -> Path:
+    """Ship the file until it is there, and stop; return the log."""
+    out = config.with_name("out.ndjson")
+    with config.with_name("log").open("wb") as log:
+        argv = [sys.executable, "-m", "topmast", "ship", "-c", str(config)]
+        with subprocess.Popen(argv, stderr=log) as process:
+            deadline = time.monotonic() + 30
+            while not (out.exists() and out.read_text()):
+                assert time.monotonic() < deadline, "not in time"
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+    return config.with_name("app.log")
+
+
+def test_it_says_how_far_it_is_and_why(config: Path) -> None:
+    log = shipped(config)
+    with log.open("a") as file:
+        file.write("two\n")
+
+    lag = CliRunner().invoke(topmast, ["ship", "-c", str(config), "lag", "--json"])
+    explained = CliRunner().invoke(topmast, ["ship", "-c", str(config), "explain", str(log)])
+    unknown = CliRunner().invoke(topmast, ["ship", "-c", str(config), "explain", str(config)])
+    fsck = CliRunner().invoke(topmast, ["ship", "-c", str(config), "fsck"])
+
+    (state,) = json.loads(lag.stdout)["files"]
+    assert (state["sink"], state["offset"], state["unread_bytes"], state["verdict"]) == ("file", 4, 4, "read on")
+    assert f"{log}  file: 4 bytes unread (read on;" in explained.stdout
+    assert "never read" in unknown.stdout
+    assert (fsck.exit_code, fsck.stdout) == (0, f"{config.with_name('data')}: 1 files, 0 damaged lines\n")
+
+
+def test_fsck_finds_a_damaged_line(config: Path) -> None:
+    shipped(config)
+    with config.with_name("data").joinpath("checkpoint.log").open("a") as file:
+        file.write("00000000 [torn\n")
+
+    result = CliRunner().invoke(topmast, ["ship", "-c", str(config), "fsck", "--json"])
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["checks"][0]["ok"] is False
+
+
 def test_without_a_configuration_it_says_what_it_needs(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "topmast", "--state", str(tmp_path / "state"), "ship"]
     environment = {"TOPMAST_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
