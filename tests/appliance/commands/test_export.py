@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ def running(config: Path, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]
                 process.terminate()
 
 
-def until(condition, what: str) -> None:  # type: ignore[no-untyped-def]
+def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, f"not in time: {what}"
