@@ -8,18 +8,20 @@ import json
 import os
 import random
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import TopmastError
 from topmast.measure import Measure, measure
+from topmast_shipper import store
 from topmast_shipper.lumberjack import Compressed, Json, Window, decode, encode_ack
 
 LINE_BYTES = 554
@@ -74,7 +76,10 @@ class _Acknowledger:
 def run(bench: Run) -> Sequence[Measure]:
     events = 1_000_000 if bench.full else 150_000
     with tempfile.TemporaryDirectory(prefix="topmast-delivery-") as folder:
-        return [_lumberjack(bench, Path(folder), events)]
+        wire, stored = Path(folder) / "wire", Path(folder) / "store"
+        wire.mkdir()
+        stored.mkdir()
+        return [_lumberjack(bench, wire, events), _sqlite(bench, stored, events // 2)]
 
 
 def _lumberjack(bench: Run, folder: Path, events: int) -> Measure:
@@ -94,6 +99,42 @@ def _lumberjack(bench: Run, folder: Path, events: int) -> Measure:
         wall, cpu = time.monotonic() - began, _cpu_seconds(pid) - cpu_before
     note = f"{events} lines of {LINE_BYTES} bytes, seed {bench.seed}; {events / wall:,.0f} events/s of wall time"
     return measure("delivery.lumberjack", events / cpu, "events/s/core", ">= 200000", note=note)
+
+
+def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
+    """Measure a backlog into the embedded store: full-text search, each event once, on the disk."""
+    log, logs = folder / "app.log", folder / "logs"
+    lines = _lines(random.Random(bench.seed))
+    log.write_bytes(next(lines))
+    with _shipper(folder, log, {"sqlite": {"path": str(logs)}}) as pid:
+        _wait_for(lambda: _stored(logs) >= 1, 60)
+        bench.say(f"{events} lines into the store")
+        cpu_before, began = _cpu_seconds(pid), time.monotonic()
+        with log.open("ab") as file:
+            for _ in range(events):
+                file.write(next(lines))
+        _wait_for(lambda: _stored(logs) >= events + 1, 600)
+        wall, cpu = time.monotonic() - began, _cpu_seconds(pid) - cpu_before
+    note = f"{events} lines of {LINE_BYTES} bytes, seed {bench.seed}; {events / cpu:,.0f} events/s/core"
+    return measure("delivery.sqlite", events / wall, "events/s", ">= 40000", note=note)
+
+
+def _stored(logs: Path) -> int:
+    """Return how many events the store has; 0 while a file is being made."""
+    total = 0
+    for part in store.parts(logs):
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(part.path, timeout=10)) as connection:
+            # `n` has no holes: the greatest is the count, and is there without counting
+            total += connection.execute("SELECT coalesce(max(n), 0) FROM events").fetchone()[0]
+    return total
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline, pause = time.monotonic() + seconds, Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TopmastError(f"not within {seconds:g} s")
+        pause.wait(0.05)
 
 
 @contextmanager

@@ -30,6 +30,13 @@ def test_a_backlog_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
     assert measure.note.startswith("20000 lines of 554 bytes, seed 7; ")
 
 
+def test_the_store_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
+    measure = delivery._sqlite(Run(HOME, False, 7, lambda _text: None), tmp_path, 3_000)
+
+    assert (measure.name, measure.unit) == ("delivery.sqlite", "events/s")
+    assert measure.value > 0
+
+
 def test_lines_have_one_length_and_differ(delivery: ModuleType) -> None:
     lines = list(islice(delivery._lines(random.Random(7)), 100))
 
