@@ -16,7 +16,7 @@ def labels(expression: str) -> set[str] | None:
     ("expression", "expected"),
     [
         pytest.param("redis_up", TARGET, id="a metric"),
-        pytest.param("rate(llm_retries_total[5m])", {*TARGET, "provider", "model", "reason", "source"}, id="a rate"),
+        pytest.param("rate(llm_retries_total[5m])", {*TARGET, "provider", "model", "reason"}, id="a rate"),
         pytest.param(
             "app_http_request_duration_seconds_bucket",
             {*TARGET, "method", "route", "route_class", "le"},

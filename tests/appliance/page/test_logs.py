@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 from topmast.layout import Layout
@@ -24,7 +25,9 @@ def event(number: int, level: str, message: str) -> Event:
     }
     position = Position("0123456789abcdef", 0, number + 1)
     origin = Origin("test", "/var/log/app.log", "shop")
-    return Event(message, position, number, origin, time.time(), (), document, int(at.timestamp() * 1_000_000))
+    line, told = message.encode(), orjson.dumps(document)
+    moment = int(at.timestamp() * 1_000_000)
+    return Event(line, position, number, origin, time.time(), (), told, moment, level, "shop")
 
 
 @pytest.fixture
