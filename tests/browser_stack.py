@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import browser_world as world
+import orjson
 import pytest
 from playwright.sync_api import Page
 from running import wait_for
@@ -159,7 +160,9 @@ def line(number: int) -> Event:
         "message": message,
     }
     position = Position("0123456789abcdef", 0, 1000 - number)
-    return Event(message, position, 0, Origin("test"), at.timestamp(), (), document, int(at.timestamp() * 1e6))
+    told, moment = orjson.dumps(document), int(at.timestamp() * 1_000_000)
+    service = "shop" if number % 2 else "nginx"
+    return Event(message.encode(), position, 0, Origin("test"), at.timestamp(), (), told, moment, level, service)
 
 
 def write_inbox(layout: Layout) -> None:
