@@ -29,6 +29,16 @@ class Collector(Protocol):
         """Return the metrics of now."""
 
 
+class Pending(Protocol):
+    """What an instrument has noted and not counted yet."""
+
+    def fold(self) -> None:
+        """Count it."""
+
+    def forget(self) -> None:
+        """Drop it: this is a forked child."""
+
+
 class Registry:
     """Families and foreign collectors behind one endpoint."""
 
@@ -40,6 +50,7 @@ class Registry:
         self.forks = 0  # how many forks lie between this process and the one that made the registry
         self._families: dict[str, Family[Any]] = {}
         self._foreign: list[Collector] = []
+        self._pending: list[Pending] = []
         self.pusher: Pusher | None = None  # when this process is one of several workers (workers/push.py)
         sizes = self.gauge("exporter_series", "Label sets held, by metric family.", ("family",))
         sizes.set_source(lambda: [((name,), float(len(one))) for name, one in self._families.items()])
@@ -82,11 +93,15 @@ class Registry:
         return self._add(HistogramFamily(self, name, documentation, labelnames, open_labels, bounds))
 
     def families(self) -> list[Family[Any]]:
-        """Return our own families, in order of declaration."""
+        """Return our own families, in order of declaration, with everything counted that was noted."""
+        for pending in self._pending:
+            pending.fold()
         return list(self._families.values())
 
     def family(self, name: str) -> Family[Any] | None:
-        """Return our own family of this name, or None."""
+        """Return our own family of this name, with everything counted that was noted; None when there is none."""
+        for pending in self._pending:
+            pending.fold()
         return self._families.get(name)
 
     def forget(self, name: str) -> None:
@@ -95,6 +110,10 @@ class Registry:
             family = self._families.pop(name, None)
             if family is not None and not name.startswith("exporter_"):
                 self.series_in_all -= len(family)
+
+    def add_pending(self, pending: Pending) -> None:
+        """Ask `pending` to count what it noted, before any family is read."""
+        self._pending.append(pending)
 
     def register(self, collector: Collector) -> None:
         """Expose what a foreign collector collects, after our own families. Registering twice is once."""
@@ -140,6 +159,8 @@ class Registry:
     def after_fork(self) -> None:
         """Start from 0 in a forked child: what the parent counted is the parent's."""
         self.forks += 1
+        for pending in self._pending:
+            pending.forget()
         for family in self._families.values():
             for series in family.series():
                 series.reset()

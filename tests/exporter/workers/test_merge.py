@@ -193,11 +193,12 @@ def test_metrics_of_prometheus_client_add_up_too(exporter, worker):
 
 
 def test_a_new_shape_of_a_family_replaces_the_old_one_and_old_workers_do_no_harm(exporter, worker):
-    (old, push_old), (new, push_new) = worker(), worker()
+    old, push_old = worker()
     counted = old.counter("app_things_total", "Things.", ("a",)).labels("b")
     counted.inc()
     assert push_old.flush(10)
 
+    new, push_new = worker()  # the next deployment
     new.counter("app_things_total", "Things.", ("a", "c")).labels("b", "d").inc(3)
     assert push_new.flush(10)
     counted.inc()
@@ -382,6 +383,9 @@ def test_a_folder_that_is_open_to_others_is_not_used(tmp_path):
 def test_a_second_exporter_does_not_take_the_socket_away(exporter):
     with pytest.raises(intake.SocketError, match="another exporter"):
         intake.listen(exporter.path)
+
+    with connected(exporter, "a" * 32) as say:  # it goes on taking deltas
+        assert say(delta(1, 5)) == {"acknowledged": 1}
 
 
 def test_an_exporter_that_is_away_costs_a_worker_nothing_but_a_counter(tmp_path, eventually):

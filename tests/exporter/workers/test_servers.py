@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -103,6 +104,13 @@ class Stack:
         found = re.search(rf"^{re.escape(sample)} (.*)$", fetch(self.exporter_port, "/apps/shop/metrics")[1], re.M)
         return None if found is None else float(found[1])
 
+    def counts(self, sample, wanted):
+        """Wait until the sample has this value; what it has instead is the failure's text."""
+        deadline = time.monotonic() + 60
+        while self.value(sample) != wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.value(sample) == wanted, (self.folder / "log").read_text()[-2_000:]
+
     def stop(self):
         for process in self.processes:
             if process.poll() is None:
@@ -147,7 +155,7 @@ def test_four_uvicorn_workers_are_one_app_through_kill_9_and_a_restart(stack, ev
     eventually(lambda: fetch(stack.app_port, "/work")[0] == 200, "the application answers", 60)
 
     asked = 1 + stack.ask(60).total()
-    eventually(lambda: stack.value(REQUESTS) == asked, "every request is there")
+    stack.counts(REQUESTS, asked)
     assert stack.value("app_http_requests_in_flight") == 0
     assert fetch(stack.app_port, "/metrics")[0] == 404  # one worker's numbers tell nothing
 
@@ -156,12 +164,11 @@ def test_four_uvicorn_workers_are_one_app_through_kill_9_and_a_restart(stack, ev
     pids = stack.ask(30)
     asked += 30
     stack.start_exporter()
-    eventually(lambda: stack.value(REQUESTS) == asked, "nothing is lost or doubled by the exporter's death", 60)
+    stack.counts(REQUESTS, asked)  # nothing is lost or doubled by the exporter's death
 
     os.kill(next(iter(pids)), signal.SIGKILL)
     asked += stack.ask(30).total()
-    eventually(lambda: (stack.value(REQUESTS) or 0) >= asked, "the dead worker's past stays", 60)
-    assert stack.value(REQUESTS) == asked
+    stack.counts(REQUESTS, asked)  # the dead worker's past stays
 
 
 def test_gunicorn_with_preload_counts_no_fork_twice(stack, eventually):
@@ -173,7 +180,7 @@ def test_gunicorn_with_preload_counts_no_fork_twice(stack, eventually):
 
     asked = 1 + stack.ask(40).total()
 
-    eventually(lambda: stack.value('app_things_total{a="b"}') == asked, "every request is there, and no more")
+    stack.counts('app_things_total{a="b"}', asked)  # every request, and no more
 
 
 def test_gunicorns_asgi_workers_with_preload(stack, eventually):
@@ -184,7 +191,7 @@ def test_gunicorns_asgi_workers_with_preload(stack, eventually):
 
     asked = 1 + stack.ask(40).total()
 
-    eventually(lambda: stack.value(REQUESTS) == asked, "every request is there")
+    stack.counts(REQUESTS, asked)
 
 
 def test_a_worker_that_ends_hands_over_what_is_left(stack, eventually):
