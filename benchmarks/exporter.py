@@ -37,6 +37,8 @@ PEERS = (
     "redis==8.1.0",
 )
 
+VERSIONS = dict(one.split("==") for one in PEERS)
+
 INSTRUMENTATOR, STARLETTE_EXPORTER = "prometheus-fastapi-instrumentator", "starlette_exporter"
 
 
@@ -134,7 +136,11 @@ def _against(name: str, added: dict[str, float], peer: str, goal: str, note: str
     ours = added["ours"]
     ratio = added[peer] / ours if ours > 0 else None
     told = note if ratio is not None else f"{note}; ours is below what can be told from nothing"
-    return measure(name, ours, "us", goal, peer=peer, peer_value=added[peer], ratio=ratio, note=told)
+    return measure(name, ours, "us", goal, peer=_named(peer), peer_value=added[peer], ratio=ratio, note=told)
+
+
+def _named(peer: str) -> str:
+    return f"{peer} {VERSIONS[peer]}"
 
 
 def _render(bench: Run, script: Script, size: Size) -> Iterator[Measure]:
@@ -148,7 +154,7 @@ def _render(bench: Run, script: Script, size: Size) -> Iterator[Measure]:
         ours["render"] * 1e3,
         "ms",
         "ratio >= 20",
-        peer="prometheus-client generate_latest",
+        peer=f"{_named('prometheus-client')} generate_latest",
         peer_value=peer["render"] * 1e3,
         ratio=peer["render"] / ours["render"],
         note=note,
@@ -158,7 +164,7 @@ def _render(bench: Run, script: Script, size: Size) -> Iterator[Measure]:
         ours["stall"] * 1e3,
         "ms",
         "<= 10",
-        peer="prometheus-client make_asgi_app",
+        peer=f"{_named('prometheus-client')} make_asgi_app",
         peer_value=peer["stall"] * 1e3,
         ratio=peer["stall"] / ours["stall"],
         note=f"{note}; worst {ours['worst_stall'] * 1e3:.1f} ms",
@@ -186,7 +192,7 @@ def _attack(bench: Run, script: Script) -> Iterator[Measure]:
         ours["memory"],
         "MB",
         "<= 2",
-        peer=INSTRUMENTATOR,
+        peer=_named(INSTRUMENTATOR),
         peer_value=worse["memory"],
         ratio=worse["memory"] / max(ours["memory"], 0.01),
         note=note,
@@ -196,7 +202,7 @@ def _attack(bench: Run, script: Script) -> Iterator[Measure]:
         ours["series"],
         "label sets",
         "<= 20000",
-        peer=INSTRUMENTATOR,
+        peer=_named(INSTRUMENTATOR),
         peer_value=worse["series"],
         ratio=worse["series"] / ours["series"],
         note=f"admitted: 2,000 a family, 20,000 in all; {ours['lines']} lines; {note}",
@@ -212,7 +218,7 @@ def _import(bench: Run, script: Script, size: Size) -> Measure:
     note = f"CPU time of instrument.asgi and .cache after asyncio (itself {bare:.0f} ms); {size.imports} runs"
     ratio = peer / added
     return measure(
-        "exporter.import", added, "ms", "<= 50", peer=INSTRUMENTATOR, peer_value=peer, ratio=ratio, note=note
+        "exporter.import", added, "ms", "<= 50", peer=_named(INSTRUMENTATOR), peer_value=peer, ratio=ratio, note=note
     )
 
 

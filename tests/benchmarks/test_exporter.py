@@ -65,7 +65,8 @@ def test_every_row_has_its_name_and_its_goal(exporter: ModuleType) -> None:
 
 
 def test_a_difference_below_nothing_is_no_ratio(exporter: ModuleType) -> None:
-    one = exporter._against("x", {"ours": -0.1, "peer": 5.0}, "peer", "ratio >= 5", "few rounds")
+    added = {**ADDED, "ours": -0.1}
+    one = exporter._against("x", added, "starlette_exporter", "ratio >= 5", "few rounds")
 
     assert (one.ratio, one.holds) == (None, None)
     assert one.note == "few rounds; ours is below what can be told from nothing"
