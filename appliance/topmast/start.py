@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from topmast import config, engines, lock, plugins, ports, rendering
 from topmast.component import Component
-from topmast.engine import Engine, Setup, wanted
+from topmast.engine import Setup, wanted
 from topmast.errors import PrerequisiteError, StateError
 from topmast.layout import Layout
 
@@ -17,10 +16,11 @@ FREE_BYTES = 500_000_000  # engines unpacked, a day of samples, the demo's serve
 
 def prepare(
     layout: Layout, path: Path | None, *, demo: bool, real_clocks: bool, say: Callable[[str], None]
-) -> tuple[int, list[Component], Mapping[str, Any]]:
-    """Return the held lock, the components to keep and the effective configuration; everything is rendered.
+) -> tuple[int, list[Component]]:
+    """Return the held lock and the components to keep; what they read is rendered.
 
-    Refuses before anything is written: a broken configuration, a port in use, a full disk, a folder that is taken.
+    Refuses before anything starts: a broken configuration (no folder is made then), a folder that is taken, a full
+    disk, a port in use.
     """
     extra = None
     if demo:
@@ -41,15 +41,11 @@ def prepare(
         chosen = [engine for engine in plugins.load_all(engines, "ENGINE") if wanted(engine, setup)]
         ports.check(layout, [*(engine.name for engine in chosen), "ingest", "inbox-smtp"])
         rendering.render(setup)
-        components = [_component(engine, setup) for engine in chosen]
+        components = [engine.component(setup) for engine in chosen]
     except OSError as error:
         os.close(held)
         raise StateError(f"{error.filename or layout.state}: {error.strerror}; is the disk full?") from error
     except BaseException:
         os.close(held)
         raise
-    return held, components, settings
-
-
-def _component(engine: Engine, setup: Setup) -> Component:
-    return engine.component(setup)
+    return held, components

@@ -35,9 +35,10 @@ def _nothing(_layout: Layout, _say: Say) -> Mapping[str, str]:
 
 
 def _engines(layout: Layout, say: Say) -> Mapping[str, str]:
-    tools = {"TOPMAST_PROMTOOL": ("prometheus", "promtool"), "TOPMAST_AMTOOL": ("alertmanager", "amtool")}
     # promtool and amtool come in the same packages as the engines.
-    return {variable: str(find(tool, (tool,), layout, {}, say).path) for variable, (_engine, tool) in tools.items()}
+    return {
+        f"TOPMAST_{tool.upper()}": str(find(tool, (tool,), layout, {}, say).path) for tool in ("promtool", "amtool")
+    }
 
 
 def _browser(layout: Layout, say: Say) -> Mapping[str, str]:

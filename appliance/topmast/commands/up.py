@@ -52,7 +52,7 @@ def up(
         click.echo(f"  {text}", err=as_json)
 
     began = time.monotonic()
-    held, components, _ = start.prepare(layout, call.config, demo=demo, real_clocks=real_clocks, say=say)
+    held, components = start.prepare(layout, call.config, demo=demo, real_clocks=real_clocks, say=say)
     facts = {"mode": "embedded", "demo": demo, "real_clocks": real_clocks, "port_offset": port_offset}
     welcome = _welcome(layout, demo, real_clocks, detach)
     handover.plan(layout, components, facts, welcome)
