@@ -4,20 +4,23 @@ A check looks at a `Tree` (what was read, nothing is read twice) and yields wher
 about it. Nothing here needs a running engine, or a binary.
 """
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from topmast import metrics, promlabels, promql, rulefile
+from topmast import metrics, promlabels, promql, rulefile, yamltext
 from topmast.rulefile import Rule
 
-# A rule file of this size is a mistake: ours have 10 KB. Parsing YAML in Python takes a minute for 10 MB.
+# A rule file of this size is a mistake: ours have 10 KB. Parsing 10 MB of YAML takes half a minute.
 MAX_BYTES = 2_000_000
-_SUFFIXES = (".yml", ".yaml")
+MAX_FILES = 5_000
+"""Below the folders that are looked at: `topmast lint /` says so and ends."""
+YAML = (".yml", ".yaml", ".rules")
+# Text that is no YAML. Whatever else is named by a user is taken for a rule file.
+_TEXT = (".tmpl", ".conf", ".json", ".md")
 # What the engines' other files begin with.
 _OTHERS = ("global:", "scrape_configs:", "route:", "receivers:", "apiVersion:", "services:")
 
@@ -108,29 +111,50 @@ class Check:
 
 def read(paths: Sequence[Path], home: Path) -> Tree:
     """Return what stands in the files and below the folders; of monitoring/ of `home` when none is named."""
-    roots = list(paths) or [home / "monitoring"]
     rules: list[Rule] = []
     documents: dict[Path, str] = {}
     broken: list[Spot] = []
-    for path in _files(roots, broken):
-        text = _text(path, broken)
+    looked = False
+    for path in _files(list(paths) or [home / "monitoring"], broken):
+        is_yaml = path.suffix in YAML or (path in paths and path.suffix not in _TEXT)
+        text = _text(path, broken, wanted=is_yaml or path in paths)
         if text is None:
             continue
-        if path.suffix not in _SUFFIXES or not _is_rule_file(path, text, named=path in paths):
+        looked = looked or is_yaml or path.suffix in _TEXT
+        if is_yaml and _is_rule_file(path, text, named=path in paths):
+            found, problems = rulefile.read(path, text)
+            rules += found
+            broken += [Spot(path, problem.line, problem.message) for problem in problems]
+        elif not is_yaml or _is_plain(path, text, broken):
             documents[path] = text
-            continue
-        found, problems = rulefile.read(path, text)
-        rules += found
-        broken += [Spot(path, problem.line, problem.message) for problem in problems]
+    if paths and not looked and not broken:
+        broken.append(Spot(paths[0], 1, "nothing in it can be checked: name a folder of .yml files, or a file"))
     return Tree(home=home, ours=not paths, rules=rules, documents=documents, broken=broken)
 
 
+@lru_cache(maxsize=256)
 def load_yaml(text: str) -> Any:
-    """Return a document's value, None when it is not YAML (the check `syntax` says so)."""
+    """Return a document's value, not to be changed; None when it is not YAML (the check `syntax` says so)."""
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return yamltext.load(text)
+    except yamltext.NotYamlError:
         return None
+
+
+def _is_plain(path: Path, text: str, broken: list[Spot]) -> bool:
+    """Return whether a document is YAML that can be walked over; what is wrong with it goes to `broken`."""
+    try:
+        yamltext.load(text)
+        root = yamltext.compose(text)
+    except yamltext.NotYamlError as error:
+        broken.append(Spot(path, error.line, str(error)))
+        return False
+    for line, key, first in yamltext.repeated(root):
+        broken.append(Spot(path, line, f"{key[:80]!r} stands twice (line {first}): the last one wins; remove one"))
+    if root is None and path.parent.name != "targets":
+        broken.append(Spot(path, 1, "an empty file: remove it, or write what belongs there"))
+        return False
+    return True
 
 
 def line_of(text: str, needle: str) -> int:
@@ -139,41 +163,58 @@ def line_of(text: str, needle: str) -> int:
 
 
 def _files(roots: Sequence[Path], broken: list[Spot]) -> list[Path]:
-    found = []
+    """Return the files that are named and those below the folders that are, hidden ones left out."""
+    found: list[Path] = []
     for root in roots:
         if root.is_dir():
-            found += [
-                path
-                for path in sorted(root.rglob("*"))
-                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-            ]
+            for path in _below(root, broken):
+                found.append(path)
+                if len(found) > MAX_FILES:
+                    broken.append(Spot(root, 1, f"more than {MAX_FILES} files: name a narrower folder"))
+                    return found[:MAX_FILES]
         elif root.is_file():
             found.append(root)
         else:
-            broken.append(Spot(root, 1, "no such file or folder"))
+            what = "no file that can be read as text" if root.exists() else "no such file or folder: correct the path"
+            broken.append(Spot(root, 1, what))
     return list(dict.fromkeys(found))
 
 
-def _text(path: Path, broken: list[Spot]) -> str | None:
+def _below(root: Path, broken: list[Spot]) -> Iterable[Path]:
+    def refused(error: OSError) -> None:
+        broken.append(Spot(Path(error.filename), 1, f"cannot be read: {error.strerror}; change its permissions"))
+
+    for folder, folders, names in os.walk(root, onerror=refused):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder) / name
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _text(path: Path, broken: list[Spot], *, wanted: bool) -> str | None:
+    """Return a file's text; None when it has none. Says why in `broken` when it is `wanted` as text."""
+    raw = b""
     try:
         size = path.stat().st_size
-        if path.suffix in _SUFFIXES and size > MAX_BYTES:
+        if size <= MAX_BYTES:
+            raw = path.read_bytes()
+        elif wanted:
             broken.append(Spot(path, 1, f"{size / 1e6:.1f} MB: split it; {MAX_BYTES / 1e6:.0f} MB is the most"))
+        if size > MAX_BYTES:
             return None
-        raw = path.read_bytes() if size <= MAX_BYTES else b""
         text = raw.decode("utf-8")
     except OSError as error:
-        broken.append(Spot(path, 1, f"cannot be read: {error.strerror or error}"))
+        broken.append(Spot(path, 1, f"cannot be read: {error.strerror or error}; change its permissions"))
         return None
     except UnicodeDecodeError as error:
-        if path.suffix in _SUFFIXES:
+        if wanted:
             line = raw.count(b"\n", 0, error.start) + 1
             broken.append(Spot(path, line, "not UTF-8 text: is it a binary? save it as UTF-8"))
         return None
-    if path.suffix in _SUFFIXES and "\x00" in text:
-        broken.append(
-            Spot(path, text.count("\n", 0, text.index("\x00")) + 1, "holds a NUL byte: a binary is no YAML")
-        )
+    if wanted and "\x00" in text:
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        broken.append(Spot(path, line, "holds a NUL byte: it is a binary; name a text file"))
         return None
     return text
 

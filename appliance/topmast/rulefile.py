@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from topmast import yamltext
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -47,16 +49,17 @@ GROUP_FIELDS = {"name", "interval", "limit", "rules"}
 def read(path: Path, text: str) -> tuple[list[Rule], list[Problem]]:
     """Return the rules of a file and what is wrong with it. Never raises: a broken file is a list of problems."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "cannot be read"
-        return [], [Problem(1 if mark is None else mark.line + 1, f"not YAML: {problem}; mend the line")]
-    except RecursionError:
-        return [], [Problem(1, "nested too deeply for a rule file")]
-    problems: list[Problem] = []
+        root = yamltext.compose(text)
+    except yamltext.NotYamlError as error:
+        return [], [Problem(error.line, str(error))]
+    if root is None:
+        return [], [Problem(1, "an empty rule file: remove it, or write `groups: []`")]
     if not isinstance(root, yaml.MappingNode):
-        return [], [Problem(1, "a rule file is a mapping with the key `groups`")]
+        return [], [Problem(_line(root), "a rule file is a mapping with the key `groups`: write `groups:` above it")]
+    problems = [
+        Problem(line, f"{_cut(key)} stands twice (line {first}): Prometheus refuses the file; remove one")
+        for line, key, first in yamltext.repeated(root)
+    ]
     rules: list[Rule] = []
     seen: dict[str, int] = {}
     for key, value in _pairs(root):

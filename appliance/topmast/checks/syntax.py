@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from topmast import check, promql
+from topmast import promql
 from topmast.check import Check, Spot, Tree
+from topmast.rulefile import Rule
 
 _BLOCK = re.compile(r"\{\{-?\s*(?:/\*|(?P<word>\w+))?")
 _OPENING = {"if", "with", "range", "define", "block"}
@@ -12,10 +13,7 @@ _OPENING = {"if", "with", "range", "define", "block"}
 
 def run(tree: Tree) -> Iterator[Spot]:
     yield from tree.broken
-    for path, text in tree.documents.items():
-        if path.suffix in (".yml", ".yaml") and text.strip() and check.load_yaml(text) is None:
-            yield Spot(path, 1, "not YAML: mend it (`python3 -m yaml` or an editor shows the line)")
-    seen: dict[tuple[str, str, tuple[tuple[str, str], ...]], int] = {}
+    seen: dict[tuple[str, str, tuple[tuple[str, str], ...]], Rule] = {}
     for rule in tree.rules:
         try:
             promql.parse(rule.expr)
@@ -27,11 +25,10 @@ def run(tree: Tree) -> Iterator[Spot]:
             except ValueError as error:
                 yield Spot(rule.file, rule.at("for"), f"{rule.name}: {error}; write it as 5m or 1h30m")
         key = (rule.kind, rule.name, tuple(sorted(rule.labels.items())))
-        if key in seen:
-            yield Spot(
-                rule.file, rule.line, f"{rule.name} stands twice with the same labels (line {seen[key]}): remove one"
-            )
-        seen.setdefault(key, rule.line)
+        first = seen.setdefault(key, rule)
+        if first is not rule:
+            place = f"line {first.line}" if first.file == rule.file else f"{first.file.name}:{first.line}"
+            yield Spot(rule.file, rule.line, f"{rule.name} stands twice with the same labels ({place}): remove one")
         for name, text in rule.annotations.items():
             problem = _template_problem(text)
             if problem:
@@ -57,4 +54,4 @@ def _template_problem(text: str) -> str:
     return "an `{{ end }}` is missing" if depth else ""
 
 
-CHECK = Check(name="syntax", summary="every rule file can be read by Prometheus", run=run)
+CHECK = Check(name="syntax", summary="every file can be read, and every rule by Prometheus", run=run)

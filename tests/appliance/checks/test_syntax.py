@@ -112,4 +112,4 @@ def test_a_rule_file_of_ten_megabytes_is_a_finding(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     found = list(CHECK.run(check.read([tmp_path / "none.yml"], tmp_path)))
 
-    assert found == [Spot(tmp_path / "none.yml", 1, "no such file or folder")]
+    assert found == [Spot(tmp_path / "none.yml", 1, "no such file or folder: correct the path")]
