@@ -1,4 +1,4 @@
-"""The dashboards' files: complete, without overlap, and every expression one that Prometheus 2.42 parses."""
+"""The dashboards' files: what their modules say, complete, and every expression one that Prometheus 2.42 parses."""
 
 import itertools
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from topmast import dashboard, dashboards, plugins
 from topmast.layout import find_home
 
 FOLDER = find_home() / "monitoring" / "grafana"
@@ -54,6 +55,24 @@ def test_the_overview_has_its_17_panels_in_eight_groups() -> None:
 
     assert groups == OVERVIEW
     assert list(groups) == list(OVERVIEW)
+
+
+def test_the_files_are_what_their_modules_say() -> None:
+    assert {path.name: path.read_text() for path in DASHBOARDS} == dashboard.files()
+
+
+def test_only_files_that_differ_are_written(tmp_path: Path) -> None:
+    every = dashboard.write(tmp_path)
+    (tmp_path / "application-overview.json").write_text("{}")
+
+    assert [path.name for path in dashboard.write(tmp_path)] == ["application-overview.json"]
+    assert sorted(path.name for path in every) == [path.name for path in DASHBOARDS]
+
+
+def test_a_dashboard_has_the_name_of_its_module() -> None:
+    named = {each.name.replace("-", "_") for each in plugins.load_all(dashboards, "DASHBOARD")}
+
+    assert named == set(plugins.names(dashboards))
 
 
 @every_dashboard

@@ -1,0 +1,1 @@
+"""One module a dashboard, ending in DASHBOARD; `python -m topmast.dashboard` writes their files."""
