@@ -1,7 +1,6 @@
 """S12: only what Prometheus 2.42 and Alertmanager 0.25 know, and what the newest still do.
 
-2.42 refuses to start on one unknown key. Source of the lists: the two versions' config.go and functions.go, and
-what promtool and amtool of Debian 12 said.
+Source of the lists: the two versions' functions.go, and what promtool of Debian 12 said. Keys: the check `schemas`.
 """
 
 import re
@@ -71,45 +70,6 @@ FUNCTIONS = frozenset(
 AGGREGATIONS = frozenset(
     ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile", "count_values", "topk", "bottomk"]
 )
-# Refused by 2.42, or gone in 3.x.
-PROMETHEUS_KEYS = frozenset(
-    [
-        "fallback_scrape_protocol",
-        "scrape_protocols",
-        "scrape_classic_histograms",
-        "always_scrape_classic_histograms",
-        "convert_classic_histograms_to_nhcb",
-        "metric_name_validation_scheme",
-        "metric_name_escaping_scheme",
-        "enable_compression",
-        "keep_dropped_targets",
-        "native_histogram_bucket_limit",
-        "native_histogram_min_bucket_factor",
-        "scrape_failure_log_file",
-        "rule_query_offset",
-        "scrape_config_files",
-        "otlp",
-        "scrape_native_histograms",
-        "runtime",
-    ]
-)
-ALERTMANAGER_KEYS = frozenset(
-    [
-        "url_file",
-        "msteams_configs",
-        "msteamsv2_configs",
-        "jira_configs",
-        "rocketchat_configs",
-        "incidentio_configs",
-        "mattermost_configs",
-        "app_token_file",
-        "auth_secret_file",
-        "chat_id_file",
-        "message_text",
-        "update_message",
-    ]
-)
-_KEY = re.compile(r"^\s*(?:- )?([a-z_0-9]+):")
 _QUOTED_MATCHER = re.compile(r"matchers: *\[?.*['\"]\s*\\?\"")
 
 
@@ -128,21 +88,10 @@ def run(tree: Tree) -> Iterator[Spot]:
                 )
             if isinstance(part, tree_types.VectorSelector) and not promql.metric_name(part).isascii():
                 yield Spot(rule.file, rule.at("expr"), f"{rule.name}: 2.42 knows metric names of ASCII only")
-    for name, keys, version in (
-        ("prometheus.yml", PROMETHEUS_KEYS, "Prometheus 2.42"),
-        ("alertmanager.yml", ALERTMANAGER_KEYS, "Alertmanager 0.25"),
-    ):
-        for path, text in tree.named(f"/{name}"):
-            for number, line in enumerate(text.splitlines(), 1):
-                match = _KEY.match(line)
-                if match and match[1] in keys:
-                    yield Spot(
-                        path, number, f"{match[1]}: {version} refuses this key and does not start: do without it"
-                    )
-                if name == "alertmanager.yml" and _QUOTED_MATCHER.search(line):
-                    yield Spot(
-                        path, number, "a quoted label name in a matcher: 0.25 refuses it; quote the value only"
-                    )
+    for path, text in tree.named("/alertmanager.yml"):
+        for number, line in enumerate(text.splitlines(), 1):
+            if _QUOTED_MATCHER.search(line):
+                yield Spot(path, number, "a quoted label name in a matcher: 0.25 refuses it; quote the value only")
 
 
 CHECK = Check(name="portability", summary="one configuration for the oldest and the newest engines", run=run)

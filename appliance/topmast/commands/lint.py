@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def findings(paths: Sequence[Path], home: Path) -> list[Finding]:
     """Return what every check finds, in order of file and line."""
-    tree = check.read(paths, home)
+    return run(check.read(paths, home))
+
+
+def run(tree: check.Tree) -> list[Finding]:
+    """Return what every check finds in what was read, in order of file and line."""
     found = set(_run(plugins.load_all(checks, "CHECK"), tree))
     return sorted(found, key=lambda finding: (finding.file, finding.line, finding.check, finding.message))
 
@@ -26,8 +30,14 @@ def _run(room: Sequence[Check], tree: check.Tree) -> Iterator[Finding]:
     for each in room:
         if each.ours and not tree.ours:
             continue
-        for spot in each.run(tree):
-            yield Finding(shown(spot.path, tree.home), spot.line, each.name, spot.message)
+        try:
+            for spot in each.run(tree):
+                yield Finding(shown(spot.path, tree.home), spot.line, each.name, spot.message)
+        except Exception as error:  # noqa: BLE001 - the guard: a value of any shape may stand in a stranger's file
+            told = f"{type(error).__name__}: {error}"[:120]
+            message = f"stopped at a value that it does not expect ({told}): mend the other findings first"
+            root = next(iter([*tree.documents, *(rule.file for rule in tree.rules), tree.home]))
+            yield Finding(shown(root, tree.home), 1, each.name, message)
 
 
 def shown(path: Path, home: Path) -> str:
@@ -45,18 +55,25 @@ def shown(path: Path, home: Path) -> str:
 def lint(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     """Check rules, routes, targets and dashboards without running anything.
 
-    Without PATH it looks at monitoring/ and docs/runbooks; with PATH at rule files, folders and Alertmanager
-    files of your own. A finding reads `file:line: check: what to do`; the exit code is 1 when there is one.
+    \b
+    topmast lint                          everything in monitoring/, and docs/runbooks
+    topmast lint my-rules/ prometheus.yml  rule files, folders and engine files of your own
+    topmast lint topmast.yml              the configuration
+
+    A finding reads `file:line: check: what to do`; the exit code is 1 when there is one. Of your own files only
+    what holds of everybody's is asked: our catalogue's habits (runbooks, units in names, …) are not.
     """
     call: Call = ctx.obj
-    found = findings([path.resolve() for path in paths], call.home)
+    tree = check.read([path.resolve() for path in paths], call.home)
+    found = run(tree)
     if as_json:
         click.echo(json.dumps({"findings": [asdict(finding) for finding in found]}, indent=2, ensure_ascii=False))
     else:
         for finding in found:
             click.echo(finding)
         if not found:
-            click.echo("no finding")
+            files = len(tree.documents) + len({rule.file for rule in tree.rules})
+            click.echo(f"no finding in {files} files with {len(tree.rules)} rules")
     if found:
         ctx.exit(1)
 

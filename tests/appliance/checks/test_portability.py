@@ -20,20 +20,6 @@ def test_is_silent_about_our_house(house: Any) -> None:
             "mad_over_time() is not in both",
             id="a function of 3.x",
         ),
-        pytest.param(
-            "monitoring/prometheus/prometheus.yml",
-            "  scrape_timeout: 10s\n",
-            "  scrape_timeout: 10s\n  scrape_protocols: [PrometheusText0.0.4]\n",
-            "scrape_protocols: Prometheus 2.42 refuses",
-            id="a key of Prometheus 3",
-        ),
-        pytest.param(
-            "monitoring/alertmanager/alertmanager.yml",
-            "- url: 'http://page:3002/inbox/webhook/heartbeat'",
-            "- url_file: /secrets/heartbeat",
-            "url_file: Alertmanager 0.25 refuses",
-            id="a key of Alertmanager 0.26",
-        ),
     ],
 )
 def test_sees(house: Any, file: str, old: str, new: str, message: str) -> None:

@@ -36,20 +36,6 @@ def test_is_silent_about_our_house(house: Any) -> None:
         ),
         pytest.param(
             "monitoring/prometheus/prometheus.yml",
-            "    sample_limit: 50000\n",
-            "    sample_limits: 50000\n",
-            "unknown key 'sample_limits'",
-            id="an unknown key",
-        ),
-        pytest.param(
-            "monitoring/prometheus/prometheus.yml",
-            "    sample_limit: 50000\n",
-            "    basic_auth: {username: a, password: b}\n",
-            "use password_file",
-            id="a password",
-        ),
-        pytest.param(
-            "monitoring/prometheus/prometheus.yml",
             "scrape_timeout: 10s",
             "scrape_timeout: 20s",
             "longer than scrape_interval",

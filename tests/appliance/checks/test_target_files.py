@@ -28,32 +28,11 @@ def test_is_silent_about_our_house(house: Any) -> None:
             id="no port",
         ),
         pytest.param(
-            "monitoring/prometheus/targets/traefik.yml",
-            "[]",
-            "",
-            "write `[]`",
-            id="an empty file",
-        ),
-        pytest.param(
-            "monitoring/prometheus/targets/kibana.yml",
-            "\n[]",
-            '\n- targets: ["kibana:5601"]\n  labels: {__exporter__: "exporter:9470", __param_target: 7}',
-            "put its value in quotes",
-            id="a number for a text",
-        ),
-        pytest.param(
             "monitoring/prometheus/targets/kibana.yml",
             "\n[]",
             '\n- targets: ["kibana:5601"]\n  labels: {__param_target: main}',
             "who is asked?",
             id="nobody is asked",
-        ),
-        pytest.param(
-            "monitoring/prometheus/targets/kibana.yml",
-            "\n[]",
-            '\n- targets: ["kibana:5601"]\n  label: {__exporter__: "exporter:9470", __param_target: main}',
-            "unknown key 'label'",
-            id="a key that is none",
         ),
     ],
 )

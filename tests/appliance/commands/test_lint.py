@@ -1,7 +1,15 @@
 """`topmast lint` tells `file:line: check: what to do`, for people and for machines, and leaves with 1."""
 
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
+
+import yaml
+from topmast import check, yamltext
+from topmast.commands import lint
+
+ROOT = Path(__file__).resolve().parents[3]
 
 BROKEN = """groups:
   - name: mine
@@ -54,3 +62,40 @@ def test_what_cannot_be_read_is_a_finding_not_a_crash(topmast, tmp_path: Path) -
     assert answer.code == 1
     assert "not UTF-8 text" in answer.out
     assert answer.err == ""
+
+
+def test_says_how_much_was_looked_at(topmast, tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(
+        "groups:\n  - name: mine\n    rules:\n      - {record: job:up:sum, expr: sum by (job) (up)}\n"
+    )
+
+    answer = topmast("lint", str(tmp_path))
+
+    assert (answer.code, answer.out) == (0, "no finding in 1 files with 1 rules\n")
+
+
+def test_a_value_of_any_kind_anywhere_is_a_finding_not_a_crash(tmp_path: Path) -> None:
+    """Every value of every engine's file in turn becomes a list, a number, a mapping or nothing."""
+    sources = [
+        path
+        for path in sorted((ROOT / "monitoring").rglob("*.yml"))
+        if path.parent.name not in ("alerts", "self", "recording")
+    ]
+    chance = random.Random(7)
+    crashed = []
+    for source in sources:
+        places = list(yamltext.lines(yamltext.compose(source.read_text())))[1:]
+        for place in chance.sample(places, min(12, len(places))):
+            value = yaml.safe_load(source.read_text())
+            *way, last = place
+            inner = value
+            for step in way:
+                inner = inner[step]
+            inner[last] = chance.choice([[7], 7, {"a": {"b": []}}, None, [[]], "\x07", -1.5, True])
+            path = tmp_path / source.relative_to(ROOT / "monitoring")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(value))
+            found = lint.run(replace(check.read([path], ROOT), ours=True))
+            crashed += [str(each) for each in found if "stopped at a value" in each.message]
+
+    assert crashed == []
