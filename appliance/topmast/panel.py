@@ -244,6 +244,7 @@ def table(
     *,
     alerts: Sequence[str] = (),
     steps: Mapping[float, str] | None = None,
+    base: str = "green",
     sort: str = "",
     width: int = 12,
     height: int = 8,
@@ -263,7 +264,7 @@ def table(
         alerts,
         (),
         {"unit": unit, "color": {"mode": "thresholds"}, "custom": cell, "mappings": []}
-        | {"thresholds": thresholds(steps or {})}
+        | {"thresholds": thresholds(steps or {}, base)}
         | defaults,
         overrides,
         {"showHeader": True, "cellHeight": "sm", "sortBy": []},
