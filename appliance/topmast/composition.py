@@ -27,7 +27,10 @@ def render(layout: Layout, path: Path) -> Path:
     shutil.copytree(source, target)
     prometheus = target / "prometheus"
     rules.render(source / "prometheus", prometheus, alerts=settings["alerts"], slo=settings["slo"])
-    rules.render_prometheus(source / "prometheus", prometheus, speed=1, environment=settings["environment"])
+    jobs = targets.secured(settings["targets"])
+    rules.render_prometheus(
+        source / "prometheus", prometheus, speed=1, environment=settings["environment"], jobs=jobs
+    )
     _add_targets(prometheus / "targets", settings["targets"])
     rules.render_alertmanager(
         source / "alertmanager",

@@ -15,6 +15,7 @@ import topmast_exporter.config
 import topmast_shipper.config
 import yaml
 
+from topmast import targets
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 
@@ -50,19 +51,7 @@ SCHEMA: dict[str, Any] = _closed(
             ),
         },
         "notify": {"type": "object"},
-        "targets": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "array",
-                "items": _closed(
-                    {
-                        "address": {"type": "string", "pattern": "^[^/:]+:[0-9]+$"},
-                        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-                    },
-                    required=["address"],
-                ),
-            },
-        },
+        "targets": targets.SCHEMA,
         "retention": _closed(
             {
                 "metrics_days": {"type": "integer", "minimum": 1},

@@ -19,22 +19,33 @@ DEMO_SPEED = 10
 def render(setup: Setup) -> None:
     """Write topmast.yml, prometheus/ and alertmanager/ below STATE/rendered. Raises ConfigError, OSError."""
     layout, settings = setup.layout, setup.settings
-    speed = DEMO_SPEED if setup.demo and not setup.real_clocks else 1
     rendered = layout.rendered
-    _write(rendered / "topmast.yml", yaml.safe_dump(dict(settings), sort_keys=False))
-    source, prometheus = layout.monitoring / "prometheus", rendered / "prometheus"
-    rules.render(source, prometheus, alerts=settings["alerts"], slo=settings["slo"], speed=speed)
-    rules.render_prometheus(source, prometheus, speed=speed, environment=settings["environment"])
-    targets.write(targets.embedded(settings, layout), prometheus / "targets")
+    render_scraping(setup)
     rules.render_alertmanager(
         layout.monitoring / "alertmanager",
         rendered / "alertmanager",
         inbox=layout.url("page"),
         smtp=f"{LOOPBACK}:{layout.port('inbox-smtp')}",
         notify=settings["notify"],
-        speed=speed,
+        speed=_speed(setup),
         public_url=settings["public_url"],
     )
+
+
+def render_scraping(setup: Setup) -> None:
+    """Write topmast.yml and prometheus/: rules, jobs and targets. A running Prometheus may be told to read them."""
+    layout, settings, speed = setup.layout, setup.settings, _speed(setup)
+    _write(layout.rendered / "topmast.yml", yaml.safe_dump(dict(settings), sort_keys=False))
+    source, prometheus = layout.monitoring / "prometheus", layout.rendered / "prometheus"
+    entries = targets.embedded(settings, layout)
+    jobs = targets.secured(settings["targets"])
+    rules.render(source, prometheus, alerts=settings["alerts"], slo=settings["slo"], speed=speed)
+    rules.render_prometheus(source, prometheus, speed=speed, environment=settings["environment"], jobs=jobs)
+    targets.write(entries, prometheus / "targets")
+
+
+def _speed(setup: Setup) -> int:
+    return DEMO_SPEED if setup.demo and not setup.real_clocks else 1
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,10 +7,12 @@ changed is DESIGN.md's: an alert's `threshold` (the one number of its expression
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from topmast import promql
 from topmast.errors import ConfigError
@@ -121,8 +123,13 @@ def render(
     return sorted(files)
 
 
-def render_prometheus(source: Path, target: Path, *, speed: int, environment: str) -> Path:
-    """Write prometheus.yml with the environment's name and its intervals divided by `speed`; return its path."""
+def render_prometheus(
+    source: Path, target: Path, *, speed: int, environment: str, jobs: Sequence[Mapping[str, Any]] = ()
+) -> Path:
+    """Write prometheus.yml with the environment's name and its intervals divided by `speed`; return its path.
+
+    `jobs` are scrape configurations more: those of targets that want a password.
+    """
     text = (source / "prometheus.yml").read_text(encoding="utf-8")
     text = re.sub(
         r"^( *(?:scrape_interval|scrape_timeout|evaluation_interval): *)([0-9a-z]+)",
@@ -131,6 +138,10 @@ def render_prometheus(source: Path, target: Path, *, speed: int, environment: st
         flags=re.MULTILINE,
     )
     text = re.sub(r"^( {4}environment: ).*$", lambda found: found[1] + environment, text, flags=re.MULTILINE)
+    if jobs:
+        added = yaml.safe_dump([dict(job) for job in jobs], sort_keys=False, allow_unicode=True)
+        place = text.index("scrape_configs:\n") + len("scrape_configs:\n")
+        text = text[:place] + "".join(f"  {line}\n" for line in added.splitlines()) + "\n" + text[place:]
     target.mkdir(parents=True, exist_ok=True)
     written = target / "prometheus.yml"
     written.write_text(text, encoding="utf-8")

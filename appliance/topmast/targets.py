@@ -3,6 +3,7 @@
 A job that has nothing is an empty file, never a down target.
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +39,33 @@ _OWN = {
     "exporter": "exporter",
     "shipper": "shipper",
 }
+# What our exporter reads for Prometheus (/probe). A target of a user's own in such a job is scraped itself.
+PROBED = frozenset({"redis", "postgres", "mysql", "elasticsearch", "logstash", "kibana"})
+SAMPLE_LIMIT = 50_000
 _DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
+
+
+_FILE = {"type": "string", "minLength": 1}
+_ITEM: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["address"],
+    "properties": {
+        "address": {"type": "string", "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):[0-9]{1,5}$"},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "basic_auth": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["username", "password_file"],
+            "properties": {"username": {"type": "string", "minLength": 1}, "password_file": _FILE},
+        },
+        "bearer_token_file": _FILE,
+        "ca_file": _FILE,
+    },
+}
+SCHEMA: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "array", "items": _ITEM}}
+"""`targets:` of a topmast.yml: a list for each job."""
+_SECURE = ("basic_auth", "bearer_token_file", "ca_file")
 
 
 def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict[str, Any]]]:
@@ -60,11 +87,60 @@ def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict
 
 
 def add(entries: dict[str, list[dict[str, Any]]], named: Mapping[str, Any]) -> None:
-    """Add the `targets:` of a topmast.yml. Raises ConfigError for a job that there is not."""
+    """Add the `targets:` of a topmast.yml that need no password. Raises ConfigError for a job that there is not."""
     for job, listed in named.items():
         if job not in entries:
-            raise ConfigError(f"$.targets.{job}: no such job; one of {', '.join(entries)}")
-        entries[job] += [{"targets": [one["address"]], "labels": one.get("labels", {})} for one in listed]
+            near = difflib.get_close_matches(job, list(entries), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"$.targets.{job}: no such job{hint}; one of {', '.join(entries)}")
+        for one in listed:
+            if not is_secured(one):
+                entries[job].append({"targets": [one["address"]], "labels": labels(job, one)})
+
+
+def labels(job: str, one: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels of a user's target; it is scraped at /metrics also where the job asks our exporter."""
+    own = dict(one.get("labels", {}))
+    if job in PROBED and not is_secured(one) and not {"__exporter__", "__metrics_path__"} & own.keys():
+        own["__metrics_path__"] = "/metrics"
+    return own
+
+
+def is_secured(one: Mapping[str, Any]) -> bool:
+    """Return whether a target wants a password, a token, or a certificate authority of its own."""
+    return any(key in one for key in _SECURE)
+
+
+def secured(named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a scrape configuration for each target that wants a password: Prometheus knows them for jobs only.
+
+    The series carry the job they were added to, so that no rule and no panel sees a difference. Raises ConfigError.
+    """
+    jobs: list[dict[str, Any]] = []
+    for job, listed in named.items():
+        for number, one in enumerate(listed):
+            if not is_secured(one):
+                continue
+            if "basic_auth" in one and "bearer_token_file" in one:
+                raise ConfigError(f"$.targets.{job}[{number}]: basic_auth or bearer_token_file, not both")
+            name = f"{job}@{one['address']}"
+            count = sum(each["job_name"].partition("#")[0] == name for each in jobs)
+            jobs.append(
+                {
+                    "job_name": f"{name}#{count + 1}" if count else name,
+                    "sample_limit": SAMPLE_LIMIT,
+                    **({"basic_auth": dict(one["basic_auth"])} if "basic_auth" in one else {}),
+                    **(
+                        {"authorization": {"credentials_file": one["bearer_token_file"]}}
+                        if "bearer_token_file" in one
+                        else {}
+                    ),
+                    **({"tls_config": {"ca_file": one["ca_file"]}} if "ca_file" in one else {}),
+                    "static_configs": [{"targets": [one["address"]], "labels": labels(job, one)}],
+                    "relabel_configs": [{"target_label": "job", "replacement": job}],
+                }
+            )
+    return jobs
 
 
 def server_address(kind: str, options: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ def test_the_server_s_address_comes_out_of_its_connection_string(
 
 
 def test_an_unknown_job_is_refused_by_its_place() -> None:
-    with pytest.raises(ConfigError, match=r"\$\.targets\.apps: no such job; one of .*app"):
+    with pytest.raises(ConfigError, match=r"\$\.targets\.apps: no such job; did you mean app\?; one of .*app"):
         targets.embedded(settings(targets={"apps": [{"address": "a:1"}]}), LAYOUT)
 
 
