@@ -68,7 +68,7 @@ def run(program: Path, arguments: Sequence[str], *, folder: Path | None = None, 
 def _find(name: str, variable: str, state: Path | None) -> Path | None:
     named = os.environ.get(variable)
     if named:
-        return Path(named) if Path(named).is_file() else None
+        return Path(named).resolve() if Path(named).is_file() else None
     on_path = shutil.which(name)
     if on_path:
         return Path(on_path)

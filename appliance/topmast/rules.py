@@ -29,6 +29,9 @@ SLO_RECORDING = "slo.yml"
 
 # Seconds that are a span of time inside an expression: they shrink with the clocks. All other numbers are values.
 _SPANS = {"CacheHitRateLow": "1800", "DatabaseDiskFilling": "3600"}
+# The metric is the worst of the last 60 s, kept in slices of 5 s, whatever the clocks: with a shorter `for` a single
+# pause would be an alert.
+_SHORTEST_FOR = {"AppEventLoopBlocked": promql.milliseconds("90s")}
 # Money is watched over real hours also in a demo: a day's budget is not spent in two hours.
 _MONEY_FILE = "cost.yml"
 _MONEY_FLOOR = promql.milliseconds("1h")
@@ -87,7 +90,8 @@ def render(
     """Write alerts/, self/ and recording/ from `source` below `target`; return the files written, relative to it.
 
     `alerts` is `{NAME: {threshold, for, enabled}}`, `slo` has `availability` and `latency_p95_seconds`. With `speed`
-    10 every `for`, interval, range and offset is ten times shorter (money keeps its hours). Files that the source no
+    10 every `for`, interval, range and offset is ten times shorter (money keeps its hours, and a `for` stays longer
+    than the minute over which its metric is a maximum). Files that the source no
     longer has are removed. Raises ConfigError `$.alerts.NAME…: what is wrong`.
     """
     files = {
@@ -233,7 +237,14 @@ def _quicken(block: _Block, speed: int, *, money: bool) -> None:
 
     if block.kind:
         block.expressions(lambda expression: promql.edited(expression, number=number, span=span))
-    block.times(lambda _, value: promql.shortened(value, speed))
+    block.times(lambda key, value: _shortened(block.name, key, value, speed))
+
+
+def _shortened(name: str, key: str, value: str, speed: int) -> str:
+    shortest = _SHORTEST_FOR.get(name, 0) if key == "for" else 0
+    if shortest >= promql.milliseconds(value):
+        return value
+    return promql.duration(max(shortest, promql.milliseconds(promql.shortened(value, speed))))
 
 
 def _number(value: float) -> str:

@@ -218,8 +218,8 @@ class Ledger:
             return Price(FREE)  # answered by a cache of the application's own: nobody was paid
         if event.tokens is None:
             # a failed attempt without usage costs nothing; an answer without usage costs something unknown
-            answered = event.outcome in ("ok", "cancelled")
-            return Price(UNPRICED, reason="usage_missing") if answered else Price(FREE)
+            reason = {"ok": "usage_missing", "cancelled": "cancelled"}.get(event.outcome)
+            return Price(UNPRICED, reason=reason) if reason else Price(FREE)
         return self._pricer.price(event.provider, event.model, event.tokens, event.at, event.tier, event.batch)
 
     def _count(self, delta: Delta, event: UsageEvent, price: Price) -> None:

@@ -149,6 +149,21 @@ def test_fast_clocks_divide_every_span_but_those_of_money(tmp_path: Path) -> Non
     assert "[36m], 4 * 360" in found["DatabaseDiskFilling"].expr
 
 
+@pytest.mark.parametrize(
+    ("speed", "alerts", "duration"),
+    [
+        pytest.param(1, {}, "5m", id="production"),
+        pytest.param(2, {}, "2m30s", id="a little faster"),
+        pytest.param(10, {}, "1m30s", id="longer than the minute whose worst the metric is"),
+        pytest.param(10, {"AppEventLoopBlocked": {"for": "30s"}}, "30s", id="what the user wants is not lengthened"),
+    ],
+)
+def test_a_maximum_over_a_minute_is_waited_for_longer(
+    speed: int, alerts: Mapping[str, Any], duration: str, tmp_path: Path
+) -> None:
+    assert render(tmp_path, alerts, speed=speed)["AppEventLoopBlocked"].duration == duration
+
+
 @pytest.mark.rules
 @pytest.mark.parametrize("speed", [1, 10])
 def test_promtool_accepts_what_is_rendered(speed: int, tmp_path: Path) -> None:

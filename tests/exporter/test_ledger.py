@@ -155,6 +155,12 @@ def test_a_known_id_is_known_after_a_restart(ledgers):
             {"tokens": None}, "llm_unpriced_requests_total", ("acme", "big", "usage_missing"), id="no usage, no price"
         ),
         pytest.param(
+            {"tokens": None, "outcome": "cancelled"},
+            "llm_unpriced_requests_total",
+            ("acme", "big", "cancelled"),
+            id="given up half-way",
+        ),
+        pytest.param(
             {"attempt": 2, "retry_reason": "timeout"}, "llm_retries_total", ("acme", "big", "timeout"), id="a retry"
         ),
         pytest.param({"caller_cost": 1}, "llm_cost_mismatch_total", ("acme", "big"), id="the caller says $0"),

@@ -124,6 +124,8 @@ DEMO = [
     *histogram("llm_request_duration_seconds", _CALL, ("20.0", "30.0", "+Inf"), (0.99, 1, 1), 60),
     Series(f'llm_cost_usd_total{{{_CALL}, feature="chat", component="output"}}', 0, 0.05),
     Series(f'llm_unpriced_requests_total{{{_CALL}, reason="unknown_model"}}', 0),
+    # People give up streams half-way; what those cost is never known.
+    Series(f'llm_unpriced_requests_total{{{_CALL}, reason="cancelled"}}', 0, 2),
     Series('agent_executions_total{agent="coder", status="success"}', 0, 4),
     Series('agent_executions_total{agent="coder", status="failure"}', 0, 0.05),
     *histogram("agent_execution_seconds", 'agent="coder"', ("30.0", "60.0", "+Inf"), (0.97, 0.99, 1), 4),

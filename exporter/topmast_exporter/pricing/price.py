@@ -28,6 +28,7 @@ REASONS = (
     "ambiguous_usage",
     "inconsistent_usage",
     "usage_missing",
+    "cancelled",
 )
 
 # What providers answer when nothing special was bought.
