@@ -270,7 +270,7 @@ PRICES = [
 DASHBOARD = Dashboard(
     name="llm-cost",
     title="Cost of models",
-    description="What calling the models costs: spend by model and feature, tokens, budgets and their forecast, prices.",
+    description="What calling the models costs: spend by model and feature, tokens, budgets, prices.",
     variables=(ENVIRONMENT, MODEL, FEATURE),
     groups={
         "Spend": SPEND,

@@ -81,9 +81,13 @@ DELIVERY = [
     stat(
         7,
         "Lines lost",
-        "Lines that were dropped since the shipper started, by reason; it must stay 0.",
+        "Lines that were dropped in this range; it must stay 0.",
         "short",
-        query(f"sum(shipper_lost_total{HERE}) or 0 * sum(shipper_files_open{HERE})", "lost"),
+        query(
+            f"sum(increase(shipper_lost_total{HERE}[$__range])) or 0 * sum(shipper_files_open{HERE})",
+            "lost",
+            now=True,
+        ),
         alerts=("ShipperLosing",),
         steps={1: "red"},
         decimals=0,
