@@ -26,6 +26,15 @@ OVERVIEW = {
     "SLA": ["Availability and error budget left"],
 }
 
+HARDENED = {
+    "GF_USERS_ALLOW_SIGN_UP": "false",
+    "GF_AUTH_ANONYMOUS_ENABLED": "false",
+    "GF_SECURITY_DISABLE_GRAVATAR": "true",
+    "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false",
+    "GF_ANALYTICS_REPORTING_ENABLED": "false",
+    "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+}
+
 every_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
 
@@ -115,3 +124,35 @@ def test_provisioned_dashboards_are_the_files_and_nobody_changes_them() -> None:
 
     [provider] = provisioned["providers"]
     assert (provider["disableDeletion"], provider["allowUiUpdates"], provider["type"]) == (True, False, "file")
+
+
+def test_exemplars_lead_to_the_log_lines_and_to_the_tracing_system() -> None:
+    provisioned = yaml.safe_load((FOLDER / "provisioning" / "datasources" / "datasources.yml").read_text())
+
+    prometheus = next(each for each in provisioned["datasources"] if each["uid"] == "prometheus")
+    links = prometheus["jsonData"]["exemplarTraceIdDestinations"]
+    compose = yaml.safe_load((find_home() / "docker-compose.monitoring.yml").read_text())
+    # Grafana puts environment variables in: a dollar that is meant stands twice.
+    assert [each["url"].endswith(("$${__value.raw}", '$${__value.raw}"}]}')) for each in links] == [True, True]
+    assert links[1]["url"].startswith("${TRACING_URL}")
+    assert "TRACING_URL" in compose["services"]["grafana"]["environment"]
+
+
+def test_latency_panels_have_exemplars() -> None:
+    asked = [
+        panel["title"]
+        for path in DASHBOARDS
+        for panel in panels(read(path))
+        if any(target.get("exemplar") for target in panel["targets"])
+    ]
+
+    assert asked == ["Run time P95", "Latency P50, P95, P99", "Query P95 by database", "Latency P95 by model"]
+
+
+def test_grafana_is_hardened() -> None:
+    compose = yaml.safe_load((find_home() / "docker-compose.monitoring.yml").read_text())
+
+    grafana = compose["services"]["grafana"]["environment"]
+    assert {name: grafana[name] for name in HARDENED} == HARDENED
+    assert {"GF_SECURITY_ADMIN_PASSWORD__FILE", "GF_SECURITY_SECRET_KEY__FILE"} <= grafana.keys()
+    assert grafana["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].endswith("/application-overview.json")
