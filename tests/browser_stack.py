@@ -116,12 +116,12 @@ def prometheus_argv(program: str, layout: Layout) -> list[str]:
     ]
 
 
-def fill_store(promtool: str, engine: list[str], layout: Layout) -> None:
+def fill_store(promtool: str, engine: list[str], layout: Layout, history_seconds: int = HISTORY_SECONDS) -> None:
     """Write the world into the store, then the recording rules over it, level by level."""
     store, fresh = layout.data / "prometheus", layout.state / "fresh"
     store.mkdir(parents=True)
     end = time.time() + 600
-    start = end - 600 - HISTORY_SECONDS
+    start = end - 600 - history_seconds
     text = layout.state / "world.om"
     with text.open("w") as file:
         file.writelines(world.grow(7, start, end, STEP_SECONDS).text())

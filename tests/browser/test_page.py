@@ -178,7 +178,7 @@ def test_a_hidden_tab_asks_for_nothing(stack: Stack, shown: Shown) -> None:
     page.clock.run_for(60_000)
     while_hidden = list(asked)
     page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')); }", False)
-    with page.expect_request(re.compile("/api/v1/query")):
+    with page.expect_request(re.compile("/api/batch")):
         page.clock.run_for(6_000)
 
     assert while_hidden == []

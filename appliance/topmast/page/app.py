@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from topmast.page import dashboards, intake, logs, runbooks, static, upstream
+from topmast.page import batch, dashboards, intake, logs, runbooks, static, upstream
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
 from topmast.page.quiet import StatusInHeader
@@ -33,6 +33,7 @@ VIEWS = ("/", "/d/{name}", "/alerts", "/alerts/{name}", "/inbox", "/logs", "/run
 def build(settings: Settings) -> Starlette:
     """Return the application; its lifespan holds the mail receiver open."""
     inbox = Inbox(settings.layout.inbox)
+    prometheus, alertmanager = upstream.engines(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
@@ -47,7 +48,8 @@ def build(settings: Settings) -> Starlette:
             Route("/healthz", healthz),
             *static.routes(static.FOLDER, VIEWS),
             *dashboard_routes(settings),
-            *upstream.routes(settings),
+            *upstream.routes(prometheus, alertmanager),
+            batch.route(prometheus),
             *logs.routes(settings.layout.log_store),
             *inbox_routes(inbox),
             *intake.routes(inbox, settings.max_request_bytes),

@@ -1,6 +1,8 @@
-"""The page's own files, from memory and already compressed: forty small modules cost a browser no forty disk reads.
+"""The page's own files, from memory and already compressed.
 
-The folder is the list: index.html names every module of js/ for preloading, and the panel types of js/panels/.
+The folder is the list. The document asks for one script (every module of js/, after vendor/) and one style sheet
+(every file of css/), under an address with their digest, which a browser keeps for good; the single files are
+there too, for whoever reads them.
 """
 
 import gzip
@@ -11,6 +13,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from topmast.page.bundle import joined
 
 FOLDER = Path(__file__).with_name("static")
 
@@ -23,6 +27,17 @@ TYPES = {
 }
 
 
+# What is joined for the document: the sheets in the order of the cascade, and what the modules find ready.
+SHEETS = (
+    "vendor/uPlot.min.css",
+    *(
+        f"css/{name}.css"
+        for name in ("tokens", "shell", "controls", "grid", "panels", "alerts", "prose", "inbox", "logs")
+    ),
+)
+CHARTS = "vendor/uPlot.iife.min.js"
+
+
 @dataclass(frozen=True)
 class Asset:
     """One file as it is sent."""
@@ -31,10 +46,13 @@ class Asset:
     plain: bytes
     packed: bytes
     etag: str
+    lasting: bool = False
+    """Its address changes with its content: a browser need not ask again."""
 
     def answer(self, request: Request) -> Response:
         # A browser keeps the file and asks whether it is still the same: after an update nothing old is shown.
-        headers = {"etag": self.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        kept = "public, max-age=31536000, immutable" if self.lasting else "no-cache"
+        headers = {"etag": self.etag, "cache-control": kept, "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == self.etag:
             return Response(status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
@@ -43,21 +61,27 @@ class Asset:
         return Response(self.plain, headers=headers, media_type=self.media_type)
 
 
-def asset(content: bytes, suffix: str) -> Asset:
+def asset(content: bytes, suffix: str, *, lasting: bool = False) -> Asset:
     """Return the content as it is sent. Level 9: it is done once."""
     digest = hashlib.sha256(content).hexdigest()[:20]
-    return Asset(TYPES[suffix], content, gzip.compress(content, 9, mtime=0), f'"{digest}"')
+    return Asset(TYPES[suffix], content, gzip.compress(content, 9, mtime=0), f'"{digest}"', lasting)
 
 
 def assets(folder: Path) -> dict[str, Asset]:
-    """Return every file of a known type by its path below the folder; index.html filled in."""
+    """Return every file of a known type by its path below the folder, the joined two, and index.html naming those."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.suffix in TYPES}
     found = {name: asset(path.read_bytes(), path.suffix) for name, path in files.items()}
-    modules = [name for name in files if name.startswith("js/")]
-    panels = [path.stem for name, path in files.items() if name.startswith("js/panels/")]
-    preload = "\n".join(f'<link rel="modulepreload" href="/static/{name}">' for name in modules)
-    source = found["index.html"].plain.decode()
-    document = source.replace("<!-- modules -->", preload).replace("{panels}", " ".join(panels))
+    text = {name: each.plain.decode() for name, each in found.items()}
+    modules = {name: source for name, source in text.items() if name.startswith("js/")}
+    script = text[CHARTS] + "\n" + joined(modules, "js/main.js")
+    style = "\n".join(text[name] for name in SHEETS)
+    panels = " ".join(path.stem for name, path in files.items() if name.startswith("js/panels/"))
+    document = text["index.html"].replace("{panels}", panels)
+    for name, content in (("app.js", script), ("app.css", style)):
+        kept = asset(content.encode(), Path(name).suffix, lasting=True)
+        address = f"{kept.etag[1:13]}/{name}"
+        found[address] = kept
+        document = document.replace(f"/static/{name}", f"/static/{address}")
     return {**found, "index.html": asset(document.encode(), ".html")}
 
 

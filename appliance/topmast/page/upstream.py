@@ -114,10 +114,16 @@ def failed(status: int, kind: str, message: str) -> JSONResponse:
     return JSONResponse({"status": "error", "errorType": kind, "error": message}, status_code=status)
 
 
-def routes(settings: Settings) -> list[Route]:
+def engines(settings: Settings) -> tuple[Upstream, Upstream]:
+    """Return Prometheus and Alertmanager."""
+    return (
+        Upstream("Prometheus", settings.prometheus, settings),
+        Upstream("Alertmanager", settings.alertmanager, settings),
+    )
+
+
+def routes(prometheus: Upstream, alertmanager: Upstream) -> list[Route]:
     """Return the routes of both pass-throughs."""
-    prometheus = Upstream("Prometheus", settings.prometheus, settings)
-    alertmanager = Upstream("Alertmanager", settings.alertmanager, settings)
     return [
         *(prometheus.route(path, form=path in PROMETHEUS_FORMS) for path in PROMETHEUS_PATHS),
         *(alertmanager.route(path, form=False) for path in ALERTMANAGER_PATHS),

@@ -40,8 +40,9 @@ export function chart(host) {
   };
   const size = new ResizeObserver(
     perFrame(() => {
+      const { clientWidth: width, clientHeight: height } = host;
       if (!plot) draw();
-      else if (host.clientWidth && host.clientHeight) plot.setSize({ width: host.clientWidth, height: host.clientHeight });
+      else if (width && height && (width !== plot.width || height !== plot.height)) plot.setSize({ width, height });
     }),
   );
   size.observe(host);

@@ -28,6 +28,17 @@ export function create(panel, body) {
     const base = { ...panel.fieldConfig?.defaults };
     const custom = base.custom ?? {};
     const text = (value, line) => format(value, line?.field.unit ?? base.unit, line?.field.decimals ?? base.decimals);
+    // Before the chart: what it leaves is the chart's height.
+    const shown = panel.options?.legend ?? {};
+    const visible = shown.showLegend !== false && shown.displayMode !== "hidden";
+    fill(
+      legendHost,
+      visible &&
+        legend(lines, shown.calcs ?? [], text, (index, alone) => {
+          hidden = toggled(hidden, lines.map((line) => line.name), index, alone);
+          draw(last);
+        }),
+    );
     plot.update({
       times: frames[0].times,
       lines,
@@ -45,16 +56,6 @@ export function create(panel, body) {
       thresholds: steps(base),
       thresholdStyle: custom.thresholdsStyle?.mode,
     });
-    const shown = panel.options?.legend ?? {};
-    const visible = shown.showLegend !== false && shown.displayMode !== "hidden";
-    fill(
-      legendHost,
-      visible &&
-        legend(lines, shown.calcs ?? [], text, (index, alone) => {
-          hidden = toggled(hidden, lines.map((line) => line.name), index, alone);
-          draw(last);
-        }),
-    );
     plotHost.setAttribute("aria-label", summary(panel.title, lines, text));
   };
   return { draw, destroy: () => plot.destroy() };
