@@ -1,0 +1,120 @@
+"""An appliance that a proof starts for itself: its own state folder, its own ports, gone afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topmast import ports
+from topmast.errors import PrerequisiteError, TopmastError
+from topmast.layout import PORTS, Layout
+
+QUERY_SECONDS = 30.0
+_UP_SECONDS = 400.0
+_DOWN_SECONDS = 120.0
+_OFFSETS = range(5000, 9000, 250)
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running appliance."""
+
+    layout: Layout
+    pid: int
+    """The supervisor's."""
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return what its Prometheus answers now: `[{metric: {…}, value: [time, text]}]`. Raises TopmastError."""
+        return query(self.layout.url("prometheus"), expression)
+
+    def cpu_seconds(self) -> float:
+        """Return what its processes have used of the CPUs so far, those that ended included."""
+        return sum(_cpu_seconds(pid) for pid in _family(self.pid))
+
+
+@contextmanager
+def started(layout: Layout, *arguments: str, beside: Sequence[Stage] = ()) -> Iterator[Stage]:
+    """Yield a fresh appliance, with the engines that `layout` has unpacked already; stop it in the end.
+
+    It has no topmast.yml: what is proved is what everybody gets. Raises TopmastError when it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="topmast-stage-") as name:
+        folder = Path(name)
+        (folder / "topmast.yml").write_text("{}\n", encoding="utf-8")
+        state = folder / "state"
+        if layout.engines.is_dir():
+            shutil.copytree(layout.engines, state / "engines", symlinks=True)
+        own = Layout(layout.home, state, free_offset({each.layout.port_offset for each in beside}))
+        argv = [sys.executable, "-m", "topmast", "--state", str(state), "-c", str(folder / "topmast.yml")]
+        environment = {**os.environ, "TOPMAST_HOME": str(layout.home)}
+        up = [*argv, "up", "--detach", "--json", "--port-offset", str(own.port_offset), *arguments]
+        try:
+            done = subprocess.run(
+                up, capture_output=True, text=True, check=False, timeout=_UP_SECONDS, env=environment
+            )
+            if done.returncode != 0:
+                raise TopmastError(f"up {' '.join(arguments)}: {done.stderr.strip()[-300:]}")
+            yield Stage(own, json.loads(done.stdout)["pid"])
+        finally:
+            # With --purge: the demo's database lies outside the state folder when root starts it.
+            subprocess.run(
+                [*argv, "down", "--purge"], capture_output=True, check=False, timeout=_DOWN_SECONDS, env=environment
+            )
+
+
+def free_offset(taken: set[int]) -> int:
+    """Return a port offset at which every port is free. Raises PrerequisiteError when there is none."""
+    for offset in _OFFSETS:
+        if offset not in taken and all(ports.free(port + offset) for port in PORTS.values()):
+            return offset
+    raise PrerequisiteError(f"no free range of ports between {_OFFSETS.start} and {_OFFSETS.stop}")
+
+
+def query(url: str, expression: str) -> list[dict[str, Any]]:
+    """Return Prometheus' answer to an instant query. Raises TopmastError with what it said."""
+    form = urllib.parse.urlencode({"query": expression}).encode()
+    try:
+        # S310: the address is the stage's own, on loopback.
+        with urllib.request.urlopen(f"{url}/api/v1/query", form, timeout=QUERY_SECONDS) as answer:  # noqa: S310
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TopmastError(f"{url}: {expression[:80]!r}: {error}") from error
+    return found
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        fields = _stat(path)
+        if fields:
+            children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    family, new = [pid], [pid]
+    while new:
+        new = [child for parent in new for child in children.get(parent, [])]
+        family += new
+    return family
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = _stat(Path(f"/proc/{pid}/stat"))
+    # proc(5): utime, stime, and the same of the children it has waited for, in clock ticks
+    return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
+
+
+def _stat(path: Path) -> list[str]:
+    """Return the fields behind the name (from the state on); nothing when the process is gone."""
+    try:
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
