@@ -3,12 +3,16 @@
 Grafana ends at its start when two are the default; a uid that stands twice takes the first one's place silently.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from topmast import check
 from topmast.check import Check, Spot, Tree
+
+# `"datasource": {"type": "prometheus", "uid": "prometheus"}`, in any order and over lines.
+_UID = re.compile(r'"datasource":\s*\{[^{}]*"uid":\s*"([A-Za-z0-9_-]+)"[^{}]*\}')
 
 
 def run(tree: Tree) -> Iterator[Spot]:
@@ -20,6 +24,23 @@ def run(tree: Tree) -> Iterator[Spot]:
         sources = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
         for needle, message in _problems(sources):
             yield Spot(path, check.line_of(text, needle), message)
+        uids = {str(each.get("uid")) for each in sources}
+        for uid, dashboards in sorted(_asked(tree).items()):
+            if tree.ours and uid not in uids:
+                message = (
+                    f"no datasource has the uid {uid}, for which {', '.join(sorted(dashboards))} ask: give it to one"
+                )
+                yield Spot(path, check.line_of(text, "datasources:"), message)
+
+
+def _asked(tree: Tree) -> dict[str, set[str]]:
+    """Return the uids that dashboards ask for, with the dashboards' names. Variables are left out."""
+    asked: dict[str, set[str]] = {}
+    for path, text in tree.documents.items():
+        if path.suffix == ".json" and path.parent.name == "dashboards":
+            for uid in _UID.findall(text):
+                asked.setdefault(uid, set()).add(path.stem)
+    return asked
 
 
 def _problems(sources: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import promql_parser as tree_types
 
 from topmast import metrics, promlabels, promql
 from topmast.check import Check, Spot, Tree
+from topmast.targets import JOBS
 
 
 def run(tree: Tree) -> Iterator[Spot]:
@@ -13,6 +14,9 @@ def run(tree: Tree) -> Iterator[Spot]:
         where = (rule.file, rule.at("expr"))
         for selector in promql.selectors(node):
             name = promql.metric_name(selector)
+            for matcher in selector.matchers.matchers:
+                if matcher.name == "job" and matcher.op == tree_types.MatchOp.Equal and matcher.value not in JOBS:
+                    yield Spot(*where, f'{rule.name}: job="{matcher.value}": no such job: {", ".join(JOBS)}')
             if name not in tree.records and metrics.load().get(name) is None:
                 if ":" not in name:
                     yield Spot(

@@ -1,6 +1,8 @@
 """prometheus.yml: the fifteen jobs, each once, with its targets in a file of its name. Keys: the check `schemas`."""
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from topmast import check, promql
@@ -17,6 +19,20 @@ def run(tree: Tree) -> Iterator[Spot]:
             continue  # the check `schemas` says so
         for needle, message in _problems(tree, config):
             yield Spot(path, check.line_of(text, needle), message)
+        if tree.ours:
+            yield from _unloaded(tree, path, text, config)
+
+
+def _unloaded(tree: Tree, path: Path, text: str, config: Mapping[str, Any]) -> Iterator[Spot]:
+    """Yield the folders whose rules no pattern of `rule_files` reads: Prometheus starts without a word."""
+    patterns = [str(each) for each in _list(config.get("rule_files"))]
+    files = {rule.file.relative_to(path.parent).as_posix() for rule in tree.rules if path.parent in rule.file.parents}
+    lost = {
+        PurePosixPath(file).parent.as_posix() for file in files if not any(fnmatch(file, each) for each in patterns)
+    }
+    for folder in sorted(lost):
+        message = f"rule_files: nothing reads {folder}/: add {folder}/*.yml"
+        yield Spot(path, check.line_of(text, "rule_files:"), message)
 
 
 def _problems(tree: Tree, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

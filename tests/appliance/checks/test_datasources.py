@@ -16,6 +16,9 @@ def test_is_silent_about_our_house(house: Any) -> None:
     ("old", "new", "message"),
     [
         pytest.param("uid: logs", "uid: prometheus", "uid prometheus stands 2 times", id="a uid twice"),
+        pytest.param(
+            "uid: prometheus", "uid: Prometheus", "no datasource has the uid prometheus, for", id="asked for"
+        ),
         pytest.param("name: Logs", "name: Prometheus", "name Prometheus stands 2 times", id="a name twice"),
         pytest.param(
             "uid: logs", "uid: logs\n    isDefault: true", "only one datasource is the default", id="defaults"

@@ -41,6 +41,13 @@ def test_is_silent_about_our_house(house: Any) -> None:
             "grouped by agent_name",
             id="grouped by nothing",
         ),
+        pytest.param(
+            "monitoring/prometheus/alerts/cpu.yml",
+            'absent(up{job="node"})',
+            'absent(up{job="nodes"})',
+            'job="nodes": no such job',
+            id="a job that there is not",
+        ),
     ],
 )
 def test_sees(house: Any, file: str, old: str, new: str, message: str) -> None:

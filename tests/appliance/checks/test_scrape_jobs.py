@@ -48,6 +48,13 @@ def test_is_silent_about_our_house(house: Any) -> None:
             "3.x expands",
             id="a dollar",
         ),
+        pytest.param(
+            "monitoring/prometheus/prometheus.yml",
+            "- self/*.yml",
+            "- myself/*.yml",
+            "nothing reads self/",
+            id="rules that nobody loads",
+        ),
     ],
 )
 def test_sees(house: Any, file: str, old: str, new: str, message: str) -> None:
