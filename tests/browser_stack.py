@@ -21,6 +21,8 @@ import orjson
 import pytest
 from playwright.sync_api import Page
 from running import wait_for
+from topmast.binaries import Program
+from topmast.engines.alertmanager import relocated
 from topmast.layout import PORTS, Layout
 from topmast.page.inbox import Inbox, Notification, now
 from topmast_shipper.event import Event, Origin, Position
@@ -82,10 +84,10 @@ def answers(layout: Layout, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def started(argv: list[str], layout: Layout, name: str) -> Iterator[None]:
+def started(argv: list[str], layout: Layout, name: str, cwd: Path | None = None) -> Iterator[None]:
     log = layout.state / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT, cwd=cwd)
     try:
         wait_for(f"{name} listens ({log})", lambda: answers(layout, name) or process.poll() is not None, 30)
         if process.poll() is not None:
@@ -114,6 +116,29 @@ def prometheus_argv(program: str, layout: Layout) -> list[str]:
         "--storage.tsdb.retention.time=60d",
         "--log.level=error",
     ]
+
+
+@contextlib.contextmanager
+def alertmanager(beside: Path, layout: Layout) -> Iterator[None]:
+    """Run the real Alertmanager that was unpacked beside promtool (else the one on PATH); it sends to nobody."""
+    unpacked = beside.with_name("prometheus-alertmanager")
+    found = unpacked if unpacked.is_file() else Path(program("TOPMAST_ALERTMANAGER", "alertmanager"))
+    here = layout.state / "alertmanager"
+    here.mkdir()
+    (here / "alertmanager.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    templates = found.parents[1] / "share" / "prometheus" / "alertmanager"
+    for template in templates.glob("*.tmpl"):
+        shutil.copyfile(template, here / template.name)
+    argv = [
+        str(relocated(Program(found, "package"), here)),
+        f"--config.file={here / 'alertmanager.yml'}",
+        f"--storage.path={here}",
+        f"--web.listen-address={layout.address('alertmanager')}",
+        "--cluster.listen-address=",
+        "--log.level=error",
+    ]
+    with started(argv, layout, "alertmanager", here):
+        yield
 
 
 def fill_store(promtool: str, engine: list[str], layout: Layout, history_seconds: int = HISTORY_SECONDS) -> None:

@@ -35,6 +35,7 @@ def serving() -> Iterator[Stub]:
             self.wfile.write(made.answer)
 
         do_POST = do_GET  # noqa: N815 - as above
+        do_DELETE = do_GET  # noqa: N815 - as above
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""

@@ -8,6 +8,7 @@ import pytest
 from browser_stack import (
     Shown,
     Stack,
+    alertmanager,
     fill_store,
     free_offset,
     page_server,
@@ -71,7 +72,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     fill_store(promtool, engine, layout)
     write_logs(layout)
     write_inbox(layout)
-    with started(engine, layout, "prometheus"), started(page_server(layout), layout, "page"):
+    with (
+        started(engine, layout, "prometheus"),
+        alertmanager(Path(promtool), layout),
+        started(page_server(layout), layout, "page"),
+    ):
         yield Stack(f"http://localhost:{layout.port('page')}", layout.state)
 
 

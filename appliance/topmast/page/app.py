@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from topmast.page import batch, dashboards, intake, logs, runbooks, static, upstream
+from topmast.page import batch, dashboards, intake, logs, runbooks, silences, static, upstream
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
 from topmast.page.quiet import StatusInHeader
@@ -50,6 +50,7 @@ def build(settings: Settings) -> Starlette:
             *dashboard_routes(settings),
             *upstream.routes(prometheus, alertmanager),
             batch.route(prometheus),
+            *silences.routes(alertmanager),
             *logs.routes(settings.layout.log_store),
             *inbox_routes(inbox),
             *intake.routes(inbox, settings.max_request_bytes),

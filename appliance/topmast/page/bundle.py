@@ -66,8 +66,7 @@ def _wrapped(path: str, source: str) -> str:
         return f'const {{{names}}} = $modules["{_resolved(path, found[2])}"];\n'
 
     names = [name for _, name in _EXPORT.findall(source)]
-    body = _EXPORT.sub(r"\1 \2", _IMPORT.sub(taken, source))
+    body = _DYNAMIC.sub(f'$load("{path}", ', _EXPORT.sub(r"\1 \2", _IMPORT.sub(taken, source)))
     if other := _OTHER.search(body):
         raise BundleError(f"{path}: not a form that can be joined: {other[0][:80]!r}")
-    body = _DYNAMIC.sub(f'$load("{path}", ', body)
     return f'$modules["{path}"] = (() => {{\n{body}return {{ {", ".join(names)} }};\n}})();'

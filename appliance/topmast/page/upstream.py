@@ -61,11 +61,19 @@ class Upstream:
             timeout=urllib3.Timeout(connect=2.0, read=settings.timeout_seconds),
         )
 
-    def fetch(self, method: str, path: str, query: str, body: bytes | None, accept_encoding: str) -> Response:
+    def fetch(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        body: bytes | None,
+        accept_encoding: str,
+        content_type: str = "application/x-www-form-urlencoded",
+    ) -> Response:
         """Return the upstream's answer, or a JSON error that says what is wrong. Blocks; runs in a thread."""
         headers = {"accept": "application/json", "accept-encoding": accept_encoding}
         if body is not None:
-            headers["content-type"] = "application/x-www-form-urlencoded"
+            headers["content-type"] = content_type
         url = f"{self.base}{path}" + (f"?{query}" if query else "")
         try:
             answer = self._pool.request(

@@ -27,6 +27,18 @@ export function getJson(path, { signal } = {}) {
   return slot(() => ask(path, { signal }), signal);
 }
 
+/** Change something (`POST` or `DELETE`): the header is one that only a page of this origin can send. */
+export function change(method, path, body = null) {
+  const headers = { ...HEADERS, "x-topmast-action": "silence", ...(body ? { "content-type": "application/json" } : {}) };
+  return slot(async () => done(await reached(path, { method, headers, body: body && JSON.stringify(body) }), path));
+}
+
+async function done(response, path) {
+  const status = Number(response.headers.get("x-topmast-status") ?? response.status);
+  // Alertmanager answers a DELETE with nothing.
+  return status < 400 && response.headers.get("content-length") === "0" ? null : told(response, path);
+}
+
 /** POST a form and return the JSON; the same form that is already on its way is not sent twice. */
 export function postForm(path, form, { signal } = {}) {
   const body = new URLSearchParams(form).toString();

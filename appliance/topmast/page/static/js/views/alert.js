@@ -12,6 +12,7 @@ import { legend } from "../legend.js";
 import { onTheme, seriesColor } from "../palette.js";
 import { scrapeSeconds, series } from "../prometheus.js";
 import { tree } from "../prose.js";
+import { silenceButton, silenceList, silences } from "../silences.js";
 import { ticker } from "../ticker.js";
 import { ago, duration, stepFor } from "../timerange.js";
 import { format, tick } from "../units.js";
@@ -25,6 +26,7 @@ export async function open(host, { name }, shell) {
   document.title = `${name} · Topmast`;
   const toolbar = h("div.toolbar");
   const state = h("div.alert-state");
+  const muted = h("div.alert-silences");
   const plotHost = h("div.plot", { role: "img", "aria-label": `What ${name} measures, over time` });
   const legendHost = h("div.legend-host");
   const word = h("p.hint");
@@ -32,11 +34,12 @@ export async function open(host, { name }, shell) {
   fill(
     host,
     toolbar,
-    h("div.alert-page", {}, h("div.alert-main", {}, state, h("section.panel.tall", {}, h("header.panel-head", {}, h("h3", {}, "Measured, and when it fired"), h("span.space"), word), h("div.panel-body", {}, plotHost, legendHost))), book),
+    h("div.alert-page", {}, h("div.alert-main", {}, state, muted, h("section.panel.tall", {}, h("header.panel-head", {}, h("h3", {}, "Measured, and when it fired"), h("span.space"), word), h("div.panel-body", {}, plotHost, legendHost))), book),
   );
   const plot = chart(plotHost);
   const scrape = await scrapeSeconds();
   let loading = new AbortController();
+  let known = [];
 
   const refresh = async () => {
     loading.abort();
@@ -50,11 +53,17 @@ export async function open(host, { name }, shell) {
         fill(state, h("div.panel-word", {}, icon("info", 18), h("p", {}, `Prometheus knows no alert ${name}; it may be switched off in topmast.yml.`)));
         return;
       }
+      known = rule.instances;
       fill(state, facts(rule));
-      await draw(rule, signal);
+      await Promise.all([draw(rule, signal), drawSilences(signal)]);
     } catch (error) {
       if (error.name !== "AbortError") fill(state, h("div.panel-word", { role: "alert" }, icon("warning", 18), h("p", {}, error.message)));
     }
+  };
+
+  const drawSilences = async (signal) => {
+    const found = await silences(name, signal).catch(() => []);
+    if (!signal.aborted) fill(muted, silenceList(found, refresh));
   };
 
   const draw = async (rule, signal) => {
@@ -90,7 +99,7 @@ export async function open(host, { name }, shell) {
 
   const clock = ticker(refresh);
   const retool = () => {
-    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), timePicker(DEFAULTS), refreshPicker(DEFAULTS, refresh));
+    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), silenceButton(name, () => known, refresh), timePicker(DEFAULTS), refreshPicker(DEFAULTS, refresh));
     clock.every(duration(parameters().get("refresh") ?? DEFAULTS.refresh));
   };
   retool();

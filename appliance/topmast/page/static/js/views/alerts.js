@@ -3,6 +3,7 @@
 import { firing, rules } from "../alerts.js";
 import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
+import { silenceList, silences } from "../silences.js";
 import { ticker } from "../ticker.js";
 import { ago } from "../timerange.js";
 import { format } from "../units.js";
@@ -13,6 +14,7 @@ export async function open(host, _, shell) {
   const search = h("input", { type: "search", placeholder: "Find an alert", "aria-label": "Find an alert", dataset: { hotkey: "/" } });
   fill(host, h("div.toolbar", {}, h("div.title", {}, h("h1", {}, "Alerts")), h("span.space"), search), body);
   let found = [];
+  let silenced = [];
   let loading = new AbortController();
 
   const draw = () => {
@@ -29,6 +31,7 @@ export async function open(host, _, shell) {
         ? section("Firing", burning.map(card))
         : h("div.calm", {}, icon("check", 28), h("p", {}, words ? "No alert of that name fires." : "Nothing fires."), h("small", {}, `${found.length} rules are watched.`)),
       pending.length > 0 && section("Waiting for their time", pending.map(card)),
+      silenced.length > 0 && h("section", {}, h("h2", {}, "Silences", h("small", {}, String(silenced.length))), silenceList(silenced, refresh)),
       categories(rest).map(([category, members]) =>
         h("details.rule-group", { dataset: { category }, open: words || open.has(category) }, h("summary", {}, h("span", {}, category), h("small", {}, String(members.length))), h("ul.rules", {}, members.map(line))),
       ),
@@ -39,7 +42,7 @@ export async function open(host, _, shell) {
     loading.abort();
     loading = new AbortController();
     try {
-      found = await rules(loading.signal);
+      [found, silenced] = await Promise.all([rules(loading.signal), silences(null, loading.signal).catch(() => [])]);
       shell.firing(firing(found));
       draw();
     } catch (error) {
