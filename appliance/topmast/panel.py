@@ -39,6 +39,11 @@ def exemplars(selector: str) -> Model:
     return query(f"{selector} @ end() < 0", "exemplars", exemplar=True)
 
 
+def or_none(expr: str, label: str, words: str) -> str:
+    """Return the expression's series above 0, and where there is none a line at 0 that says so."""
+    return f'({expr}) > 0 or on () label_replace(vector(0), "{label}", "{words}", "", "")'
+
+
 def override(matcher: str, **properties: Any) -> Model:
     """Return what is different for the series of a name, or of a /pattern/; `a__b` sets the property a.b."""
     kind = "byRegexp" if matcher.startswith("/") else "byName"

@@ -1,7 +1,7 @@
 """Tasks of an agent platform: do they succeed, how long do they take and wait, what holds them up; open sockets."""
 
 from topmast.dashboard import ENVIRONMENT, INSTANCE, Dashboard, series
-from topmast.panel import exemplars, fixed, query, stat, timeseries
+from topmast.panel import exemplars, fixed, or_none, query, stat, timeseries
 
 IN = series()
 HERE = series(by=(ENVIRONMENT, INSTANCE))
@@ -29,7 +29,7 @@ TASKS = [
         2,
         "Tasks by outcome",
         "Tasks that ended, a minute, by how they ended, stacked.",
-        "suffix:tasks/min",
+        "suffix:/min",
         query(f"60 * sum by (status) (rate(agent_executions_total{HERE}[$__rate_interval]))", "{{status}}"),
         alerts=("AgentSuccessRateLow",),
         stacked=True,
@@ -141,8 +141,12 @@ QUEUE = [
         "Clean-ups that failed, by reason: each leaves a container or a port behind.",
         "short",
         query(
-            f"sum by (agent, reason) (increase(agent_cleanup_failures_total{HERE}[$__rate_interval]))",
-            "{{agent}}: {{reason}}",
+            or_none(
+                f"sum by (agent, reason) (increase(agent_cleanup_failures_total{HERE}[$__rate_interval]))",
+                "agent",
+                "every executor was removed",
+            ),
+            "{{agent}} {{reason}}",
         ),
         alerts=("AgentExecutionSlow",),
         width=24,
@@ -169,7 +173,7 @@ SOCKETS = [
         12,
         "Messages by event",
         "Messages a second over websockets, by event and direction.",
-        "suffix:messages/s",
+        "suffix:/s",
         query(
             f"sum by (event, direction) (rate(app_websocket_messages_total{HERE}[$__rate_interval]))",
             "{{event}} {{direction}}",

@@ -1,7 +1,7 @@
 """The alerts: what fires, which of them are noise, and whether anybody was told."""
 
 from topmast.dashboard import ENVIRONMENT, INSTANCE, Dashboard, series
-from topmast.panel import bar_gauge, fixed, override, query, stat, table, thresholds, timeseries
+from topmast.panel import bar_gauge, fixed, or_none, override, query, stat, table, thresholds, timeseries
 
 HERE = series(by=(ENVIRONMENT, INSTANCE))
 ACTIVE = series('state="active"')
@@ -82,7 +82,7 @@ HISTORY = [
         "Firing by category",
         "Alerts that fire, by category, stacked.",
         "short",
-        query(f"count by (category) ({FIRING})", "{{category}}"),
+        query(or_none(f"count by (category) ({FIRING})", "category", "none fires"), "{{category}}"),
         stacked=True,
         decimals=0,
         noValue="nothing has fired in this range",
@@ -93,7 +93,7 @@ HISTORY = [
         "Alerts by severity, and those that are on their way.",
         "short",
         [
-            query(f"count by (severity) ({FIRING})", "{{severity}}"),
+            query(or_none(f"count by (severity) ({FIRING})", "severity", "none fires"), "{{severity}}"),
             query(f"count({PENDING})", "pending"),
         ],
         decimals=0,
@@ -170,7 +170,11 @@ TOLD = [
         "Notifications that did not reach their channel, by kind of channel.",
         "short",
         query(
-            f"sum by (integration) (increase(alertmanager_notifications_failed_total{HERE}[$__rate_interval]))",
+            or_none(
+                f"sum by (integration) (increase(alertmanager_notifications_failed_total{HERE}[$__rate_interval]))",
+                "integration",
+                "every one was delivered",
+            ),
             "{{integration}}",
         ),
         alerts=("NotificationsFailing",),

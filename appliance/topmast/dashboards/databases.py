@@ -46,7 +46,7 @@ CLIENTS = [
         2,
         "Queries by operation",
         "Queries a second by operation, stacked, and those that failed.",
-        "suffix:queries/s",
+        "suffix:/s",
         [
             query(
                 f"sum by (operation) (rate(db_query_duration_seconds_count{HERE}[$__rate_interval]))", "{{operation}}"
@@ -100,7 +100,7 @@ POSTGRES = [
         7,
         "Transactions",
         "Transactions a second that were committed and rolled back.",
-        "suffix:transactions/s",
+        "suffix:/s",
         [
             query(
                 f"sum by (instance) (rate(pg_stat_database_xact_{end}{HERE}[$__rate_interval]))",
@@ -191,7 +191,7 @@ REDIS = [
         14,
         "Evicted and expired",
         "Keys a second that Redis gave up to make room, and that reached their age.",
-        "suffix:keys/s",
+        "suffix:/s",
         [
             query(
                 f"sum by (instance) (rate(redis_{why}_keys_total{HERE}[$__rate_interval]))", f"{why} {{{{instance}}}}"
@@ -231,7 +231,7 @@ MYSQL = [
         18,
         "MySQL queries",
         "Statements a second, and those among them that were slow.",
-        "suffix:queries/s",
+        "suffix:/s",
         [
             query(f"sum by (instance) (rate(mysql_global_status_queries{HERE}[$__rate_interval]))", "{{instance}}"),
             query(

@@ -1,7 +1,7 @@
 """What the models cost: spend by model and feature, tokens, budgets and their forecast, prices that are unknown."""
 
 from topmast.dashboard import ENVIRONMENT, FEATURE, MODEL, Dashboard, series
-from topmast.panel import bar_gauge, exemplars, override, query, stat, table, timeseries
+from topmast.panel import bar_gauge, exemplars, or_none, override, query, stat, table, timeseries
 
 IN = series()
 OF_MODEL = series(by=(MODEL, ENVIRONMENT))
@@ -10,6 +10,12 @@ OF_BOTH = series(by=(MODEL, FEATURE, ENVIRONMENT))
 WHOLE = series('feature=""')
 CHOSEN = series('feature=~"$feature|"')
 OF_BUDGET = f"(sum by (window, feature) (llm_budget_usd{CHOSEN}) > 0)"
+
+
+def named(expr: str) -> str:
+    """Return the expression with a name for the calls that say no feature."""
+    return f'label_replace({expr}, "feature", "(no feature)", "feature", "")'
+
 
 SPEND = [
     stat(
@@ -54,7 +60,7 @@ SPEND = [
         "Spend per hour by feature",
         "What each feature of the product spends an hour on models, stacked.",
         "currencyUSD",
-        query(f"3600 * sum by (feature) (rate(llm_cost_usd_total{OF_BOTH}[$__rate_interval]))", "{{feature}}"),
+        query(named(f"3600 * sum by (feature) (rate(llm_cost_usd_total{OF_BOTH}[$__rate_interval]))"), "{{feature}}"),
         alerts=("LlmCostSpike",),
         stacked=True,
         noValue="no calls in this range",
@@ -65,7 +71,9 @@ SPEND = [
         "What each feature spent on each model in the last 24 hours, the dearest first.",
         "currencyUSD",
         query(
-            f"sum by (feature, model) (feature_model:llm_cost_usd:increase24h{OF_BOTH}) > 0", "{{feature}}", now=True
+            named(f"sum by (feature, model) (feature_model:llm_cost_usd:increase24h{OF_BOTH}) > 0"),
+            "{{feature}}",
+            now=True,
         ),
         {"feature": "feature", "model": "model", "Value": "spent in 24 h"},
         alerts=("LlmCostSpike",),
@@ -127,7 +135,7 @@ TOKENS = [
         9,
         "Tokens by model",
         "Tokens a second that go into and come out of each model, stacked.",
-        "suffix:tokens/s",
+        "suffix:/s",
         query(
             f"sum by (model, direction) (rate(llm_tokens_total{OF_BOTH}[$__rate_interval]))",
             "{{model}} {{direction}}",
@@ -140,7 +148,7 @@ TOKENS = [
         10,
         "Tokens of a kind",
         "Tokens a second that are billed otherwise: read from or written to the provider's cache, reasoning, audio.",
-        "suffix:tokens/s",
+        "suffix:/s",
         query(f"sum by (kind) (rate(llm_token_detail_total{OF_MODEL}[$__rate_interval]))", "{{kind}}"),
         width=8,
         noValue="no such token in this range",
@@ -149,7 +157,7 @@ TOKENS = [
         11,
         "Tokens that hits saved",
         "Tokens a second that were answered from the cache instead of a model, by namespace of the cache.",
-        "suffix:tokens/s",
+        "suffix:/s",
         query(f"sum by (namespace) (rate(cache_saved_tokens_total{OF_MODEL}[$__rate_interval]))", "{{namespace}}"),
         alerts=("CacheHitRateLow",),
         width=8,
@@ -228,7 +236,11 @@ PRICES = [
         "short",
         [
             query(
-                f"sum by (model, reason) (increase(llm_unpriced_requests_total{OF_MODEL}[$__rate_interval]))",
+                or_none(
+                    f"sum by (model, reason) (increase(llm_unpriced_requests_total{OF_MODEL}[$__rate_interval]))",
+                    "model",
+                    "every call has one",
+                ),
                 "no price: {{model}} {{reason}}",
             ),
             query(
@@ -238,6 +250,7 @@ PRICES = [
         ],
         alerts=("LlmCostUntracked",),
         width=8,
+        height=6,
         bars=True,
         noValue="every call has a price",
     ),
@@ -251,6 +264,7 @@ PRICES = [
         alerts=("LlmCostUntracked",),
         sort="drift",
         width=8,
+        height=6,
         noValue="no price has drifted",
     ),
     stat(
@@ -261,7 +275,7 @@ PRICES = [
         query(f"time() - max by (source) (llm_price_table_timestamp_seconds{IN})", "{{source}}"),
         alerts=("LlmCostUntracked",),
         width=8,
-        height=8,
+        height=6,
         course=False,
         noValue="no price table is read",
     ),

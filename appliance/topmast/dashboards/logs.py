@@ -74,7 +74,7 @@ LINES = [
 
 NEWEST = [
     log_lines(5, "Newest errors", "The newest lines at error level and above.", "log.level:(error OR critical)"),
-    log_lines(6, "Newest lines", "The newest lines of every service.", "*"),
+    log_lines(6, "Newest lines", "The newest lines of every service.", "log.level:*"),
 ]
 
 DELIVERY = [
@@ -99,7 +99,7 @@ DELIVERY = [
         8,
         "Read and sent",
         "Lines a second that inputs read and that sinks took.",
-        "suffix:lines/s",
+        "suffix:/s",
         [
             query(f"sum by (input) (rate(shipper_events_read_total{HERE}[$__rate_interval]))", "read: {{input}}"),
             query(f"sum by (sink) (rate(shipper_events_sent_total{HERE}[$__rate_interval]))", "sent: {{sink}}"),
@@ -156,7 +156,7 @@ DELIVERY = [
         12,
         "Logstash",
         "Events a second that come in to and go out of each pipeline of Logstash.",
-        "suffix:events/s",
+        "suffix:/s",
         [
             query(
                 f"sum by (pipeline) (rate(logstash_pipeline_events_in_total{HERE}[$__rate_interval]))",

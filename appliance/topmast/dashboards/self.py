@@ -1,7 +1,7 @@
 """The appliance itself: does it see, evaluate and tell, and what does it take."""
 
 from topmast.dashboard import ENVIRONMENT, INSTANCE, Dashboard, series
-from topmast.panel import bar_gauge, query, stat, table, timeseries, up_or_down
+from topmast.panel import bar_gauge, or_none, query, stat, table, timeseries, up_or_down
 
 HERE = series(by=(ENVIRONMENT, INSTANCE))
 OURS = series('job=~"prometheus|alertmanager|node|exporter|shipper|grafana"', by=(ENVIRONMENT, INSTANCE))
@@ -143,7 +143,11 @@ TELLING = [
         "Notifications that Alertmanager could not deliver, by kind of channel.",
         "short",
         query(
-            f"sum by (integration) (increase(alertmanager_notifications_failed_total{HERE}[$__rate_interval]))",
+            or_none(
+                f"sum by (integration) (increase(alertmanager_notifications_failed_total{HERE}[$__rate_interval]))",
+                "integration",
+                "every one was delivered",
+            ),
             "{{integration}}",
         ),
         alerts=("NotificationsFailing",),
@@ -195,7 +199,11 @@ EXPORTER = [
         "Samples whose label values were beyond what is admitted, by family.",
         "short",
         query(
-            f"sum by (family) (increase(exporter_label_overflow_total{HERE}[$__rate_interval]))",
+            or_none(
+                f"sum by (family) (increase(exporter_label_overflow_total{HERE}[$__rate_interval]))",
+                "family",
+                "every value was admitted",
+            ),
             "{{family}}",
         ),
         alerts=("LabelOverflow",),
@@ -207,7 +215,7 @@ EXPORTER = [
         15,
         "Events that were handed in",
         "Usage events a second that applications pushed, by what became of them.",
-        "suffix:events/s",
+        "suffix:/s",
         query(
             f"sum by (source, result) (rate(exporter_ingest_events_total{HERE}[$__rate_interval]))",
             "{{source}} {{result}}",
@@ -221,8 +229,8 @@ TAKING = [
     timeseries(
         16,
         "CPU of the appliance",
-        "Processor cores that each part of the appliance takes, stacked.",
-        "suffix:cores",
+        "Share of one processor core that each part of the appliance takes, stacked.",
+        "percentunit",
         query(f"sum by (job) (rate(process_cpu_seconds_total{OURS}[$__rate_interval]))", "{{job}}"),
         alerts=("HostCpuHigh",),
         stacked=True,
