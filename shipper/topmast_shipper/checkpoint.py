@@ -44,6 +44,8 @@ class FileRecord:
     path: str
     seen_at: float
     """Unix seconds, to the day."""
+    target: str = ""
+    """Where the path led, when it was a symbolic link."""
 
 
 class Remembered(NamedTuple):
@@ -51,12 +53,13 @@ class Remembered(NamedTuple):
 
     files: dict[tuple[int, int], FileRecord]
     cursors: dict[Place, dict[str, Cursor]]
+    cuts: dict[Place, set[int]]
     bad_lines: int
 
 
 def remembered(folder: Path) -> Remembered:
     """Return what the checkpoint in a folder says, also while a shipper writes it. Raises StateError."""
-    path, found = folder / "checkpoint.log", Remembered({}, {}, 0)
+    path, found = folder / "checkpoint.log", Remembered({}, {}, {}, 0)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -80,6 +83,7 @@ class Checkpoint:
         self._mutex = Lock()
         self._files: dict[tuple[int, int], FileRecord] = {}
         self._cursors: dict[Place, dict[str, Cursor]] = {}
+        self._cuts: dict[Place, set[int]] = {}
         self.bad_lines = 0
         """Lines that failed their CRC at the last start."""
         try:
@@ -131,6 +135,17 @@ class Checkpoint:
             if self._written > _COMPACT_BYTES:
                 self._compact()
 
+    def cuts(self, stream: str, generation: int) -> frozenset[int]:
+        """Return where a pause ended an event of several lines."""
+        with self._mutex:
+            return frozenset(self._cuts.get((stream, generation), ()))
+
+    def cut(self, stream: str, generation: int, offset: int) -> None:
+        """Store that an event ends there. Raises OSError when it could not be made durable."""
+        with self._mutex:
+            self._append([_line("cut", stream, generation, offset)])
+            self._cuts.setdefault((stream, generation), set()).add(offset)
+
     def touch(self, keys: Iterable[tuple[int, int]]) -> None:
         """Note that these files are still there, so that they are not forgotten."""
         now = self._clock()
@@ -161,7 +176,7 @@ class Checkpoint:
 
     def _load(self) -> None:
         found = remembered(self._folder)
-        self._files, self._cursors, self.bad_lines = found.files, found.cursors, found.bad_lines
+        self._files, self._cursors, self._cuts, self.bad_lines = found
 
     def _compact(self) -> None:
         """Write what is still of use to a new file in place of the old one."""
@@ -169,10 +184,15 @@ class Checkpoint:
         self._files = {key: record for key, record in self._files.items() if record.seen_at > forgotten}
         named = {(record.stream, record.generation) for record in self._files.values()}
         self._cursors = {place: sinks for place, sinks in self._cursors.items() if place in named}
+        # a sink reads on from its cursor: what lies before all of them is of no use any more
+        first = {place: min(each.offset for each in sinks.values()) for place, sinks in self._cursors.items()}
+        kept = {place: {each for each in cuts if each > first.get(place, 0)} for place, cuts in self._cuts.items()}
+        self._cuts = {place: cuts for place, cuts in kept.items() if cuts and place in named}
         lines = [_line(*_FORMAT)]
         lines += [_line("file", *astuple(record)) for record in self._files.values()]
         for place, sinks in self._cursors.items():
             lines += [_line("cursor", sink, *place, *cursor) for sink, cursor in sinks.items()]
+        lines += [_line("cut", *place, offset) for place, cuts in self._cuts.items() for offset in sorted(cuts)]
         fresh = self._path.with_suffix(".tmp")
         try:
             with fresh.open("wb") as file:
@@ -197,13 +217,17 @@ def _take(fact: list[Any], into: Remembered) -> bool:
     kind, *values = fact
     if fact == _FORMAT:
         return True
-    if kind == "file" and len(values) == 9:
+    if kind == "file" and len(values) in (9, 10):
         record = FileRecord(*values)
         into.files[(record.device, record.inode)] = record
         return True
     if kind == "cursor" and len(values) == 6:
         sink, stream, generation, offset, length, digest = values
         into.cursors.setdefault((stream, generation), {})[sink] = Cursor(offset, length, digest)
+        return True
+    if kind == "cut" and len(values) == 3:
+        stream, generation, offset = values
+        into.cuts.setdefault((stream, generation), set()).add(offset)
         return True
     return False
 

@@ -37,6 +37,8 @@ class Block(NamedTuple):
     data: bytes = b""
     """Ends at or behind `end`."""
     data_start: int = 0
+    knots: Sequence[tuple[int, int]] = ()
+    """Where lines lie across each other: no cursor may stand inside."""
 
 
 class Source(Protocol):

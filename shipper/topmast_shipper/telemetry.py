@@ -17,7 +17,7 @@ from topmast_shipper.signatures import Signatures
 _MAX_SERVICES = 100
 OTHER = "_other"
 _ERRORS = ("error", "critical")
-LOST_REASONS = ("truncated", "damaged")
+LOST_REASONS = ("truncated", "deleted", "held", "damaged")
 """Why unread data can be gone; each starts at 0."""
 
 _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -3,16 +3,22 @@
 Facts: SHIPPING.md section 5. How: topmast_shipper/tail/.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from topmast_shipper import rooms
 from topmast_shipper.component import Input, Kind, Line, Parser, Source
+from topmast_shipper.errors import ConfigError
 from topmast_shipper.event import Event
 from topmast_shipper.intake import Intake
 from topmast_shipper.rooms import Setting
-from topmast_shipper.tail.catalogue import Catalogue, Follow, absolute
+from topmast_shipper.tail.catalogue import Catalogue
+from topmast_shipper.tail.follow import Follow, absolute
+from topmast_shipper.tail.frames import FRAMES, unwrapping
+from topmast_shipper.tail.grouping import Framing
+from topmast_shipper.tail.traces import TRACES, beginning
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,13 @@ class Config:
     """`service.name` of lines that do not name their own."""
     max_line_bytes: int = 1 << 20
     rotate_wait_seconds: float = 5.0
+    framing: str = ""
+    """`docker` (json-file) or `cri`: what a container engine writes around each line."""
+    multiline: Any = ""
+    """`python`, `java`, `go` or `node`: stack traces are one event; or `{start: PATTERN, max_lines: …}`."""
+    max_open_files: int = Follow.max_open_files
+    hold_deleted_seconds: float = Follow.hold_deleted_seconds
+    hold_deleted_bytes: int = Follow.hold_deleted_bytes
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Config":
@@ -45,7 +58,7 @@ class FileInput:
         self.config = config
         self.name = config.name
         self.service = config.service
-        self._intake = Intake(parser)
+        self._intake = Intake(unwrapping(parser) if config.framing else parser)
         follow = Follow(
             input=config.name,
             patterns=absolute(config.paths, setting.base),
@@ -53,6 +66,10 @@ class FileInput:
             exclude=absolute(config.exclude, setting.base),
             max_line_bytes=config.max_line_bytes,
             rotate_wait_seconds=config.rotate_wait_seconds,
+            framing=framing_of(config),
+            max_open_files=config.max_open_files,
+            hold_deleted_seconds=config.hold_deleted_seconds,
+            hold_deleted_bytes=config.hold_deleted_bytes,
         )
         self._catalogue = Catalogue(
             follow, setting.checkpoint, setting.sinks, setting.inputs, lost=setting.lost, clock=setting.clock
@@ -78,6 +95,19 @@ class FileInput:
         self._catalogue.close()
 
 
+def framing_of(config: Config) -> Framing | None:
+    """Return how lines become events; None when each is one. Raises ConfigError."""
+    asked: dict[str, Any] = {"trace": config.multiline} if isinstance(config.multiline, str) else {**config.multiline}
+    trace, start = asked.pop("trace", ""), asked.pop("start", "")
+    if not (config.framing or trace or start):
+        return None
+    try:
+        step = TRACES[trace] if trace else beginning(start) if start else None
+    except re.error as error:
+        raise ConfigError(f"input {config.name}: multiline.start: {error}") from error
+    return Framing(FRAMES[config.framing] if config.framing else None, step, **asked)
+
+
 def build(options: Mapping[str, Any], setting: Setting) -> Input:
     config = Config.of(options)
     parser = rooms.parser(config.parser, f"input {config.name}")
@@ -98,6 +128,27 @@ INPUT = Kind[Input](
             "service": {"type": "string", "maxLength": 100},
             "max_line_bytes": {"type": "integer", "minimum": 1024, "maximum": 16777216},
             "rotate_wait_seconds": {"type": "number", "minimum": 0.1, "maximum": 3600},
+            "framing": {"enum": sorted(FRAMES)},
+            "multiline": {
+                "oneOf": [
+                    {"enum": sorted(TRACES)},
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "trace": {"enum": sorted(TRACES)},
+                            "start": {"type": "string", "minLength": 1, "maxLength": 1000, "format": "regex"},
+                            "max_lines": {"type": "integer", "minimum": 2, "maximum": 10000},
+                            "max_bytes": {"type": "integer", "minimum": 1024, "maximum": 8388608},
+                            "wait_seconds": {"type": "number", "minimum": 0.1, "maximum": 60},
+                        },
+                        "oneOf": [{"required": ["trace"]}, {"required": ["start"]}],
+                    },
+                ]
+            },
+            "max_open_files": {"type": "integer", "minimum": 8, "maximum": 65536},
+            "hold_deleted_seconds": {"type": "number", "minimum": 0},
+            "hold_deleted_bytes": {"type": "integer", "minimum": 0},
         },
     },
     build,

@@ -9,34 +9,22 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.event import Origin
+from topmast_shipper.tail.archives import Archives
 from topmast_shipper.tail.copies import Copies, Verdict
-from topmast_shipper.tail.discovery import Found, discover, folders, holder, look, looks_rotated, siblings
+from topmast_shipper.tail.descriptors import Descriptors
+from topmast_shipper.tail.discovery import ARCHIVE, Found, discover, folders, looks_rotated, siblings, whereabouts
+from topmast_shipper.tail.follow import Follow
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream_id
 
 _log = logging.getLogger(__name__)
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Follow:
-    """What to follow, and how patiently."""
-
-    input: str
-    patterns: tuple[str, ...]
-    service: str = ""
-    exclude: tuple[str, ...] = ()
-    max_line_bytes: int = 1 << 20
-    rotate_wait_seconds: float = 5.0
-    """A rotated file is finished when nothing was appended for so long."""
-    close_quiet_seconds: float = 300.0
-    """A file that was read to its end and did not change for so long gives its descriptor back."""
+AnyFile = TypeVar("AnyFile", bound=Generation)
 
 
 class Catalogue:
@@ -66,11 +54,18 @@ class Catalogue:
         """Files whose content was let go in this sweep: they wait for the next, which sees their copies."""
         self._complained: set[str] = set()
         self._copies = Copies(checkpoint, self._sinks, follow.rotate_wait_seconds, lost, clock)
+        self._descriptors = Descriptors(follow.max_open_files)
+        self._deleted_at: dict[tuple[int, int], float] = {}
+        self._lost = lost
+        self._archives = Archives(
+            self._make, self._name, checkpoint, self._copies, follow.input, lost, self.settled, wall
+        )  # fmt: skip
         self._resumed = False
 
     def sources(self) -> list[Generation]:
         with self._mutex:
-            return [each for each in self._files.values() if each.stream]
+            files = [each for each in self._files.values() if each.stream]
+        return self._archives.sources() + files
 
     def folders(self) -> Iterable[str]:
         with self._mutex:
@@ -84,9 +79,12 @@ class Catalogue:
 
     def settled(self, file: Generation) -> bool:
         """Return whether every sink has all of it."""
-        return all(
-            self._checkpoint.cursor(sink, file.stream, file.generation).offset >= file.size for sink in self._sinks
-        )
+        return self._unread(file) == 0
+
+    def _unread(self, file: Generation) -> int:
+        """Return the bytes that the slowest sink has not got."""
+        cursors = [self._checkpoint.cursor(sink, file.stream, file.generation) for sink in self._sinks]
+        return max([file.size - cursor.offset for cursor in cursors if cursor.offset < file.size], default=0)
 
     def sweep(self) -> bool:
         """Look at every file; return whether something grew, appeared or began anew."""
@@ -97,7 +95,9 @@ class Catalogue:
     def _look(self) -> bool:
         self._fresh.clear()
         grew = False
-        found = discover(self._follow.patterns, self._follow.exclude)
+        everything = discover(self._follow.patterns, self._follow.exclude)
+        archives = [each for each in everything if each.path.endswith(ARCHIVE)]
+        found = [each for each in everything if not each.path.endswith(ARCHIVE)]
         if not self._resumed:
             found = self._with_moved(found)
         seen = {each.key for each in found}
@@ -105,10 +105,10 @@ class Catalogue:
             grew |= self._meet(each)
         for key in [key for key in self._files if key not in seen]:
             grew |= self._miss(key)
-        grew |= self._recognise_copies(seen)
+        grew |= self._recognise_copies(seen, archives)
         grew |= self._fix_streams()
-        self._finish()
-        self._checkpoint.touch(self._files)
+        grew |= self._finish()
+        self._checkpoint.touch([*self._files, *(each.key for each in archives)])
         self._resumed = True
         return grew
 
@@ -117,6 +117,7 @@ class Catalogue:
             for file in self._files.values():
                 file.close()
             self._files.clear()
+        self._archives.close()
 
     def _with_moved(self, found: list[Found]) -> list[Found]:
         """Add the files that we knew and that have left the patterns while we were away; they come first."""
@@ -124,8 +125,10 @@ class Catalogue:
         moved = []
         for record in self._checkpoint.files():
             if record.input == self._follow.input and (record.device, record.inode) not in seen:
-                there = holder(record.path, (record.device, record.inode))
-                if there is not None:
+                there = whereabouts(record.path, record.target, (record.device, record.inode))
+                if there is None:
+                    self._copies.await_gone(record)
+                elif not there.path.endswith(ARCHIVE):
                     moved.append(there)
         return moved + found
 
@@ -136,15 +139,16 @@ class Catalogue:
             return self._open(found)
         if found.path != file.path:
             file.rotated = True
-        return self._follow_up(file, found.status, found.path)
+        file.where = found.path
+        return self._follow_up(file, found.status)
 
-    def _follow_up(self, file: Generation, status: os.stat_result, path: str) -> bool:
+    def _follow_up(self, file: Generation, status: os.stat_result) -> bool:
         """Take note of what became of a file that we follow; return whether there is something to read."""
         changed = status.st_size != file.size or status.st_mtime_ns != file.modified_ns
         if not (changed or file.replaced):
             return False
-        if not file.opened and not self._reopen(file, path):
-            return False
+        if not file.open():
+            return False  # renamed since the look; the next sweep finds it under its new name
         file.modified_ns = status.st_mtime_ns
         if self._is_another(file, status.st_size):
             self._let_go(file)
@@ -152,7 +156,7 @@ class Catalogue:
         if status.st_size == file.size:
             return False
         file.size = status.st_size
-        file.final = False
+        file.final = file.paused = False
         self._changed_at[file.key] = self._clock()
         return True
 
@@ -171,42 +175,38 @@ class Catalogue:
     def _held(self, file: Generation, stream: str, generation: int) -> bool:
         return all(file.holds(self._checkpoint.cursor(sink, stream, generation)) for sink in self._sinks)
 
-    def _reopen(self, file: Generation, path: str) -> bool:
-        descriptor = self._descriptor(path)
-        if descriptor is None:
-            return False
-        file.open(descriptor)
-        status = file.status()
-        if status is not None and (status.st_dev, status.st_ino) == file.key:
-            return True
-        file.close()  # renamed since the look; the next sweep finds it under its new name
-        return False
-
     def _open(self, found: Found) -> bool:
         record = self._checkpoint.file(*found.key)
         if record is not None and record.input in self._others:
             return False
-        descriptor = self._descriptor(found.path)
-        if descriptor is None:
+        file = self._make(found, Generation)
+        if file is None:
             return False
-        status = os.fstat(descriptor)
-        file = Generation(
-            found.path,
-            status.st_dev,
-            status.st_ino,
-            descriptor,
-            max_line_bytes=self._follow.max_line_bytes,
-        )
-        file.size, file.modified_ns = status.st_size, status.st_mtime_ns
-        if file.key in self._files:
-            file.close()  # the path changed hands between the look and the open; the next sweep knows better
-            return False
-        if record is not None and file.key == found.key:
+        if record is not None:
             self._resume(file, record)
         with self._mutex:
             self._files[file.key] = file
-        self._changed_at[file.key] = self._clock() - max(0.0, self._wall() - status.st_mtime)
+        self._changed_at[file.key] = self._clock() - max(0.0, self._wall() - file.modified_ns / 1e9)
         return True
+
+    def _make(self, found: Found, kind: type[AnyFile]) -> AnyFile | None:
+        """Return the file, opened; None when it cannot be, or the path changed hands since the look."""
+        descriptor = self._descriptor(found.path)
+        if descriptor is None:
+            return None
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) != found.key:
+            os.close(descriptor)
+            return None
+        follow = self._follow
+        file = kind(
+            found.path, *found.key, descriptor,
+            max_line_bytes=follow.max_line_bytes, descriptors=self._descriptors, framing=follow.framing,
+        )  # fmt: skip
+        file.size, file.modified_ns = status.st_size, status.st_mtime_ns
+        real = os.path.realpath(found.path)
+        file.target = real if real != found.path else ""
+        return file
 
     def _resume(self, file: Generation, record: FileRecord) -> None:
         """Go on in a known file, if its content is still the one that we knew."""
@@ -214,15 +214,18 @@ class Catalogue:
         if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path = record.path
-            self._name(file, record.stream, record.generation, head)
+            self._name(file, record, head)
         else:
             self._copies.await_copy(record, size=None)
             self._fresh.add(file.key)
 
-    def _name(self, file: Generation, stream: str, generation: int, head: bytes) -> None:
+    def _name(self, file: Generation, record: FileRecord, head: bytes) -> None:
+        stream, generation = record.stream, record.generation
         file.head = first_line(head) or b""
         file.generation = generation
         file.origin = Origin(self._follow.input, file.path, self._follow.service)
+        file.cuts = self._checkpoint.cuts(stream, generation)
+        file.store_cut = lambda offset: self._checkpoint.cut(stream, generation, offset)
         file.stream = stream
 
     def _let_go(self, file: Generation) -> None:
@@ -232,7 +235,11 @@ class Catalogue:
             self._copies.await_copy(record, size=file.size)
         status = file.status()
         path, descriptor = file.path, file.release()
-        following = Generation(path, file.device, file.inode, descriptor, max_line_bytes=self._follow.max_line_bytes)
+        following = Generation(
+            path, file.device, file.inode, descriptor,
+            max_line_bytes=self._follow.max_line_bytes, descriptors=self._descriptors, framing=self._follow.framing,
+        )  # fmt: skip
+        following.where, following.target = file.where, file.target
         if status is not None:
             following.size, following.modified_ns = status.st_size, status.st_mtime_ns
         with self._mutex:
@@ -246,25 +253,37 @@ class Catalogue:
         file.rotated = True
         status = file.status()
         if status is None:
-            if look(file.path) is None or self._quiet(file):
+            there = whereabouts(file.where, file.target, key)
+            if there is None:
+                self._gone(file)
+                return False
+            file.where, status = there.path, there.status
+            if file.stream and self.settled(file) and self._quiet(file) and status.st_size == file.size:
                 self._drop(file)
-            return False
-        return self._follow_up(file, status, file.path)
+                return False
+        return self._follow_up(file, status)
 
-    def _recognise_copies(self, seen: set[tuple[int, int]]) -> bool:
+    def _gone(self, file: Generation) -> None:
+        """The file was removed while it was not open: what is unread may be in a copy, or is lost."""
+        record = self._checkpoint.file(*file.key)
+        if file.stream and record is not None and not self.settled(file):
+            self._copies.await_copy(record, file.size, "deleted")
+        self._drop(file)
+
+    def _recognise_copies(self, seen: set[tuple[int, int]], archives: list[Found]) -> bool:
         """Give what is left of truncated contents its copy as the source to go on with."""
         adopted = False
-        for path in self._copies.awaited_paths():
-            for each in siblings(path):
-                if each.key not in self._files and self._checkpoint.file(*each.key) is None:
-                    adopted |= self._open(each)
+        beside = [each for path in self._copies.awaited_paths() for each in siblings(path)]
+        for each in beside:
+            plain = not each.path.endswith(ARCHIVE)
+            if plain and each.key not in self._files and self._checkpoint.file(*each.key) is None:
+                adopted |= self._open(each)
         for file in [each for each in self._files.values() if not each.stream]:
             verdict, record = self._copies.judge(file, self._files, self._changed_at.get(file.key, 0.0))
             if verdict is Verdict.COPY and record is not None:
                 head = file.bytes_at(0, HEAD_BYTES)
-                self._remember(file, record.stream, record.generation, head)
-                file.path, file.rotated = record.path, True
-                self._name(file, record.stream, record.generation, head)
+                file.path, file.target, file.rotated = record.path, record.target, True
+                self._name(file, self._remember(file, record.stream, record.generation, head), head)
                 adopted = True
             elif verdict is Verdict.WAIT:
                 file.waiting = True
@@ -272,6 +291,8 @@ class Catalogue:
                 self._drop(file)  # a sibling outside the patterns that is no copy is none of our business
             else:
                 file.waiting = False
+        gone = [each for each in beside if each.path.endswith(ARCHIVE)]
+        adopted |= self._archives.sweep(archives, gone, self._files)
         self._copies.expire()
         return adopted
 
@@ -287,8 +308,7 @@ class Catalogue:
                 continue
             stream = stream_id(file.device, file.inode, line)
             generation = self._checkpoint.next_generation(stream)
-            self._remember(file, stream, generation, head)
-            self._name(file, stream, generation, head)
+            self._name(file, self._remember(file, stream, generation, head), head)
             fixed = True
         for file in list(self._files.values()):
             record = self._checkpoint.file(*file.key)
@@ -299,37 +319,63 @@ class Catalogue:
                     self._remember(file, file.stream, file.generation, head)
         return fixed
 
-    def _remember(self, file: Generation, stream: str, generation: int, head: bytes) -> None:
-        self._checkpoint.remember(
-            FileRecord(
-                self._follow.input, file.device, file.inode, stream, generation,
-                len(head), digest(head), file.path, self._wall(),
-            )
+    def _remember(self, file: Generation, stream: str, generation: int, head: bytes) -> FileRecord:
+        record = FileRecord(
+            self._follow.input, file.device, file.inode, stream, generation,
+            len(head), digest(head), file.path, self._wall(), file.target,
         )  # fmt: skip
+        self._checkpoint.remember(record)
+        return record
 
-    def _finish(self) -> None:
-        """Let the last, unterminated lines of rotated files go; give back the descriptors of finished ones."""
+    def _finish(self) -> bool:
+        """Let the last, unterminated lines of rotated files go; give back the descriptors of finished ones.
+
+        Returns whether a pause has completed something.
+        """
+        paused = False
+        framing = self._follow.framing
         paths = [each.path for each in self._files.values()]
         for file in list(self._files.values()):
+            if framing and not file.paused and self._quiet(file, framing.wait_seconds):
+                file.paused = paused = True
+            deleted = file.rotated and (status := file.status()) is not None and status.st_nlink == 0
+            if deleted:
+                self._deleted_at.setdefault(file.key, self._clock())
             if not self._quiet(file):
                 continue
-            deleted = (status := file.status()) is not None and status.st_nlink == 0
-            if file.rotated or deleted or looks_rotated(file.path, paths):
+            if file.rotated or looks_rotated(file.path, paths):
                 file.final = True
             if file.stream and self.settled(file):
                 if deleted:
                     self._drop(file)
                 elif self._clock() - self._changed_at[file.key] >= self._follow.close_quiet_seconds:
                     file.close()
+        self._let_go_of_deleted()
+        return paused
 
-    def _quiet(self, file: Generation) -> bool:
-        return self._clock() - self._changed_at.get(file.key, 0.0) >= self._follow.rotate_wait_seconds
+    def _let_go_of_deleted(self) -> None:
+        """Keep deleted files for a bounded time and within bounded space only; what is unread then is counted."""
+        now, kept = self._clock(), 0
+        for key, since in sorted(self._deleted_at.items(), key=lambda each: -each[1]):
+            file = self._files[key]
+            unread = self._unread(file)
+            kept += unread
+            if now - since >= self._follow.hold_deleted_seconds or kept > self._follow.hold_deleted_bytes:
+                if unread:
+                    _log.error("a deleted file is given up before every sink has it: %s: %d bytes", file.path, unread)
+                    self._lost("held", unread)
+                self._drop(file)
+
+    def _quiet(self, file: Generation, seconds: float | None = None) -> bool:
+        least = self._follow.rotate_wait_seconds if seconds is None else seconds
+        return self._clock() - self._changed_at.get(file.key, 0.0) >= least
 
     def _drop(self, file: Generation) -> None:
         file.close()
         with self._mutex:
             self._files.pop(file.key, None)
         self._changed_at.pop(file.key, None)
+        self._deleted_at.pop(file.key, None)
 
     def _descriptor(self, path: str) -> int | None:
         try:
@@ -341,8 +387,3 @@ class Catalogue:
             return None
         self._complained.discard(path)
         return descriptor
-
-
-def absolute(patterns: Sequence[str], base: Path) -> tuple[str, ...]:
-    """Return the patterns with relative ones taken from `base`."""
-    return tuple(str(base / pattern) for pattern in patterns)

@@ -14,11 +14,13 @@ from enum import Enum
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.component import Cursor
 from topmast_shipper.tail.generation import Generation
-from topmast_shipper.tail.identity import digest
+from topmast_shipper.tail.identity import HEAD_BYTES, digest
 
 _log = logging.getLogger(__name__)
-# How long a truncated content with unread bytes waits for its copy to appear.
+# How long a content with unread bytes that left its file waits for its copy to appear.
 _PATIENCE_SECONDS = 60.0
+# While we were away, whatever was to come has come.
+_SHORT_PATIENCE_SECONDS = 2.0
 
 
 class Verdict(Enum):
@@ -36,8 +38,26 @@ class _Awaited:
     record: FileRecord
     size: int | None
     """Bytes it had at the last look; None when it changed while we were away."""
-    since: float
+    reason: str
+    """Why it is gone: how it is counted if it does not come back."""
+    until: float
     adopted: bool = False
+
+
+class _Heads:
+    """A file's first bytes, for comparison with many records at the price of one read."""
+
+    def __init__(self, file: Generation) -> None:
+        self._head = file.bytes_at(0, HEAD_BYTES)
+        self._digests: dict[int, str] = {}
+
+    def match(self, record: FileRecord) -> bool:
+        length = record.head_length
+        if len(self._head) < length:
+            return False
+        if length not in self._digests:
+            self._digests[length] = digest(self._head[:length])
+        return self._digests[length] == record.head_digest
 
 
 class Copies:
@@ -58,20 +78,27 @@ class Copies:
         self._clock = clock
         self._awaited: list[_Awaited] = []
 
-    def await_copy(self, record: FileRecord, size: int | None) -> None:
-        self._awaited.append(_Awaited(record, size, self._clock()))
+    def await_copy(self, record: FileRecord, size: int | None, reason: str = "truncated") -> None:
+        """Look out for the content of a file that lost it; `size` is None when that was while we were away."""
+        self._awaited.append(_Awaited(record, size, reason, self._clock() + _PATIENCE_SECONDS))
+
+    def await_gone(self, record: FileRecord) -> None:
+        """Look out for the content of a file that is gone since the last run."""
+        self._awaited.append(_Awaited(record, None, "deleted", self._clock() + _SHORT_PATIENCE_SECONDS))
 
     def awaited_paths(self) -> set[str]:
-        return {each.record.path for each in self._awaited if not each.adopted}
+        waiting = [each.record for each in self._awaited if not each.adopted]
+        return {path for record in waiting for path in (record.path, record.target) if path}
 
     def judge(
         self, file: Generation, files: Mapping[tuple[int, int], Generation], changed_at: float
     ) -> tuple[Verdict, FileRecord | None]:
         """Return what the file is, and for a copy whose content it has."""
         doubtful = False
+        heads = _Heads(file)
         for each in self._awaited:
             record = each.record
-            if (record.device, record.inode) != file.key and self._may_be(file, record):
+            if (record.device, record.inode) != file.key and self._may_be(file, heads, record):
                 if self._continues(file, record):
                     each.adopted = True
                     return Verdict.COPY, record
@@ -79,31 +106,44 @@ class Copies:
         for record in self._checkpoint.files():
             original = files.get((record.device, record.inode))
             whole = original is not None and original is not file and original.stream == record.stream
-            doubtful = doubtful or (whole and self._may_be(file, record))
+            doubtful = doubtful or (whole and self._may_be(file, heads, record))
         quiet = self._clock() - changed_at >= self._wait_seconds
         return (Verdict.WAIT if doubtful and not quiet else Verdict.OWN), None
+
+    def judge_archive(self, file: Generation) -> FileRecord | None:
+        """Return whose content a compressed file has, also when its original is still there; None for its own."""
+        heads = _Heads(file)
+        for record in [each.record for each in self._awaited] + self._checkpoint.files():
+            if heads.match(record) and self._continues(file, record):
+                return record
+        return None
+
+    def adopt(self, place: tuple[str, int]) -> None:
+        """Take note that a content was found again."""
+        for each in self._awaited:
+            if (each.record.stream, each.record.generation) == place:
+                each.adopted = True
 
     def expire(self) -> None:
         """Give up on copies that did not come; what was unread then is counted as lost."""
         waiting = []
         for each in self._awaited:
-            if self._clock() - each.since < _PATIENCE_SECONDS:
+            if self._clock() < each.until:
                 waiting.append(each)
             elif not each.adopted and each.size is not None:
                 unread = each.size - min(cursor.offset for cursor in self._cursors(each.record))
                 if unread > 0:
-                    _log.error("a file was truncated before it was read: %s: %d bytes", each.record.path, unread)
-                    self._lost("truncated", unread)
+                    path = each.record.path
+                    _log.error("a file was %s before it was read: %s: %d bytes", each.reason, path, unread)
+                    self._lost(each.reason, unread)
         self._awaited = waiting
 
     def _cursors(self, record: FileRecord) -> list[Cursor]:
         return [self._checkpoint.cursor(sink, record.stream, record.generation) for sink in self._sinks]
 
-    def _may_be(self, file: Generation, record: FileRecord) -> bool:
+    def _may_be(self, file: Generation, heads: _Heads, record: FileRecord) -> bool:
         """Return whether the file begins like that content and, as far as it goes, holds what was passed."""
-        if file.size < record.head_length:
-            return False
-        if digest(file.bytes_at(0, record.head_length)) != record.head_digest:
+        if file.size < record.head_length or not heads.match(record):
             return False
         return all(cursor.offset > file.size or file.holds(cursor) for cursor in self._cursors(record))
 

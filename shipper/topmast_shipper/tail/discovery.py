@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 # Compressed by a rotation: their lines were there before as a plain file.
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
+ARCHIVE = ".gz"
+_COMPRESSED = (".bz2", ".xz", ".zst", ".lz4")
 
 
 class Found(NamedTuple):
@@ -31,7 +32,7 @@ def discover(patterns: Sequence[str], exclude: Sequence[str] = ()) -> list[Found
     found: dict[tuple[int, int], Found] = {}
     paths = {path for pattern in patterns for path in _matches(pattern)}
     for path in sorted(paths, key=lambda path: (len(path), path)):
-        if path.endswith(COMPRESSED) or any(fnmatch(path, each) for each in exclude):
+        if path.endswith(_COMPRESSED) or any(fnmatch(path, each) for each in exclude):
             continue
         each = look(path)
         if each is not None:
@@ -49,14 +50,14 @@ def look(path: str) -> Found | None:
 
 
 def siblings(path: str) -> list[Found]:
-    """Return the plain files beside `path` whose names begin with its name: where rotation put its content."""
+    """Return the files beside `path` whose names begin with its name: where rotation put its content."""
     folder, name = os.path.split(path)
     try:
         with os.scandir(folder or ".") as entries:
             names = [each.path for each in entries if each.name.startswith(name) and each.name != name]
     except OSError:
         return []
-    looked = [look(each) for each in sorted(names) if not each.endswith(COMPRESSED)]
+    looked = [look(each) for each in sorted(names) if not each.endswith(_COMPRESSED)]
     return [each for each in looked if each is not None]
 
 
@@ -72,6 +73,11 @@ def holder(path: str, key: tuple[int, int]) -> Found | None:
     except OSError:
         return None
     return next((each for each in map(look, names) if each is not None and each.key == key), None)
+
+
+def whereabouts(path: str, target: str, key: tuple[int, int]) -> Found | None:
+    """Return where a file is now: at its path, where that led, or under another name beside them."""
+    return holder(path, key) or (holder(target, key) if target else None)
 
 
 def folders(patterns: Iterable[str]) -> set[str]:

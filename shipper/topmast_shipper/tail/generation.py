@@ -5,27 +5,52 @@ before the cursor, in the same `pread` that brings the new ones (SHIPPING.md sec
 """
 
 import os
+from collections.abc import Callable
 from threading import Lock
 
 from topmast_shipper.component import Block, Cursor
 from topmast_shipper.event import Origin
+from topmast_shipper.tail.descriptors import Descriptors
+from topmast_shipper.tail.discovery import holder
+from topmast_shipper.tail.grouping import Framing, group
 from topmast_shipper.tail.identity import TAIL_BYTES, digest
 from topmast_shipper.tail.lines import split
 
+# More than a window has lines: a group may take hundreds of them.
+_LINES_OF_A_BLOCK = 1 << 20
+
 
 def cursor_at(block: Block, offset: int) -> Cursor:
-    """Return the cursor for an offset inside the block, with the fingerprint of the bytes before it."""
+    """Return the cursor for an offset inside the block, with the fingerprint of the bytes before it.
+
+    Where lines lie across each other it is the place before them: a crash reads them all again.
+    """
+    offset = next((low for low, high in block.knots if low < offset < high), offset)
     end = offset - block.data_start
     tail = block.data[max(0, end - TAIL_BYTES) : end]
     return Cursor(offset, len(tail), digest(tail))
 
 
 class Generation:
-    """An open file from its first byte on, until it is truncated, replaced or read to its end and gone."""
+    """A file from its first byte on, until it is truncated, replaced or read to its end and gone."""
 
-    def __init__(self, path: str, device: int, inode: int, descriptor: int, *, max_line_bytes: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        device: int,
+        inode: int,
+        descriptor: int,
+        *,
+        max_line_bytes: int,
+        descriptors: Descriptors,
+        framing: Framing | None = None,
+    ) -> None:
         self.path = path
         """Where it was first seen: `log.file.path` of its lines, also after a rotation."""
+        self.where = path
+        """Where it was last seen: where it is opened again."""
+        self.target = ""
+        """Where the path led, when it was a symbolic link."""
         self.device = device
         self.inode = inode
         self.stream = ""
@@ -44,9 +69,19 @@ class Generation:
         """Perhaps a copy of a known content: not read until that is clear."""
         self.replaced = False
         """A read met other bytes than those it had passed: the content is a new one."""
+        self.paused = False
+        """Nothing was added for a while: an event of several lines is complete."""
+        self.cuts: frozenset[int] = frozenset()
+        """Where a pause ended such an event."""
+        self.store_cut: Callable[[int], None] = lambda _offset: None
+        """Told of such a place before the event is read."""
+        self.framing = framing
         self._descriptor = descriptor
+        self._descriptors = descriptors
         self._lock = Lock()
         self._max_line_bytes = max_line_bytes
+        if descriptor >= 0:
+            descriptors.opened(self)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -56,9 +91,44 @@ class Generation:
     def opened(self) -> bool:
         return self._descriptor >= 0
 
-    def open(self, descriptor: int) -> None:
+    def open(self) -> bool:
+        """Open the file again where it was last seen, or beside that; return whether it is open."""
         with self._lock:
-            self._descriptor = descriptor
+            if self._descriptor >= 0:
+                return True
+            self._descriptor = self._opened()
+            opened = self._descriptor >= 0
+        if opened:
+            self._descriptors.opened(self)
+        return opened
+
+    def _opened(self) -> int:
+        """Return a descriptor of this very file; -1 when it is nowhere near."""
+        for _ in range(2):
+            try:
+                descriptor = os.open(self.where, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except OSError:
+                descriptor = -1
+            else:
+                status = os.fstat(descriptor)
+                if (status.st_dev, status.st_ino) == self.key:
+                    return descriptor
+                os.close(descriptor)
+            there = holder(self.where, self.key)
+            if there is None or there.path == self.where:
+                break
+            self.where = there.path
+        return -1
+
+    def give_back(self) -> bool:
+        """Close the file, unless it has no name any more by which it could be opened again."""
+        with self._lock:
+            if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
+                return False
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+            return True
 
     def close(self) -> None:
         with self._lock:
@@ -77,9 +147,12 @@ class Generation:
             return os.fstat(self._descriptor) if self._descriptor >= 0 else None
 
     def bytes_at(self, offset: int, length: int) -> bytes:
-        """Return the bytes there; b"" when the file is closed."""
-        with self._lock:
-            return os.pread(self._descriptor, length, offset) if self._descriptor >= 0 else b""
+        """Return the bytes there; b"" when the file cannot be opened."""
+        while self.open():
+            with self._lock:
+                if self._descriptor >= 0:
+                    return os.pread(self._descriptor, length, offset)
+        return b""
 
     def holds(self, cursor: Cursor) -> bool:
         """Return whether the bytes before the cursor are the ones it passed."""
@@ -89,14 +162,15 @@ class Generation:
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
         if not self.stream or self.replaced or self.size <= cursor.offset:
             return None
-        block = self._read(cursor, max_bytes, max_lines)
+        block = self._read(cursor, max_bytes, max_lines, forced=False)
         if block is not None and block.end == cursor.offset and self.size - cursor.offset >= max_bytes:
-            # a line longer than a block: once more with room for the longest
-            block = self._read(cursor, self._max_line_bytes + 4096, max_lines)
+            # a line or a group longer than a block: once more with room for the longest
+            most = self._max_line_bytes + (self.framing.max_bytes if self.framing else 0) + 4096
+            block = self._read(cursor, max(most, max_bytes), max_lines, forced=True)
         return block if block is not None and block.end > cursor.offset else None
 
-    def _read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
-        final = self.final
+    def _read(self, cursor: Cursor, max_bytes: int, max_lines: int, *, forced: bool) -> Block | None:
+        final, paused, size = self.final, self.paused, self.size
         before = cursor.offset - cursor.tail_length
         data = self.bytes_at(before, cursor.tail_length + max_bytes)
         tail = data[: cursor.tail_length]
@@ -109,8 +183,18 @@ class Generation:
             data[cursor.tail_length :],
             cursor.offset,
             max_line_bytes=self._max_line_bytes,
-            max_lines=max_lines,
+            max_lines=_LINES_OF_A_BLOCK if self.framing else max_lines,
             continued=bool(tail) and tail[-1] not in b"\n\0",
             final=final and at_end,
         )
-        return Block(lines, end, data, before)
+        if self.framing is None:
+            return Block(lines, end, data, before)
+        # a pause ends where it was seen: what came since may go on with what is open
+        quiet = at_end and (final or (paused and before + len(data) <= size))
+        found = group(
+            lines, end, self.framing, self.cuts, max_lines, paused=quiet, forced=forced and not at_end
+        )  # fmt: skip
+        if found.cut is not None:
+            self.store_cut(found.cut)
+            self.cuts |= {found.cut}
+        return Block(found.lines, found.end, data, before, found.knots)

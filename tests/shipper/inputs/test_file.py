@@ -12,6 +12,7 @@ from topmast_shipper.component import Cursor, Input, Line
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.inputs.file import INPUT, FileInput
 from topmast_shipper.rooms import Setting
+from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.generation import Generation
 
 
@@ -53,7 +54,7 @@ def test_lines_of_a_file_beside_the_configuration(setting: Setting) -> None:
 
 
 def parsed(made: Input, message: str) -> Event:
-    source = Generation("app.log", 1, 2, -1, max_line_bytes=1024)
+    source = Generation("app.log", 1, 2, -1, max_line_bytes=1024, descriptors=Descriptors(8))
     source.origin = Origin("app", "", "shop")
     (event,) = made.events(source, [Line(message.encode(), 0, 10)], 1_795_382_160.0)
     return event

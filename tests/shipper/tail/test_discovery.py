@@ -34,10 +34,14 @@ def test_folders(tmp_path: Path, pattern: str, expected: list[str]) -> None:
 
 
 def test_siblings_begin_with_the_name(tmp_path: Path) -> None:
-    for name in ("app.log", "app.log.1", "app.log-20261122", "app.log.2.gz", "other.log"):
+    for name in ("app.log", "app.log.1", "app.log-20261122", "app.log.2.gz", "app.log.3.xz", "other.log"):
         (tmp_path / name).touch()
 
-    assert [Path(each.path).name for each in siblings(str(tmp_path / "app.log"))] == ["app.log-20261122", "app.log.1"]
+    assert [Path(each.path).name for each in siblings(str(tmp_path / "app.log"))] == [
+        "app.log-20261122",
+        "app.log.1",
+        "app.log.2.gz",
+    ]
 
 
 def test_holder_finds_a_file_under_its_new_name(tmp_path: Path) -> None:

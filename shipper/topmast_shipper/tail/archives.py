@@ -1,0 +1,164 @@
+"""Which compressed files hold something that was never read: `app.log.2.gz` is app.log.1, most of the time.
+
+A content that is known goes on at the decompressed offset under its own name, and ids; one that never was is read
+once. While the original can still be read, its compressed copy waits. Facts: SHIPPING.md section 5 (gz rotated).
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
+
+from topmast_shipper.checkpoint import Checkpoint, FileRecord
+from topmast_shipper.tail.archive import Archive
+from topmast_shipper.tail.copies import Copies
+from topmast_shipper.tail.discovery import Found
+from topmast_shipper.tail.generation import Generation
+from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream_id
+
+_log = logging.getLogger(__name__)
+# Each that is being read keeps some MB of what it inflated.
+_AT_ONCE = 4
+# A compressed file that still has no end after this time will never have one.
+_BROKEN_AFTER_SECONDS = 60.0
+
+Key = tuple[int, int]
+Files = Mapping[Key, Generation]
+
+
+class Archives:
+    """Keeps the compressed files of one input. `sweep` belongs to one thread; `sources` to any."""
+
+    def __init__(
+        self,
+        make: Callable[[Found, type[Archive]], Archive | None],
+        name: Callable[[Generation, FileRecord, bytes], None],
+        checkpoint: Checkpoint,
+        copies: Copies,
+        input: str,
+        lost: Callable[[str, int], None],
+        settled: Callable[[Generation], bool],
+        wall: Callable[[], float],
+    ) -> None:
+        self._make = make
+        self._name = name
+        self._checkpoint = checkpoint
+        self._copies = copies
+        self._input = input
+        self._lost = lost
+        self._settled = settled
+        self._wall = wall
+        self._mutex = Lock()
+        self._reading: dict[Key, Archive] = {}
+        self._done: dict[Key, tuple[int, int]] = {}
+        """Size and time of those that hold nothing more for us."""
+        self._waiting: dict[Key, FileRecord] = {}
+        """Copies of what can still be read where it was, and what that is."""
+
+    def sources(self) -> list[Generation]:
+        with self._mutex:
+            return [each for each in self._reading.values() if each.stream]
+
+    def sweep(self, found: Iterable[Found], beside: Iterable[Found], files: Files) -> bool:
+        """Look at the compressed files that a pattern matches, and those beside a content that is gone."""
+        grew = False
+        matched = {each.key: each for each in found}
+        for each in [*matched.values(), *(each for each in beside if each.key not in matched)]:
+            if len(self._reading) >= _AT_ONCE:
+                break
+            grew |= self._meet(each, files, own=each.key in matched)
+        for key, archive in list(self._reading.items()):
+            if archive.replaced or self._settled(archive):
+                self._close(key, archive)
+                grew = True  # the next one may come
+        return grew
+
+    def close(self) -> None:
+        with self._mutex:
+            for each in self._reading.values():
+                each.forget()
+            self._reading.clear()
+
+    def _meet(self, found: Found, files: Files, *, own: bool) -> bool:
+        stamp = (found.status.st_size, found.status.st_mtime_ns)
+        record = self._waiting.get(found.key)
+        if found.key in self._reading or self._done.get(found.key) == stamp:
+            return False
+        if record is not None and _alive(record, files):
+            return False
+        archive = self._make(found, Archive)
+        if archive is None:
+            return False
+        opened = self._judge(archive, found, files, self._waiting.pop(found.key, None), own=own)
+        if not opened:
+            archive.forget()
+        return opened
+
+    def _judge(self, archive: Archive, found: Found, files: Files, record: FileRecord | None, *, own: bool) -> bool:
+        """Name the archive if there is something to read in it."""
+        stamp = (found.status.st_size, found.status.st_mtime_ns)
+        head = archive.bytes_at(0, HEAD_BYTES)
+        known = self._checkpoint.file(*found.key)
+        same = known is not None and digest(head[: known.head_length]) == known.head_digest
+        if known is not None and same and self._ended(archive, known):
+            self._done[found.key] = stamp
+            return False
+        archive.measure()
+        if not archive.complete and self._wall() - found.status.st_mtime < _BROKEN_AFTER_SECONDS:
+            return False  # it is being written
+        # a copy of what has grown since is shorter than what was passed: it is known by what it was
+        record = record or self._copies.judge_archive(archive)
+        if record is not None and _alive(record, files):
+            self._waiting[found.key] = record
+            return False
+        if record is None and not own:
+            self._done[found.key] = stamp
+            return False
+        self._adopt(archive, record, head)
+        if not archive.complete:
+            _log.error("a compressed file is damaged, its beginning is read: %s", found.path)
+            self._lost("damaged", 0)
+        return True
+
+    def _adopt(self, archive: Archive, record: FileRecord | None, head: bytes) -> None:
+        if record is not None:
+            stream, generation = record.stream, record.generation
+            archive.path, archive.target = record.path, record.target
+            self._copies.adopt((stream, generation))
+        else:
+            stream = stream_id(archive.device, archive.inode, first_line(head) or head)
+            generation = self._checkpoint.next_generation(stream)
+        named = FileRecord(
+            self._input, archive.device, archive.inode, stream, generation,
+            len(head), digest(head), archive.path, self._wall(), archive.target,
+        )  # fmt: skip
+        self._checkpoint.remember(named)
+        self._name(archive, named, head)
+        with self._mutex:
+            self._reading[archive.key] = archive
+
+    def _ended(self, archive: Archive, record: FileRecord) -> bool:
+        """Return whether a known archive was read to its end, without reading it again."""
+        archive.stream, archive.generation = record.stream, record.generation
+        try:
+            archive.size = archive.trailer_size
+        except OSError:
+            return False
+        ended = archive.size >= 0 and self._settled(archive)
+        archive.stream = ""
+        return ended
+
+    def _close(self, key: Key, archive: Archive) -> None:
+        try:
+            status = os.stat(archive.where)  # noqa: PTH116 - as in discovery
+        except OSError:
+            status = None  # removed: nothing will be asked about it
+        if status is not None and not archive.replaced:
+            self._done[key] = (status.st_size, status.st_mtime_ns)
+        with self._mutex:
+            self._reading.pop(key).forget()
+
+
+def _alive(record: FileRecord, files: Files) -> bool:
+    """Return whether a content can still be read where it was."""
+    return any((each.stream, each.generation) == (record.stream, record.generation) for each in files.values())
