@@ -21,7 +21,11 @@ MAX_FILES = 5_000
 YAML = (".yml", ".yaml", ".rules")
 # Text that is no YAML. Whatever else is named by a user is taken for a rule file.
 _TEXT = (".tmpl", ".conf", ".json", ".md")
-# What the engines' other files begin with.
+# What the engines' other files are called, and what they begin with.
+_ENGINE_FILES = (
+    *("prometheus.yml", "alertmanager.yml", "elasticsearch.yml", "kibana.yml", "logstash.yml", "pipelines.yml"),
+    "topmast.yml",
+)
 _OTHERS = ("global:", "scrape_configs:", "route:", "receivers:", "apiVersion:", "services:")
 
 
@@ -223,7 +227,7 @@ def _is_rule_file(path: Path, text: str, *, named: bool) -> bool:
     """Return whether a YAML file means to be a rule file: by its place, its content, or because a user says so."""
     if path.parent.name in ("alerts", "self", "recording", "rules"):
         return True
-    if path.parent.name == "targets" or "provisioning" in path.parts:
+    if path.parent.name == "targets" or "provisioning" in path.parts or path.name in _ENGINE_FILES:
         return False
     lines = text.splitlines()
     if any(line.startswith("groups:") for line in lines):

@@ -12,8 +12,11 @@ WANTED = {"severity", "category", "pair"}
 
 def run(tree: Tree) -> Iterator[Spot]:
     for rule in tree.alerts:
-        for name in sorted(WANTED - set(rule.labels)):
-            yield Spot(rule.file, rule.at("labels"), f"{rule.name}: the label {name} is missing: routes lean on it")
+        if missing := sorted(WANTED - set(rule.labels)):
+            are = f"label {missing[0]} is" if len(missing) == 1 else f"labels {', '.join(missing)} are"
+            yield Spot(
+                rule.file, rule.at("labels"), f"{rule.name}: the {are} missing: routes and inhibition lean on it"
+            )
         for name in sorted(set(rule.labels) - WANTED) if tree.ours else ():
             yield Spot(
                 rule.file, rule.at(f"labels.{name}"), f"{rule.name}: the label {name} is not one of ours: remove it"

@@ -14,8 +14,8 @@ HEARTBEAT = "none"
 def run(tree: Tree) -> Iterator[Spot]:
     for rule in tree.alerts:
         severity = rule.labels.get("severity", "")
-        if severity == HEARTBEAT:
-            continue
+        if severity == HEARTBEAT or "severity" not in rule.labels:
+            continue  # that it is missing is the check `labels`
         if severity not in WAITS:
             yield Spot(rule.file, rule.at("labels"), f"{rule.name}: severity {severity!r}: write critical or warning")
             continue

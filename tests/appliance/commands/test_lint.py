@@ -64,6 +64,53 @@ def test_what_cannot_be_read_is_a_finding_not_a_crash(topmast, tmp_path: Path) -
     assert answer.err == ""
 
 
+STRANGERS = """groups:
+  - name: theirs
+    rules:
+      - alert: Unknown
+        expr: nosuch(redis_up) > 1
+        for: 5m
+        labels: {severity: warning, category: a, pair: Unknown}
+      - alert: Twice
+        expr: sum by (job) (rate(shop_errors_total[5m])) > 1
+        for: 5m
+        labels: {severity: warning, category: a, pair: Twice}
+        annotations:
+          description: on {{ $labels.instance }}
+      - alert: Twice
+        expr: sum by (job) (rate(shop_errors_total[5m])) > 2
+        for: 5m
+        labels: {severity: warning, category: a, pair: Twice}
+      - alert: Bare
+        expr: shop_orders > 2
+"""
+
+
+def test_what_strangers_get_wrong(topmast, tmp_path: Path) -> None:
+    mine = tmp_path / "rules.yml"
+    mine.write_text(STRANGERS)
+
+    lines = [line.removeprefix(f"{mine}:") for line in topmast("lint", str(mine)).out.splitlines()]
+
+    assert lines == [
+        "5: syntax: Unknown: not PromQL: unknown function with name 'nosuch'; mend `expr`",
+        "8: pairs: Twice: a pair is one warning and one critical, not warning, warning",
+        "13: templates: Twice: description: the expression leaves no label instance (it leaves: job)",
+        "14: syntax: Twice stands twice with the same labels (line 8): remove one",
+        "18: labels: Bare: the labels category, pair, severity are missing: routes and inhibition lean on it",
+    ]
+
+
+def test_looks_at_the_configuration(topmast, tmp_path: Path) -> None:
+    own = tmp_path / "topmast.yml"
+    own.write_text("alerts: {HostCpuHigh: {treshold: 0.9}}\n")
+
+    answer = topmast("lint", str(own))
+
+    assert answer.code == 1
+    assert answer.out.startswith(f"{own}:1: schemas: topmast.yml: $.alerts.HostCpuHigh: ")
+
+
 def test_says_how_much_was_looked_at(topmast, tmp_path: Path) -> None:
     (tmp_path / "mine.yml").write_text(
         "groups:\n  - name: mine\n    rules:\n      - {record: job:up:sum, expr: sum by (job) (up)}\n"
