@@ -82,7 +82,7 @@ class Input(Protocol):
     def folders(self) -> Iterable[str]:
         """Where a change may announce something new."""
 
-    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> Sequence[Event]:
         """Return the lines as completed events, one each; `now` is the Unix time they were read at.
 
         Never raises: what does not parse goes on raw, with the reason.
@@ -125,6 +125,7 @@ class Sink(Protocol):
 
     `send` raises TransientError when it got nowhere, PermanentError when a person must act.
     Sending a window again is harmless where the sink can tell (the same `Event.id` is stored once).
+    Who needs no more than the documents or the ids takes the columns of `window.of(window)`.
     """
 
     def send(self, window: Sequence[Event]) -> Receipt: ...

@@ -1,7 +1,7 @@
 """From the lines of a source to completed events: the parser says what a line is, ECS says where it belongs.
 
-A record that is ECS already takes the short road (`swift`); whatever is unusual, the careful one (`ecs`). Both give
-the same document.
+Records of a shape that came before take the shortest road (`shapes`), others that are ECS already a short one
+(`swift`); whatever is unusual, the careful one (`ecs`). All give the same document.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,12 @@ from typing import Any
 from topmast_shipper import ecs
 from topmast_shipper.component import Line, Parser, Source
 from topmast_shipper.event import Event, Position
+from topmast_shipper.parsers import json_lines
+from topmast_shipper.shape import Columns, Place
+from topmast_shipper.shapes import Shapes
 from topmast_shipper.swift import Swift
-from topmast_shipper.tail.lines import text
+from topmast_shipper.tail.lines import Lines, text
+from topmast_shipper.window import Rows
 
 
 class Intake:
@@ -20,25 +24,37 @@ class Intake:
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
         self._swift = Swift()
+        self._shapes = Shapes() if parser is json_lines.parse else None
 
-    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> Rows:
         """Return the lines as completed events, one each. Never raises."""
-        stream, generation, origin = source.stream, source.generation, source.origin
-        parse, complete = self._parser, self._swift.complete
-        events: list[Event] = []
-        for line in lines:
-            data, start, end, flags = line
-            place = Position(stream, generation, end)
-            if not flags:
-                try:
-                    event = complete(data, place, start, origin, now, parse(data.decode()))
-                except Exception:  # noqa: BLE001 - the guard: the careful road says what is wrong with it
-                    event = None
-                if event is not None:
-                    events.append(event)
-                    continue
-            events.append(self._carefully(Event(data, place, start, origin, now, flags)))
-        return events
+        taken = _Taken(source, lines, now)
+        missing = taken.missing()
+        while missing:
+            if self._shapes is not None:
+                some, place = taken.plain(missing)
+                for columns in self._shapes.read(some, place):
+                    taken.fill(columns, missing)
+            for at in taken.missing():
+                event, usual = self._one(taken.line(at))
+                taken.put(at, event)
+                # what a shape was learnt from has likes in the rest
+                if usual and self._shapes is not None and self._shapes.learn(event.line, source.origin):
+                    break
+            missing = taken.missing()
+        return taken.rows()
+
+    def _one(self, event: Event) -> tuple[Event, bool]:
+        """Return the event completed, and whether it took the short road."""
+        line, end, start, origin, now, flags, *_ = event
+        if not flags:
+            try:
+                found = self._swift.complete(line, end, start, origin, now, self._parser(line.decode()))
+            except Exception:  # noqa: BLE001 - the guard: the careful road says what is wrong with it
+                found = None
+            if found is not None:
+                return found, True
+        return self._carefully(event), False
 
     def _carefully(self, event: Event) -> Event:
         message, valid = text(event.line)
@@ -49,3 +65,62 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - the guard: a parser's fault costs a field, never the line
             found = {"message": message, "error.type": "parser", "error.message": repr(error)[:200]}
         return ecs.complete(event, found)
+
+
+class _Taken:
+    """The lines of one read, and what is made of them so far."""
+
+    def __init__(self, source: Source, lines: Sequence[Line], now: float) -> None:
+        self._source = source
+        self._now = now
+        if isinstance(lines, Lines):
+            self._data, self._starts, self._ends = lines.data, lines.starts, lines.ends
+            self._flags: dict[int, tuple[str, ...]] = {}
+        else:
+            self._data, self._starts = [line.data for line in lines], [line.start for line in lines]
+            self._ends = [line.end for line in lines]
+            self._flags = {at: line.flags for at, line in enumerate(lines) if line.flags}
+        prefix = Position(source.stream, source.generation, 0).key[:20]
+        self._place = Place(prefix, source.origin, self._starts, self._ends, int(now * 1_000_000))
+        count = len(self._data)
+        self._columns = Columns(
+            range(count), [b""] * count, [0] * count, [""] * count, [""] * count, [b""] * count
+        )  # fmt: skip
+
+    def missing(self) -> Sequence[int]:
+        return [at for at, document in enumerate(self._columns.documents) if not document]
+
+    def plain(self, chosen: Sequence[int]) -> tuple[Sequence[bytes], Place]:
+        """Return the chosen lines, those with flags empty, and where they are from."""
+        if len(chosen) == len(self._data) and not self._flags:
+            return self._data, self._place
+        return [b"" if at in self._flags else self._data[at] for at in chosen], self._place.of(chosen)
+
+    def line(self, at: int) -> Event:
+        end = Position(self._source.stream, self._source.generation, self._ends[at])
+        return Event(self._data[at], end, self._starts[at], self._source.origin, self._now, self._flags.get(at, ()))
+
+    def fill(self, columns: Columns, chosen: Sequence[int]) -> None:
+        """Take the documents of lines among the chosen."""
+        if len(columns.at) == len(self._data):
+            self._columns = columns
+            return
+        _, documents, times, levels, services, messages = self._columns
+        for number, at in enumerate(columns.at):
+            row = chosen[at]
+            documents[row], times[row] = columns.documents[number], columns.times[number]
+            levels[row], services[row] = columns.levels[number], columns.services[number]
+            messages[row] = columns.messages[number]
+
+    def put(self, at: int, event: Event) -> None:
+        _, documents, times, levels, services, _ = self._columns
+        documents[at], times[at], levels[at], services[at] = event.json, event.time, event.level, event.service
+        if event.flags:
+            self._flags[at] = event.flags
+
+    def rows(self) -> Rows:
+        source = self._source
+        return Rows(
+            source.stream, source.generation, source.origin, self._now,
+            self._data, self._starts, self._ends, *self._columns[1:], self._flags,
+        )  # fmt: skip

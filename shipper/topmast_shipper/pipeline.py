@@ -19,6 +19,7 @@ from topmast_shipper.event import Event
 from topmast_shipper.retry import Backoff
 from topmast_shipper.tail.generation import cursor_at
 from topmast_shipper.telemetry import Telemetry
+from topmast_shipper.window import Window, rows_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Lane:
         self._window_events = window_events
         self._backoff = backoff or Backoff()
         self._wall = wall
-        self._pending: list[Event] = []
+        self._pending = Window()
         self._runs: list[_Run] = []
         """The blocks that the pending events are from, in their order."""
         self._ahead: dict[Place, Cursor] = {}
@@ -180,7 +181,8 @@ class Lane:
             return None
 
     def _take(self, each: Input, source: Source, block: Block) -> None:
-        self._pending += each.events(source, block.lines, self._wall())
+        rows = rows_of(each.events(source, block.lines, self._wall()))
+        self._pending = Window([*self._pending.pieces, rows])
         self._runs.append(_Run((source.stream, source.generation), block, len(block.lines)))
         if self._counts_logs:
             self._telemetry.add("shipper_events_read_total", (each.name,), len(block.lines))
@@ -237,9 +239,9 @@ class Lane:
         done = self._pending[: receipt.settled]
         for refusal in receipt.refused:
             self._bury(done[refusal.index], refusal.reason)
-        cursors, runs = self._passed(done)
+        cursors, runs = self._passed(len(done))
         self._checkpoint.advance(self.name, cursors)
-        del self._pending[: receipt.settled]
+        self._pending = self._pending[receipt.settled :]
         self._runs = runs
         self._backoff.reset()
         self._struggles = 0
@@ -248,14 +250,14 @@ class Lane:
         if self._counts_logs:
             self._telemetry.count_logs(done)
 
-    def _passed(self, done: Sequence[Event]) -> tuple[dict[Place, Cursor], list[_Run]]:
-        """Return the cursors behind these events, the first pending ones, and the runs that are left then."""
+    def _passed(self, count: int) -> tuple[dict[Place, Cursor], list[_Run]]:
+        """Return the cursors behind so many events, the first pending ones, and the runs that are left then."""
         cursors: dict[Place, Cursor] = {}
-        count = len(done)
         for number, run in enumerate(self._runs):
             if count < run.events:
                 if count:
-                    cursors[run.place] = cursor_at(run.block, done[-1].end.offset)
+                    done = len(run.block.lines) - run.events + count
+                    cursors[run.place] = cursor_at(run.block, run.block.lines[done - 1].end)
                 return cursors, [run._replace(events=run.events - count), *self._runs[number + 1 :]]
             count -= run.events
             cursors[run.place] = cursor_at(run.block, run.block.end)

@@ -1,6 +1,5 @@
 """What the shipper says of itself: the shipper_* and log_* families of METRICS.md, served for Prometheus."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -13,6 +12,7 @@ from topmast_shipper.ecs import LEVELS
 from topmast_shipper.errors import StateError
 from topmast_shipper.event import Event
 from topmast_shipper.signatures import Signatures
+from topmast_shipper.window import of
 
 _MAX_SERVICES = 100
 OTHER = "_other"
@@ -68,14 +68,21 @@ class Telemetry:
 
     def count_logs(self, events: Sequence[Event]) -> None:
         """Count events by service and level, and errors of a new shape."""
-        counts = Counter((event.service, event.level) for event in events)
+        window = of(events)
+        counts = window.counts()
         for (name, level), count in counts.items():
             self.add("log_events_total", (self._service(name or "_unknown"), level), count)
-        for event in events:
-            if event.level in _ERRORS:
-                service = self._service(event.service or "_unknown")
-                if self._signatures.is_new(service, event.document):
-                    self.add("log_error_signatures_new_total", (service,))
+        if not any(level in _ERRORS for _, level in counts):
+            return
+        services, messages = window.services, window.messages
+        for at, level in enumerate(window.levels):
+            if level not in _ERRORS:
+                continue
+            service, message = self._service(services[at] or "_unknown"), messages[at]
+            if self._signatures.is_familiar(service, message):
+                continue
+            if self._signatures.is_new(service, window[at].document, message):
+                self.add("log_error_signatures_new_total", (service,))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family (the collector interface of prometheus_client)."""

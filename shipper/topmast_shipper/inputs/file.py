@@ -88,7 +88,7 @@ class FileInput:
     def folders(self) -> Iterable[str]:
         return self._catalogue.folders()
 
-    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> Sequence[Event]:
         return self._intake.events(source, lines, now)
 
     def close(self) -> None:

@@ -125,7 +125,7 @@ class SpoolInput:
     def folders(self) -> Iterable[str]:
         return (str(self._folder),)
 
-    def events(self, source: Source, lines: Sequence[Line], now: float) -> list[Event]:
+    def events(self, source: Source, lines: Sequence[Line], now: float) -> Sequence[Event]:
         return self._intake.events(source, lines, now)
 
     def close(self) -> None:

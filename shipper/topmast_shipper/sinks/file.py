@@ -9,6 +9,7 @@ from typing import Any
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import TransientError
 from topmast_shipper.event import Event
+from topmast_shipper.window import of
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class FileSink:
         self._config = config
 
     def send(self, window: Sequence[Event]) -> Receipt:
-        data = b"".join(event.json + b"\n" for event in window)
+        data = b"\n".join((*of(window).documents, b""))
         try:
             self._config.path.parent.mkdir(parents=True, exist_ok=True)
             with self._config.path.open("ab", buffering=0) as file:

@@ -17,6 +17,7 @@ from topmast_shipper.connection import TLS_SCHEMA, Address, Connection, Tls, add
 from topmast_shipper.errors import PermanentError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.lumberjack import KEEP_ALIVE, Acknowledgements, ForeignError, FrameError, encode_window
+from topmast_shipper.window import of
 
 _log = logging.getLogger(__name__)
 
@@ -92,9 +93,9 @@ class LogstashSink:
         for host in self._hosts:
             host.drop()
 
-    def _fitting(self, window: Sequence[Event]) -> list[bytes]:
+    def _fitting(self, window: Sequence[Event]) -> Sequence[bytes]:
         """Return the first events as documents; none when even the first is too large."""
-        documents = [event.json for event in window[: self._limit]]
+        documents = of(window).documents[: self._limit]
         room = self._config.max_window_bytes
         if sum(map(len, documents)) > room:
             for fits, document in enumerate(documents):

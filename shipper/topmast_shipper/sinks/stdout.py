@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import TransientError
 from topmast_shipper.event import Event
+from topmast_shipper.window import of
 
 
 class StdoutSink:
@@ -17,7 +18,7 @@ class StdoutSink:
 
     def send(self, window: Sequence[Event]) -> Receipt:
         try:
-            self._stream.write(b"".join(event.json + b"\n" for event in window))
+            self._stream.write(b"\n".join((*of(window).documents, b"")))
             self._stream.flush()
         except OSError as error:
             raise TransientError(f"stdout: {error.strerror}") from error

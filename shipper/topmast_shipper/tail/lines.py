@@ -4,7 +4,9 @@ Facts: SHIPPING.md section 5 (partial last line, CRLF/NUL/BOM, 1 MB+ lines, inva
 """
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate
+from typing import overload
 
 from topmast_shipper.component import Line
 
@@ -12,9 +14,37 @@ _NOT_NUL = re.compile(rb"[^\0]")
 BOM = b"\xef\xbb\xbf"
 
 
+class Lines(Sequence[Line]):
+    """Lines without flags as columns: most files have no others, and few are asked for one by one."""
+
+    __slots__ = ("data", "ends", "starts")
+
+    def __init__(self, data: Sequence[bytes], starts: Sequence[int], ends: Sequence[int]) -> None:
+        self.data = data
+        self.starts = starts
+        self.ends = ends
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @overload
+    def __getitem__(self, at: int) -> Line: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Lines": ...
+    def __getitem__(self, at: int | slice) -> "Line | Lines":
+        if isinstance(at, slice):
+            return Lines(self.data[at], self.starts[at], self.ends[at])
+        return Line(self.data[at], self.starts[at], self.ends[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment] # it compares as a list of lines does
+
+
 def split(
     data: bytes, start: int, *, max_line_bytes: int, max_lines: int, continued: bool, final: bool
-) -> tuple[list[Line], int]:
+) -> tuple[Sequence[Line], int]:
     """Return the whole lines in `data`, which begins at byte `start`, and the offset behind them.
 
     Blank lines are passed over. A line longer than `max_line_bytes` comes in parts flagged `split`; so is the
@@ -54,7 +84,7 @@ def split(
     return lines, start + position
 
 
-def _usual(data: bytes, start: int, max_line_bytes: int, max_lines: int) -> tuple[list[Line], int] | None:
+def _usual(data: bytes, start: int, max_line_bytes: int, max_lines: int) -> tuple[Lines, int] | None:
     """Return what `split` returns, at a third of its time, when all lines are usual; None when one is not."""
     whole = data.rfind(b"\n") + 1
     if not whole or b"\0" in data or b"\r" in data or (start == 0 and data.startswith(BOM)):
@@ -65,7 +95,7 @@ def _usual(data: bytes, start: int, max_line_bytes: int, max_lines: int) -> tupl
     if not all(lengths) or max(lengths) > max_line_bytes or any(map(bytes.isspace, parts)):
         return None
     ends = [end + number for number, end in enumerate(accumulate(lengths, initial=start))]
-    return list(map(Line, parts, ends, ends[1:])), ends[-1]
+    return Lines(parts, ends[:-1], ends[1:]), ends[-1]
 
 
 def _hole_end(data: bytes, position: int) -> int:
