@@ -75,7 +75,14 @@ SCHEMA: dict[str, Any] = _closed(
                 ]
             },
         },
-        "page": _closed({}),
+        "page": _closed(
+            {
+                "listen": {"type": "string", "pattern": r"^((\[[0-9a-fA-F:]+\]|[^\s:]+):[0-9]{1,5})?$"},
+                "web_config_file": {"type": "string"},
+                "hosts": {"type": "array", "items": {"type": "string", "pattern": r"^[^\s/]+$"}, "maxItems": 20},
+                "trace_url": {"type": "string", "pattern": r"^(https?://\S*\{trace_id\}\S*)?$"},
+            }
+        ),
     }
 )
 
@@ -119,7 +126,7 @@ def defaults(layout: Layout) -> dict[str, Any]:
             "logs_bytes": 2 * 1024**3,
         },
         "engines": {},
-        "page": {},
+        "page": {"listen": "", "web_config_file": "", "hosts": [], "trace_url": ""},
     }
 
 

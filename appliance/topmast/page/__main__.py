@@ -1,6 +1,7 @@
 """`python -m topmast.page --state DIR --home DIR --port-offset N`: serve the page until SIGTERM.
 
-In a container its neighbours have names: `--listen 0.0.0.0:3002 --prometheus URL --alertmanager URL --allow-host …`.
+In a container its neighbours have names: `--listen 0.0.0.0:3002 --private-network --prometheus URL --alertmanager URL
+--allow-host …`. For other machines there is a second listener: `--door HOST:PORT --web-config FILE`.
 """
 
 import argparse
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
+from topmast.errors import ConfigError
 from topmast.layout import Layout
 from topmast.page.app import build
+from topmast.page.door import Door, refuse_open
 from topmast.page.settings import Settings, from_layout
 
 
@@ -37,7 +40,17 @@ def parse(arguments: Sequence[str]) -> Settings:
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="HOST:PORT", help="answer to this name too"
     )
+    parser.add_argument("--private-network", action="store_true", help="nobody else reaches --listen")
+    parser.add_argument("--door", type=address, metavar="HOST:PORT", help="listen there too, with TLS and a password")
+    parser.add_argument("--web-config", type=Path, metavar="FILE", help="the door's web.config.yml")
+    parser.add_argument("--trace-url", default="", metavar="URL", help="where a trace is shown, with {trace_id}")
     found = parser.parse_args(arguments)
+    if (found.door is None) != (found.web_config is None):
+        parser.error("--door and --web-config go together")
+    try:
+        refuse_open(found.listen, private_network=found.private_network)
+    except ConfigError as error:
+        parser.error(str(error))
     layout = Layout(home=found.home.resolve(), state=found.state.resolve(), port_offset=found.port_offset)
     usual = from_layout(layout)
     return replace(
@@ -46,6 +59,8 @@ def parse(arguments: Sequence[str]) -> Settings:
         alertmanager=found.alertmanager or usual.alertmanager,
         listen=found.listen,
         allowed_hosts=frozenset(found.allow_host),
+        trace_url=found.trace_url,
+        door=Door(found.door[0], found.door[1], found.web_config) if found.door else None,
     )
 
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from topmast.page import batch, dashboards, intake, logs, runbooks, silences, static, upstream
+from topmast.page.door import standing_open
 from topmast.page.guard import Guard
 from topmast.page.inbox import Inbox
 from topmast.page.quiet import StatusInHeader
@@ -36,11 +37,10 @@ def build(settings: Settings) -> Starlette:
     prometheus, alertmanager = upstream.engines(settings)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = MAX_THREADS
-        async with intake.mail(
-            inbox, settings.address[0], settings.layout.port("inbox-smtp"), settings.max_request_bytes
-        ):
+        host, port = settings.address[0], settings.layout.port("inbox-smtp")
+        async with intake.mail(inbox, host, port, settings.max_request_bytes), standing_open(settings.door, app):
             yield
 
     return Starlette(
@@ -55,6 +55,7 @@ def build(settings: Settings) -> Starlette:
             *inbox_routes(inbox),
             *intake.routes(inbox, settings.max_request_bytes),
             *runbook_routes(settings),
+            Route("/api/settings", lambda _: JSONResponse({"trace_url": settings.trace_url})),
             Route("/api/status", status(settings.layout.run / "status.json")),
         ],
         middleware=[

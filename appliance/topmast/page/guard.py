@@ -42,7 +42,6 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self.app = app
         self.hosts = frozenset(hosts)
-        self.origins = frozenset(f"http://{host}" for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,17 +55,17 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refusal = self.refusal(Headers(scope=scope))
+        refusal = self.refusal(Headers(scope=scope), scope["scheme"])
         await (refusal or self.app)(scope, receive, send_guarded)
 
-    def refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def refusal(self, headers: Headers, scheme: str) -> PlainTextResponse | None:
         """Return the answer to a request that is not for us or not from us, or None."""
         host = headers.get("host", "")
         if host.lower() not in self.hosts:
             known = " or ".join(sorted(self.hosts))
             return PlainTextResponse(f"no such host here: {host[:80]!r}; open http://{known}\n", status_code=421)
         origin = headers.get("origin")
-        if origin is not None and origin.lower() not in self.origins:
+        if origin is not None and origin.lower() not in {f"{scheme}://{known}" for known in self.hosts}:
             return PlainTextResponse(f"requests from {origin[:80]!r} are refused\n", status_code=403)
         # A browser names the relation itself where it sends no Origin (a foreign page's <script> or <img>).
         # A link from a message into the page is a navigation and welcome.

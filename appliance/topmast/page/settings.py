@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from topmast.layout import LOOPBACK, Layout
+from topmast.page.door import Door
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     """Host headers that are ours beside loopback's: what the page is called on a container network."""
 
+    trace_url: str = ""
+    """Where a tracing system shows a trace, `{trace_id}` in its place; empty without one."""
+    door: Door | None = None
+    """The second listener, for other machines."""
+
     @property
     def address(self) -> tuple[str, int]:
         return self.listen or (LOOPBACK, self.layout.port("page"))
@@ -31,7 +37,8 @@ class Settings:
     def hosts(self) -> frozenset[str]:
         """Host headers that are ours. Any other name that resolves here is DNS rebinding."""
         port = self.address[1]
-        return frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]")) | self.allowed_hosts
+        door = frozenset() if self.door is None else frozenset({f"{self.door.host}:{self.door.port}"})
+        return frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]")) | self.allowed_hosts | door
 
     @property
     def dashboard_folders(self) -> tuple[Path, ...]:

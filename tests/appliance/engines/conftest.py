@@ -16,5 +16,7 @@ def setup(tmp_path: Path) -> Setup:
     settings = {
         "engines": {name: {"path": str(program)} for name in names},
         "retention": {"metrics_days": 12, "metrics_bytes": 3_000_000},
+        "public_url": "http://localhost:3008",
+        "page": {"listen": "", "web_config_file": "", "hosts": [], "trace_url": ""},
     }
     return Setup(Layout(tmp_path, tmp_path / "state", 7), settings, demo=False, real_clocks=False, say=print)

@@ -1,6 +1,8 @@
 // Lines, areas and bars over time: uPlot with our axes, thresholds, stacking, tooltip and shared crosshair.
 
 import { h, perFrame } from "./dom.js";
+import { exemplarMenu } from "./exemplars.js";
+import { popoverAt } from "./menu.js";
 import { color, fade, theme, token } from "./palette.js";
 import { clock, stamp } from "./timerange.js";
 
@@ -14,7 +16,7 @@ const LINEAR = uPlot.paths.linear();
  * Return {update(data), destroy()} for a chart that fills `host`.
  *
  * data: {times, lines: [{name, color, values, custom, shown}], text(value), tick(value), range: {from, to}, min, max, log,
- * thresholds: [{value, color}], thresholdStyle, regions: [{from, to, color, text}], stacked, onZoom(from, to), sync}
+ * thresholds: [{value, color}], thresholdStyle, regions: [{from, to, color, text}], exemplars: [{at, value, trace}], stacked, onZoom(from, to), sync}
  */
 export function chart(host) {
   let plot = null;
@@ -105,7 +107,7 @@ function make(host, data, rows, order, tip) {
     bands: bandsOf(data, order),
     hooks: {
       drawClear: [(self) => drawRegions(self)],
-      draw: [(self) => drawThresholds(self)],
+      draw: [(self) => drawThresholds(self), (self) => drawExemplars(self)],
       setCursor: [(self) => tip.show(self)],
       setSelect: [(self) => zoom(self)],
     },
@@ -116,6 +118,7 @@ function make(host, data, rows, order, tip) {
     start();
   });
   plot.over.addEventListener("mouseleave", () => tip.hide());
+  plot.over.addEventListener("click", (event) => openExemplar(plot, event));
   return plot;
 }
 
@@ -232,6 +235,48 @@ function drawRegions(self) {
   ctx.restore();
 }
 
+// A diamond each, hollow, so that the lines stay readable below them.
+function drawExemplars(self) {
+  const { ctx, bbox } = self;
+  const size = 3.5 * devicePixelRatio;
+  ctx.save();
+  ctx.strokeStyle = token("text");
+  ctx.fillStyle = token("surface");
+  ctx.lineWidth = 1.2 * devicePixelRatio;
+  for (const { at, value } of self.topmast.data.exemplars ?? []) {
+    const x = self.valToPos(at, "x", true);
+    const y = Math.max(self.valToPos(value, "y", true), bbox.top + size);
+    if (x < bbox.left || x > bbox.left + bbox.width || y > bbox.top + bbox.height) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.closePath();
+    ctx.fill();
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/** Return the exemplar within a few pixels of a place on the chart, or null. */
+function nearest(self, left, top) {
+  let best = null;
+  let least = 10;
+  for (const point of self.topmast.data.exemplars ?? []) {
+    const y = Math.max(self.valToPos(point.value, "y"), 4);
+    const distance = Math.hypot(self.valToPos(point.at, "x") - left, y - top);
+    if (distance < least) [best, least] = [point, distance];
+  }
+  return best;
+}
+
+function openExemplar(self, { clientX, clientY }) {
+  const box = self.over.getBoundingClientRect();
+  const point = nearest(self, clientX - box.left, clientY - box.top);
+  if (point) popoverAt(new DOMRect(clientX, clientY, 0, 6), () => exemplarMenu(point, self.topmast.data.text), "A single request");
+}
+
 function zoom(self) {
   const { left, width } = self.select;
   if (width < 6) return;
@@ -258,6 +303,8 @@ function tooltip(host) {
     const rows = data.lines
       .filter((line) => line.shown && line.values[idx] !== null && line.values[idx] !== undefined)
       .sort((a, b) => b.values[idx] - a.values[idx]);
+    const single = nearest(self, left, top);
+    self.over.style.cursor = single ? "pointer" : "";
     const near = data.regions?.filter(({ from, to }) => at >= from - data.step && at <= to + data.step) ?? [];
     element.replaceChildren(
       h("div.tip-time", {}, stamp(at, true)),
@@ -265,6 +312,7 @@ function tooltip(host) {
         h("div.tip-row", {}, h("i.dot", { style: { "--dot": line.color } }), h("span", {}, line.name), h("b", {}, data.text(line.values[idx]))),
       ),
       rows.length > MAX_ROWS ? h("div.tip-more", {}, `and ${rows.length - MAX_ROWS} more`) : "",
+      single ? h("div.tip-row", {}, h("i.dot.diamond"), h("span", {}, `one request${single.trace ? `, trace ${single.trace.slice(0, 8)}…` : ""}: click`), h("b", {}, data.text(single.value))) : "",
       ...near.slice(0, 3).map((region) => h("div.tip-row", {}, h("i.dot.square", { style: { "--dot": color(region.color) } }), h("span", {}, region.text))),
     );
     element.hidden = false;

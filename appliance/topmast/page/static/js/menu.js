@@ -7,25 +7,33 @@ let open = null;
 /** Return a button with a popover. `content(close)` returns what stands in it, made anew at each opening. */
 export function popover(label, content, { kind = "button.button", align = "start", ...properties } = {}) {
   const button = h(kind, { type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", ...properties }, label);
+  button.addEventListener("click", () => {
+    if (open?.button === button) open.close();
+    else show(button, content, properties["aria-label"] ?? "", align);
+  });
+  return button;
+}
+
+/** Open a popover of its own below a place on the screen (a DOMRect), for what has no button. */
+export function popoverAt(box, content, label) {
+  show({ getBoundingClientRect: () => box, setAttribute: () => {}, contains: () => false, focus: () => {} }, content, label, "start");
+}
+
+function show(button, content, label, align) {
+  open?.close();
+  const panel = h("div.popover", { role: "dialog", "aria-label": label });
   const close = () => {
-    if (open?.button !== button) return;
-    open.panel.remove();
+    if (open?.panel !== panel) return;
+    panel.remove();
     button.setAttribute("aria-expanded", "false");
     open = null;
   };
-  button.addEventListener("click", () => {
-    const wasOpen = open?.button === button;
-    open?.close();
-    if (wasOpen) return;
-    const panel = h("div.popover", { role: "dialog", "aria-label": properties["aria-label"] ?? "" });
-    open = { button, panel, close };
-    button.setAttribute("aria-expanded", "true");
-    fill(panel, content(close));
-    document.body.append(panel);
-    place(panel, button, align);
-    (panel.querySelector("[data-first]") ?? panel.querySelector("button, a, input"))?.focus({ preventScroll: true });
-  });
-  return button;
+  open = { button, panel, close };
+  button.setAttribute("aria-expanded", "true");
+  fill(panel, content(close));
+  document.body.append(panel);
+  place(panel, button, align);
+  (panel.querySelector("[data-first]") ?? panel.querySelector("button, a, input"))?.focus({ preventScroll: true });
 }
 
 function place(panel, button, align) {

@@ -1,6 +1,7 @@
 // One panel: its frame, its menu, and its state. What goes wrong in it is said in its place.
 
 import { fill, h } from "./dom.js";
+import { exemplarTable } from "./exemplars.js";
 import { CALCULATION_NAMES, countPoints, fieldOf, reduce } from "./fields.js";
 import { icon } from "./icons.js";
 import { item, popover } from "./menu.js";
@@ -70,7 +71,7 @@ export function panel(model, hooks) {
 
   function draw() {
     if (element.querySelector(".panel-word")) fresh();
-    if (table) fill(body, numbers(model, frames));
+    if (table) fill(body, numbers(model, frames, last.exemplars ?? []));
     else drawn.draw(last);
   }
 
@@ -167,7 +168,7 @@ function dedupe(links) {
 }
 
 // Every series in numbers: what the picture says, for a reader who does not see it.
-function numbers(model, frames) {
+function numbers(model, frames, exemplars) {
   const calcs = ["lastNotNull", "min", "mean", "max"];
   return h(
     "div.table-scroll",
@@ -181,5 +182,6 @@ function numbers(model, frames) {
         return h("tr", {}, h("th", { scope: "row" }, field.name), calcs.map((calc) => h("td.number", {}, format(reduce(calc, frame.values), field.unit, field.decimals))));
       })),
     ),
+    exemplars.length > 0 && exemplarTable(exemplars, (value) => format(value, model.fieldConfig?.defaults?.unit)),
   );
 }

@@ -1,6 +1,7 @@
 // A panel's targets asked of Prometheus: frames of numbers over time, or the sentence that says why there are none.
 
 import { AskError, postForm } from "./api.js";
+import { pointsOf } from "./exemplars.js";
 import { duration, promDuration, stepFor } from "./timerange.js";
 import { interpolate } from "./variables.js";
 
@@ -34,13 +35,14 @@ export function historySeconds() {
   );
 }
 
-/** Return the frames of a panel's targets: {frames, notes}. `scope` is {range, variables, scrape}. */
+/** Return the frames of a panel's targets: {frames, exemplars, notes, step}. `scope` is {range, variables, scrape}. */
 export async function ask(panel, scope, { width, signal }) {
   const least = Math.max(duration(panel.interval), scope.scrape);
   const points = panel.maxDataPoints || Math.min(Math.max(Math.round(width / 2), 60), 800);
   const step = stepFor(scope.range, points, least);
   const names = builtIns(scope, step);
   const wanted = (panel.targets ?? []).filter((target) => target.expr && !target.hide);
+  const marked = exemplarsOf(wanted, scope, names, signal);
   const results = await Promise.allSettled(
     wanted.map((target) => {
       const query = interpolate(target.expr, scope.variables, names);
@@ -57,7 +59,19 @@ export async function ask(panel, scope, { width, signal }) {
   const notes = [];
   if (failed) notes.push(failed.reason.message);
   if (frames.length > MAX_FRAMES) notes.push(`showing ${MAX_FRAMES} of ${frames.length} series`);
-  return { frames: frames.slice(0, MAX_FRAMES), notes, step };
+  return { frames: frames.slice(0, MAX_FRAMES), exemplars: await marked, notes, step };
+}
+
+// Where there are none (or a Prometheus that keeps none) the lines are all there is.
+async function exemplarsOf(targets, { range, variables }, names, signal) {
+  const wanted = targets.filter((target) => target.exemplar);
+  const answers = await Promise.all(
+    wanted.map((target) => {
+      const query = interpolate(target.expr, variables, names);
+      return postForm("/api/v1/query_exemplars", { query, start: range.from, end: range.to }, { signal }).catch(() => ({}));
+    }),
+  );
+  return answers.flatMap((answer) => pointsOf(answer, range));
 }
 
 /** Return the built-in variables of a query. */

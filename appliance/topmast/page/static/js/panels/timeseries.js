@@ -14,8 +14,8 @@ export function create(panel, body) {
   let hidden = new Set();
   let last = null;
 
-  const draw = ({ frames, range, regions, step, zoom, sync }) => {
-    last = { frames, range, regions, step, zoom, sync };
+  const draw = ({ frames, exemplars, range, regions, step, zoom, sync }) => {
+    last = { frames, exemplars, range, regions, step, zoom, sync };
     const fields = frames.map((frame, index) => fieldOf(panel.fieldConfig, frame, index));
     const lines = frames.map((frame, index) => ({
       name: fields[index].name,
@@ -47,6 +47,7 @@ export function create(panel, body) {
       range,
       step,
       regions,
+      exemplars,
       sync,
       onZoom: zoom,
       min: base.min,
