@@ -105,7 +105,7 @@ class Catalogue:
             grew |= self._meet(each)
         for key in [key for key in self._files if key not in seen]:
             grew |= self._miss(key)
-        grew |= self._recognise_copies(seen, archives)
+        grew |= self._recognise_copies(archives)
         grew |= self._fix_streams()
         grew |= self._finish()
         self._checkpoint.touch([*self._files, *(each.key for each in archives)])
@@ -139,7 +139,7 @@ class Catalogue:
             return self._open(found)
         if found.path != file.path:
             file.rotated = True
-        file.where = found.path
+        file.where, file.beside = found.path, False
         return self._follow_up(file, found.status)
 
     def _follow_up(self, file: Generation, status: os.stat_result) -> bool:
@@ -239,7 +239,7 @@ class Catalogue:
             path, file.device, file.inode, descriptor,
             max_line_bytes=self._follow.max_line_bytes, descriptors=self._descriptors, framing=self._follow.framing,
         )  # fmt: skip
-        following.where, following.target = file.where, file.target
+        following.where, following.target, following.beside = file.where, file.target, file.beside
         if status is not None:
             following.size, following.modified_ns = status.st_size, status.st_mtime_ns
         with self._mutex:
@@ -270,7 +270,7 @@ class Catalogue:
             self._copies.await_copy(record, file.size, "deleted")
         self._drop(file)
 
-    def _recognise_copies(self, seen: set[tuple[int, int]], archives: list[Found]) -> bool:
+    def _recognise_copies(self, archives: list[Found]) -> bool:
         """Give what is left of truncated contents its copy as the source to go on with."""
         adopted = False
         beside = [each for path in self._copies.awaited_paths() for each in siblings(path)]
@@ -278,6 +278,8 @@ class Catalogue:
             plain = not each.path.endswith(ARCHIVE)
             if plain and each.key not in self._files and self._checkpoint.file(*each.key) is None:
                 adopted |= self._open(each)
+                if each.key in self._files:
+                    self._files[each.key].beside = True
         for file in [each for each in self._files.values() if not each.stream]:
             verdict, record = self._copies.judge(file, self._files, self._changed_at.get(file.key, 0.0))
             if verdict is Verdict.COPY and record is not None:
@@ -287,8 +289,8 @@ class Catalogue:
                 adopted = True
             elif verdict is Verdict.WAIT:
                 file.waiting = True
-            elif file.key not in seen and file.key not in self._fresh:
-                self._drop(file)  # a sibling outside the patterns that is no copy is none of our business
+            elif file.beside:
+                self._drop(file)  # outside the patterns and no copy: none of our business
             else:
                 file.waiting = False
         gone = [each for each in beside if each.path.endswith(ARCHIVE)]
@@ -303,8 +305,8 @@ class Catalogue:
             if file.key in self._fresh or file.waiting:
                 continue
             head = file.bytes_at(0, HEAD_BYTES)
-            line = first_line(head)
-            if line is None:
+            line = first_line(head) or (head if file.final else b"")
+            if not line:
                 continue
             stream = stream_id(file.device, file.inode, line)
             generation = self._checkpoint.next_generation(stream)
@@ -345,7 +347,7 @@ class Catalogue:
                 continue
             if file.rotated or looks_rotated(file.path, paths):
                 file.final = True
-            if file.stream and self.settled(file):
+            if (file.stream or not file.size) and self.settled(file):
                 if deleted:
                     self._drop(file)
                 elif self._clock() - self._changed_at[file.key] >= self._follow.close_quiet_seconds:

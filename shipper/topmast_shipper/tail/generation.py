@@ -67,6 +67,8 @@ class Generation:
         """Rotated and quiet: an unterminated last line may go."""
         self.waiting = False
         """Perhaps a copy of a known content: not read until that is clear."""
+        self.beside = False
+        """Matched by no pattern: looked at because it may be the copy of a content that is gone."""
         self.replaced = False
         """A read met other bytes than those it had passed: the content is a new one."""
         self.paused = False

@@ -452,3 +452,115 @@ class TestOthers:
         other.sweep()
 
         assert other.sources() == []
+
+
+class TestDeleted:
+    def test_before_its_first_line_was_complete_at_the_last_look(self, reader: Reader, log: Path) -> None:
+        append(log, "on")
+        assert reader.read() == []
+        append(log, "e\n")
+        log.unlink()
+
+        assert reader.read() == ["one"]
+
+    def test_a_single_line_without_end_goes_when_nobody_will_end_it(self, reader: Reader, log: Path) -> None:
+        append(log, "one")
+        assert reader.read() == []
+        log.unlink()
+        reader.wait()
+
+        assert reader.read() == ["one"]
+
+    def test_one_that_is_held_too_long_is_given_up_and_counted(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, hold_deleted_seconds=60.0)
+        append(log, "one\n")
+        reader.catalogue.sweep()
+        log.unlink()
+
+        reader.wait(30)
+        assert (reader.catalogue.open_files, reader.lost) == (1, [])
+        reader.wait(60)
+
+        assert (reader.catalogue.open_files, reader.lost) == (0, [("held", 4)])
+
+    def test_the_oldest_are_given_up_when_they_take_too_much_space(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, hold_deleted_bytes=10)
+        for number in range(3):
+            append(log, f"li {number}\n")
+            reader.catalogue.sweep()
+            log.unlink()
+            reader.wait(1)
+
+        assert reader.lost == [("held", 5)]
+        assert reader.read() == ["li 1", "li 2"]
+
+    def test_gone_while_it_was_not_open_is_counted(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, max_open_files=1)
+        append(log, "one\n")
+        append(log.with_name("app.log.1"), "two\n")
+        reader.catalogue.sweep()
+        log.unlink()
+        log.with_name("app.log.1").unlink()
+        reader.wait(100)
+
+        found = reader.read()
+
+        assert len(found) == 1
+        assert reader.lost == [("deleted", 4)]
+
+
+class TestOpenFiles:
+    def test_no_more_than_allowed_whatever_is_unread(self, tmp_path: Path) -> None:
+        for number in range(40):
+            append(tmp_path / f"app.log.{number}", f"{number}\n")
+        reader = Reader(tmp_path, max_open_files=8)
+        reader.catalogue.sweep()
+        assert reader.catalogue.open_files <= 8
+
+        found = reader.read()
+
+        assert sorted(found, key=int) == [str(number) for number in range(40)]
+        assert reader.catalogue.open_files <= 8
+
+    def test_one_that_was_renamed_while_it_was_not_open(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, max_open_files=1)
+        append(log, "one\n")
+        append(log.with_name("app.log.1"), "two\n")
+        assert sorted(reader.read()) == ["one", "two"]
+        append(log, "three\n")
+        log.rename(log.with_name("elsewhere.log"))
+        append(log.with_name("app.log.1"), "four\n")
+
+        assert sorted(reader.read()) == ["four", "three"]
+
+
+def test_what_a_link_led_to_is_found_again_after_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "pods").mkdir()
+    reader = Reader(tmp_path, ("current",))
+    append(tmp_path / "pods" / "a.log", "one\n")
+    (tmp_path / "current").symlink_to("pods/a.log")
+    assert reader.read() == ["one"]
+    reader.kill()
+    append(tmp_path / "pods" / "a.log", "two\n")
+    append(tmp_path / "pods" / "b.log", "three\n")
+    (tmp_path / "next").symlink_to("pods/b.log")
+    (tmp_path / "next").rename(tmp_path / "current")
+    reader.start()
+
+    assert reader.read() == ["two", "three"]
+
+
+def test_a_copy_whose_original_is_gone_since_the_last_run_is_gone_on_with(reader: Reader, log: Path) -> None:
+    append(log, "one\ntwo\nthree\n")
+    reader.catalogue.sweep()
+    first = reader.read_ids(1)
+    reader.kill()
+    log.with_name("app.log.1").write_bytes(log.read_bytes())
+    log.unlink()
+    reader.start()
+    reader.catalogue.sweep()
+
+    found = first + reader.read_ids()
+
+    assert [line for line, _ in found] == ["one", "two", "three"]
+    assert len({key.rpartition("-")[0] for _, key in found}) == 1
