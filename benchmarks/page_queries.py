@@ -71,8 +71,13 @@ def run(bench: Run) -> Sequence[Measure]:
         count = make_blocks(tool, Path(folder), end, step, bench)
         with _prometheus(tool.parent / "prometheus", Path(folder)) as prometheus:
             window = Window(end - HOURS * 3600, end - step, step)
-            ours = _cost(prometheus, [expr for _, expr in queries(file)], window, ROUNDS)
-            raw = _cost(prometheus, [expanded(expr, rules) for _, expr in queries(file)], window, 1)
+            asked = [expr for _, expr in queries(file)]
+            recorded = _cost(prometheus, asked, window, ROUNDS)
+            raw = _cost(prometheus, [expanded(expr, rules) for expr in asked], window, 1)
+    ours, theirs = sum(recorded), sum(raw)
+    # A day or a month behind each point costs most of all: without those panels the gain is smaller.
+    short = [at for at, expr in enumerate(asked) if not re.search(r"\[(24h|30d)\]", expanded(expr, rules))]
+    plain = sum(raw[at] for at in short) / sum(recorded[at] for at in short)
     return [
         measure(
             "page.query_cost",
@@ -80,9 +85,10 @@ def run(bench: Run) -> Sequence[Measure]:
             "s",
             GOAL,
             peer="raw expressions",
-            peer_value=round(raw, 3),
-            ratio=raw / ours,
-            note=f"{HOURS} h of {SETS} sets, {count} series, a sample every {step} s; all queries of the 17 panels",
+            peer_value=round(theirs, 3),
+            ratio=theirs / ours,
+            note=f"{HOURS} h of {SETS} sets, {count} series, a sample every {step} s; all queries of the 17 panels;"
+            f" without those over a day or a month the ratio is {plain:.1f}",
         )
     ]
 
@@ -220,15 +226,15 @@ def _histogram(family: str, where: Sequence[str], sets: Sequence[str], bounds: S
                 yield Series(family, "histogram", text, 0, number / len(bounds))
 
 
-def _cost(prometheus: Prometheus, expressions: Sequence[str], window: Window, rounds: int) -> float:
-    """Return the seconds that all the queries take one after another, the median of some rounds."""
-    taken = []
+def _cost(prometheus: Prometheus, expressions: Sequence[str], window: Window, rounds: int) -> list[float]:
+    """Return the seconds that each query takes, one after another, the median of some rounds."""
+    taken: list[list[float]] = [[] for _ in expressions]
     for _ in range(rounds):
-        began = time.perf_counter()
-        for expr in expressions:
+        for times, expr in zip(taken, expressions, strict=True):
+            began = time.perf_counter()
             prometheus.over(dashboardfile.substituted(expr, window.built_in), window)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+            times.append(time.perf_counter() - began)
+    return [statistics.median(times) for times in taken]
 
 
 @contextmanager
