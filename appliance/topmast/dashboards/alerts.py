@@ -83,6 +83,7 @@ HISTORY = [
         "Alerts that fire, by category, stacked.",
         "short",
         query(or_none(f"count by (category) ({FIRING})", "category", "none fires"), "{{category}}"),
+        bars=True,
         stacked=True,
         decimals=0,
         noValue="nothing has fired in this range",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from topmast import check, chromium, dashboardfile, lock, panelquery, promql, stimuli
 from topmast.dashboardfile import File
@@ -45,10 +46,10 @@ def run(trial: Trial) -> list[Measure]:
     running = lock.status(layout)
     seen = list(_every(layout, trial.say))
     whole = [each for each in seen if "=" not in each.where]
-    data = _with_data(layout, trial.say)
+    drawn = _in_chromium(layout, [file.name for file in files(layout)], trial.say)
     reacted = _reacting(trial, demo=bool(running.get("demo")))
     took = time.monotonic() - began
-    return [data, reacted, *_read(seen, whole), measure("panels.seconds", round(took), "s", f"<= {ALL_SECONDS}")]
+    return [*drawn, reacted, *_read(seen, whole), measure("panels.seconds", round(took), "s", f"<= {ALL_SECONDS}")]
 
 
 def _read(seen: Sequence[Seen], whole: Sequence[Seen]) -> list[Measure]:
@@ -153,34 +154,52 @@ def files(layout: Layout) -> list[File]:
     return dashboardfile.read(check.read([layout.monitoring / "grafana" / "dashboards"], layout.home))
 
 
-def _with_data(layout: Layout, say: Callable[[str], None]) -> Measure:
-    """Return how many panels Chromium shows with data in the first minute after `topmast up`, and now."""
-    goal = f"== {PANELS}"
+def _in_chromium(layout: Layout, names: Sequence[str], say: Callable[[str], None]) -> list[Measure]:
+    """Return how many of the overview's panels have data in the first minute after `topmast up` and now, and how many
+    panels of all dashboards the page cannot draw."""
+    goals = {"panels.with_data": f"== {PANELS}", "panels.errors": "== 0"}
     try:
         browser = chromium.find(layout, say)
     except PrerequisiteError as error:
-        return measure("panels.with_data", None, "panels", goal, note=str(error))
+        return [measure(name, None, "panels", goal, note=str(error)) for name, goal in goals.items()]
     began = (layout.run / "plan.json").stat().st_mtime
     if time.time() < began + WITHIN_SECONDS:
         time.sleep(began + WITHIN_SECONDS - time.time())
     with open_tab(browser, 1600, 4000) as tab:
-        first = _shown(tab, layout, f"from={began * 1000:.0f}&to={(began + WITHIN_SECONDS) * 1000:.0f}")
-        now = _shown(tab, layout, "from=now-5m")
+        early = f"from={began * 1000:.0f}&to={(began + WITHIN_SECONDS) * 1000:.0f}"
+        shown = [_with_data(_shown(tab, layout, OVERVIEW, search)) for search in (early, "from=now-5m")]
+        states = {name: _shown(tab, layout, name, "from=now-5m") for name in names}
         complaints = list(tab.complaints)
-    lacking = sorted(title for title in now.keys() | first.keys() if not now.get(title) or not first.get(title))
-    count = sum(bool(first.get(title)) for title in now if now[title])
+    lacking = sorted(set().union(*(each[1] for each in shown)))
     note = f"in Chromium, over the first {WITHIN_SECONDS} s after `up`, and now"
     note += f"; lacking: {', '.join(lacking)}" if lacking else ""
-    note += f"; the console says {complaints[0]!r}" if complaints else ""
-    return measure("panels.with_data", count, "panels", goal, note=note)
+    count = len(shown[1][0] - set(lacking))
+    failed = [
+        f"{name}: {each['title']}: {each['error']}" for name in states for each in states[name] if each["error"]
+    ]
+    drawn = sum(len(each) for each in states.values())
+    told = [*failed, *complaints] or [
+        f"{drawn} panels of {len(names)} dashboards are drawn, and the console is clean"
+    ]
+    return [
+        measure("panels.with_data", count, "panels", goals["panels.with_data"], note=note),
+        measure("panels.errors", len(failed) + len(complaints), "panels", goals["panels.errors"], note=told[0]),
+    ]
 
 
-def _shown(tab: Tab, layout: Layout, search: str) -> dict[str, Values]:
-    """Return the last values of every panel of the overview, by its title, as the page shows them."""
-    tab.open(f"http://localhost:{layout.port('page')}/d/{OVERVIEW}?{search}")
+def _with_data(panels: Sequence[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
+    """Return the titles of the panels that have data, and of those that do not."""
+    ready = {str(each["title"]) for each in panels if each["state"] == "ready"}
+    return ready, {str(each["title"]) for each in panels} - ready
+
+
+def _shown(tab: Tab, layout: Layout, name: str, search: str) -> list[dict[str, Any]]:
+    """Return what the page tells of every panel of a dashboard: title, state, error and last values."""
+    tab.open(f"http://localhost:{layout.port('page')}/d/{name}?{search}")
     if not tab.wait(_SETTLED, WITHIN_SECONDS):
-        raise TopmastError(f"the page did not draw its panels in {WITHIN_SECONDS} s")
-    return _values(tab)
+        raise TopmastError(f"{name}: the page did not draw its panels in {WITHIN_SECONDS} s")
+    panels: list[dict[str, Any]] = tab.ask("window.topmastPanels")
+    return panels
 
 
 def _values(tab: Tab) -> dict[str, Values]:
@@ -199,7 +218,7 @@ def _reacting(trial: Trial, *, demo: bool) -> Measure:
         return measure("panels.reacting", None, "panels", goal, note=str(error))
     after: dict[str, float] = {}
     with open_tab(browser, 1600, 4000) as tab:
-        _shown(tab, trial.layout, "from=now-5m&refresh=2s")
+        _shown(tab, trial.layout, OVERVIEW, "from=now-5m&refresh=2s")
         for stimuli_of_round in stimuli.rounds():
             after |= _round(tab, trial.layout, stimuli_of_round, trial.say)
     every = [title for one in stimuli.rounds() for each in one for title in each.moves]

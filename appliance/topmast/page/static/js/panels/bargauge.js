@@ -8,17 +8,19 @@ export function create(panel, body) {
   const calc = panel.options?.reduceOptions?.calcs?.[0] ?? "lastNotNull";
 
   const draw = ({ frames }) => {
-    fill(body, h("ul.bars", {}, frames.map((frame, index) => bar(panel, frame, index, calc))));
+    // Without a maximum of its own, a panel's longest bar is its greatest value.
+    const greatest = Math.max(0, ...frames.map((frame) => reduce(calc, frame.values) ?? 0)) || 1;
+    fill(body, h("ul.bars", {}, frames.map((frame, index) => bar(panel, frame, index, calc, greatest))));
   };
   return { draw, destroy: () => {} };
 }
 
-function bar(panel, frame, index, calc) {
+function bar(panel, frame, index, calc, greatest) {
   const field = fieldOf(panel.fieldConfig, frame, index);
   const value = reduce(calc, frame.values);
   const shown = display(field, value);
   const low = field.min ?? 0;
-  const high = field.max ?? Math.max(value ?? 1, 1);
+  const high = field.max ?? greatest;
   const share = (each) => Math.min(1, Math.max(0, (each - low) / (high - low || 1)));
   const ticks = steps(field).filter((step) => Number.isFinite(step.value) && step.value < high);
   return h(
