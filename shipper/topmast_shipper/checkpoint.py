@@ -24,6 +24,8 @@ from topmast_shipper.errors import StateError
 _FORMAT = ["topmast-shipper-checkpoint", 1]
 # A cursor line has some 100 bytes: 1 MiB is ten thousand windows, and is read in a few milliseconds.
 _COMPACT_BYTES = 1 << 20
+# Contents that left their file are looked for when a compressed file comes to light.
+_MAX_LEFT = 4096
 FORGET_SECONDS = 30 * 86400.0
 
 Place = tuple[str, int]
@@ -52,6 +54,8 @@ class Remembered(NamedTuple):
     """What a checkpoint says at one moment."""
 
     files: dict[tuple[int, int], FileRecord]
+    contents: dict[Place, FileRecord]
+    """Also of those that left their file: a copy may come to light."""
     cursors: dict[Place, dict[str, Cursor]]
     cuts: dict[Place, set[int]]
     bad_lines: int
@@ -59,7 +63,7 @@ class Remembered(NamedTuple):
 
 def remembered(folder: Path) -> Remembered:
     """Return what the checkpoint in a folder says, also while a shipper writes it. Raises StateError."""
-    path, found = folder / "checkpoint.log", Remembered({}, {}, {}, 0)
+    path, found = folder / "checkpoint.log", Remembered({}, {}, {}, {}, 0)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -82,6 +86,7 @@ class Checkpoint:
         self._clock = clock
         self._mutex = Lock()
         self._files: dict[tuple[int, int], FileRecord] = {}
+        self._contents: dict[Place, FileRecord] = {}
         self._cursors: dict[Place, dict[str, Cursor]] = {}
         self._cuts: dict[Place, set[int]] = {}
         self.bad_lines = 0
@@ -99,6 +104,8 @@ class Checkpoint:
         self._path = folder / "checkpoint.log"
         self._file = -1
         self._written = 0
+        self._torn = False
+        """The file may end in half a line."""
         self._load()
         self._compact()
 
@@ -109,6 +116,11 @@ class Checkpoint:
         with self._mutex:
             return list(self._files.values())
 
+    def contents(self) -> list[FileRecord]:
+        """Return every content that is remembered, also when its inode belongs to another by now."""
+        with self._mutex:
+            return list(self._contents.values())
+
     def cursor(self, sink: str, stream: str, generation: int) -> Cursor:
         """Return how far the sink is; the beginning when it never got anything of it."""
         return self._cursors.get((stream, generation), {}).get(sink, Cursor())
@@ -117,7 +129,7 @@ class Checkpoint:
         """Return the number of a new content in this stream: 0, or one more than the last that was seen."""
         with self._mutex:
             known = [number for name, number in self._cursors if name == stream]
-            known += [record.generation for record in self._files.values() if record.stream == stream]
+            known += [number for name, number in self._contents if name == stream]
         return max(known, default=-1) + 1
 
     def remember(self, record: FileRecord) -> None:
@@ -125,6 +137,7 @@ class Checkpoint:
         with self._mutex:
             self._append([_line("file", *astuple(record))])
             self._files[(record.device, record.inode)] = record
+            self._contents[(record.stream, record.generation)] = record
 
     def advance(self, sink: str, cursors: Mapping[Place, Cursor]) -> None:
         """Store how far a sink is. Raises OSError, and changes nothing, when it could not be made durable."""
@@ -162,7 +175,7 @@ class Checkpoint:
             self._file = -1
 
     def _append(self, lines: Iterable[bytes]) -> None:
-        data = b"".join(lines)
+        data = b"\n" * self._torn + b"".join(lines)
         before = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) != len(data):
@@ -172,24 +185,32 @@ class Checkpoint:
             # half a line would swallow the next one
             os.ftruncate(self._file, before)
             raise
+        self._torn = False
         self._written += len(data)
 
     def _load(self) -> None:
         found = remembered(self._folder)
-        self._files, self._cursors, self._cuts, self.bad_lines = found
+        self._files, self._contents, self._cursors, self._cuts, self.bad_lines = found
 
     def _compact(self) -> None:
         """Write what is still of use to a new file in place of the old one."""
         forgotten = self._clock() - FORGET_SECONDS
         self._files = {key: record for key, record in self._files.items() if record.seen_at > forgotten}
-        named = {(record.stream, record.generation) for record in self._files.values()}
+        left = [
+            record
+            for record in self._contents.values()
+            if record.seen_at > forgotten and self._files.get((record.device, record.inode)) != record
+        ][-_MAX_LEFT:]
+        self._contents = {(each.stream, each.generation): each for each in [*left, *self._files.values()]}
+        named = self._contents.keys()
         self._cursors = {place: sinks for place, sinks in self._cursors.items() if place in named}
         # a sink reads on from its cursor: what lies before all of them is of no use any more
         first = {place: min(each.offset for each in sinks.values()) for place, sinks in self._cursors.items()}
         kept = {place: {each for each in cuts if each > first.get(place, 0)} for place, cuts in self._cuts.items()}
         self._cuts = {place: cuts for place, cuts in kept.items() if cuts and place in named}
         lines = [_line(*_FORMAT)]
-        lines += [_line("file", *astuple(record)) for record in self._files.values()]
+        # of two with one inode the last one has it
+        lines += [_line("file", *astuple(record)) for record in [*left, *self._files.values()]]
         for place, sinks in self._cursors.items():
             lines += [_line("cursor", sink, *place, *cursor) for sink, cursor in sinks.items()]
         lines += [_line("cut", *place, offset) for place, cuts in self._cuts.items() for offset in sorted(cuts)]
@@ -201,11 +222,17 @@ class Checkpoint:
                 os.fsync(file.fileno())
             fresh.replace(self._path)
             _sync_folder(self._folder)
-            opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             if self._file >= 0:
                 # the old file still serves; the next window tries again
                 return
+            if not self._path.exists():
+                raise StateError(f"{self._path}: {error.strerror}") from error
+            # a full disk does not keep a shipper from starting: it looks after its files and waits for room
+            self._torn = True
+        try:
+            opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as error:
             raise StateError(f"{self._path}: {error.strerror}") from error
         if self._file >= 0:
             os.close(self._file)
@@ -220,6 +247,7 @@ def _take(fact: list[Any], into: Remembered) -> bool:
     if kind == "file" and len(values) in (9, 10):
         record = FileRecord(*values)
         into.files[(record.device, record.inode)] = record
+        into.contents[(record.stream, record.generation)] = record
         return True
     if kind == "cursor" and len(values) == 6:
         sink, stream, generation, offset, length, digest = values

@@ -1,16 +1,17 @@
 """checkpoint.py: what is durable, and what a damaged file costs."""
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint, FileRecord
+from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint, FileRecord, remembered
 from topmast_shipper.component import Cursor
 from topmast_shipper.errors import StateError
 
 NOW = 1_795_300_000.0
 RECORD = FileRecord("app", 1, 2, "0123456789abcdef", 0, 4, "00112233", "/var/log/app.log", NOW)
-FIRST, SECOND = Cursor(10, 10, "aa"), Cursor(20, 20, "bb")
+FIRST, SECOND, THIRD = Cursor(10, 10, "aa"), Cursor(20, 20, "bb"), Cursor(30, 30, "cc")
 PLACE = (RECORD.stream, 0)
 
 
@@ -159,3 +160,48 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     assert checkpoint.cursor("sqlite", *PLACE) == FIRST
     assert checkpoint.bad_lines == 0
     checkpoint.close()
+
+
+def test_where_a_pause_ended_an_event_is_remembered_until_every_sink_is_past_it(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+    checkpoint.remember(RECORD)
+    checkpoint.advance("sqlite", {PLACE: FIRST})
+    for offset in (5, 15):
+        checkpoint.cut(*PLACE, offset)
+    checkpoint.close()
+
+    # a start reads what there is, then writes what is still of use
+    assert opened(tmp_path).cuts(*PLACE) == {15}
+
+
+def test_a_content_is_remembered_when_its_inode_belongs_to_another(tmp_path: Path) -> None:
+    other = replace(RECORD, stream="x" * 16)
+    checkpoint = opened(tmp_path)
+    checkpoint.remember(RECORD)
+    checkpoint.advance("sqlite", {PLACE: FIRST})
+    checkpoint.remember(other)
+    checkpoint.close()
+    opened(tmp_path).close()
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.file(1, 2) == other
+    assert checkpoint.contents() == [RECORD, other]
+    assert checkpoint.cursor("sqlite", *PLACE) == FIRST
+    checkpoint.close()
+
+
+def test_a_start_on_a_full_disk_goes_on_with_the_file_that_is_there(tmp_path: Path) -> None:
+    whole = filled(tmp_path)
+    (tmp_path / "checkpoint.log").write_bytes(whole + b"half a li")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        checkpoint = opened(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    checkpoint.advance("sqlite", {PLACE: THIRD})
+    checkpoint.close()
+
+    assert remembered(tmp_path).cursors == {PLACE: {"sqlite": THIRD}}

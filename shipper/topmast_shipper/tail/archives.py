@@ -18,7 +18,7 @@ from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream
 
 _log = logging.getLogger(__name__)
 # Each that is being read keeps some MB of what it inflated.
-_AT_ONCE = 4
+_AT_ONCE = 16
 # A compressed file that still has no end after this time will never have one.
 _BROKEN_AFTER_SECONDS = 60.0
 
@@ -52,6 +52,7 @@ class Archives:
         self._reading: dict[Key, Archive] = {}
         self._done: dict[Key, tuple[int, int]] = {}
         """Size and time of those that hold nothing more for us."""
+        self._beside: dict[Key, Found] = {}
         self._waiting: dict[Key, FileRecord] = {}
         """Copies of what can still be read where it was, and what that is."""
 
@@ -62,15 +63,17 @@ class Archives:
     def sweep(self, found: Iterable[Found], beside: Iterable[Found], files: Files) -> bool:
         """Look at the compressed files that a pattern matches, and those beside a content that is gone."""
         grew = False
-        matched = {each.key: each for each in found}
-        for each in [*matched.values(), *(each for each in beside if each.key not in matched)]:
-            if len(self._reading) >= _AT_ONCE:
-                break
-            grew |= self._meet(each, files, own=each.key in matched)
         for key, archive in list(self._reading.items()):
             if archive.replaced or self._settled(archive):
                 self._close(key, archive)
-                grew = True  # the next one may come
+        matched = {each.key: each for each in found}
+        # what lies beside is looked for only for a while: it is kept in mind until it is judged
+        self._beside |= {each.key: each for each in beside if each.key not in matched}
+        for each in [*matched.values(), *self._beside.values()]:
+            if len(self._reading) >= _AT_ONCE:
+                break
+            grew |= self._meet(each, files, own=each.key in matched)
+        self._beside = {key: each for key, each in self._beside.items() if key not in self._done}
         return grew
 
     def close(self) -> None:
@@ -88,6 +91,7 @@ class Archives:
             return False
         archive = self._make(found, Archive)
         if archive is None:
+            self._beside.pop(found.key, None)  # renamed or removed since
             return False
         opened = self._judge(archive, found, files, self._waiting.pop(found.key, None), own=own)
         if not opened:

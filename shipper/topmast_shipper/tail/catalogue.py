@@ -96,16 +96,16 @@ class Catalogue:
         self._fresh.clear()
         grew = False
         everything = discover(self._follow.patterns, self._follow.exclude)
+        moved = [] if self._resumed else self._moved({each.key for each in everything})
         archives = [each for each in everything if each.path.endswith(ARCHIVE)]
-        found = [each for each in everything if not each.path.endswith(ARCHIVE)]
-        if not self._resumed:
-            found = self._with_moved(found)
+        beside = [each for each in moved if each.path.endswith(ARCHIVE)]
+        found = [each for each in [*moved, *everything] if not each.path.endswith(ARCHIVE)]
         seen = {each.key for each in found}
         for each in found:
             grew |= self._meet(each)
         for key in [key for key in self._files if key not in seen]:
             grew |= self._miss(key)
-        grew |= self._recognise_copies(archives)
+        grew |= self._recognise_copies(archives, beside)
         grew |= self._fix_streams()
         grew |= self._finish()
         self._checkpoint.touch([*self._files, *(each.key for each in archives)])
@@ -119,18 +119,17 @@ class Catalogue:
             self._files.clear()
         self._archives.close()
 
-    def _with_moved(self, found: list[Found]) -> list[Found]:
-        """Add the files that we knew and that have left the patterns while we were away; they come first."""
-        seen = {each.key for each in found}
+    def _moved(self, seen: set[tuple[int, int]]) -> list[Found]:
+        """Return the files that we knew and that have left the patterns while we were away."""
         moved = []
         for record in self._checkpoint.files():
             if record.input == self._follow.input and (record.device, record.inode) not in seen:
                 there = whereabouts(record.path, record.target, (record.device, record.inode))
                 if there is None:
                     self._copies.await_gone(record)
-                elif not there.path.endswith(ARCHIVE):
+                else:
                     moved.append(there)
-        return moved + found
+        return moved
 
     def _meet(self, found: Found) -> bool:
         """Take note of a file that is there."""
@@ -270,7 +269,7 @@ class Catalogue:
             self._copies.await_copy(record, file.size, "deleted")
         self._drop(file)
 
-    def _recognise_copies(self, archives: list[Found]) -> bool:
+    def _recognise_copies(self, archives: list[Found], moved: list[Found]) -> bool:
         """Give what is left of truncated contents its copy as the source to go on with."""
         adopted = False
         beside = [each for path in self._copies.awaited_paths() for each in siblings(path)]
@@ -293,7 +292,7 @@ class Catalogue:
                 self._drop(file)  # outside the patterns and no copy: none of our business
             else:
                 file.waiting = False
-        gone = [each for each in beside if each.path.endswith(ARCHIVE)]
+        gone = moved + [each for each in beside if each.path.endswith(ARCHIVE)]
         adopted |= self._archives.sweep(archives, gone, self._files)
         self._copies.expire()
         return adopted

@@ -113,7 +113,7 @@ class Copies:
     def judge_archive(self, file: Generation) -> FileRecord | None:
         """Return whose content a compressed file has, also when its original is still there; None for its own."""
         heads = _Heads(file)
-        for record in [each.record for each in self._awaited] + self._checkpoint.files():
+        for record in self._checkpoint.contents():
             if heads.match(record) and self._continues(file, record):
                 return record
         return None

@@ -29,6 +29,14 @@ def test_compare(arrived: Sequence[tuple[str, int]], keys: bool, outcome: Outcom
     assert compare(2, [Arrived(*each) for each in arrived], keys=keys) == outcome
 
 
+def test_what_nobody_could_read_is_not_lost() -> None:
+    assert compare(3, [Arrived(A + "1", 0)], keys=False, unreadable={1}) == Outcome(3, 1, 1, 0, 0, 1, 1)
+
+
+def test_what_arrived_all_the_same_shows_that_the_model_is_wrong() -> None:
+    assert compare(1, [Arrived(A + "1", 0)], keys=False, unreadable={0}) == Outcome(1, 1, 0, 0, 0, 0, 1)
+
+
 @pytest.mark.parametrize("sink", ["logstash", "sqlite"])
 def test_a_few_kills_lose_nothing(tmp_path: Path, sink: str) -> None:
     options = {"kills": 4, "sink": sink}

@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,36 @@ class TestArchives:
         reader.start()
 
         assert [line for line, _ in first] + reader.read() == ["one", "two", "three"]
+
+    def test_a_kill_in_the_middle_of_one_beside_the_pattern(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, ("app.log",))
+        append(log, "\n".join(LINES) + "\n")
+        reader.catalogue.sweep()
+        found = reader.read_ids(10)
+        reader.kill()
+        compress(rotated(log))
+        for _ in range(2):
+            reader.start()
+            reader.catalogue.sweep()
+            found += reader.read_ids(10)
+            reader.kill()
+        reader.start()
+        reader.catalogue.sweep()
+
+        assert [line for line, _ in found + reader.read_ids()] == LINES
+
+    def test_the_inode_of_the_original_belongs_to_another_by_now(self, reader: Reader, log: Path) -> None:
+        append(log, "one\ntwo\n")
+        reader.catalogue.sweep()
+        first = reader.read_ids(1)
+        reader.catalogue.close()
+        (record,) = reader.checkpoint.files()
+        reader.checkpoint.remember(replace(record, stream="x" * 16, path="another"))
+        reader.kill()
+        compress(rotated(log))
+        reader.start()
+
+        assert [line for line, _ in first] + reader.read() == ["one", "two"]
 
     def test_while_the_original_is_there_the_copy_waits(self, reader: Reader, log: Path) -> None:
         append(log, "one\n")
