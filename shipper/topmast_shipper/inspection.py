@@ -6,7 +6,10 @@ from pathlib import Path
 
 from topmast_shipper.checkpoint import FileRecord, Remembered, remembered
 from topmast_shipper.component import Cursor
-from topmast_shipper.tail.discovery import holder, look
+from topmast_shipper.tail.archive import Archive
+from topmast_shipper.tail.descriptors import Descriptors
+from topmast_shipper.tail.discovery import ARCHIVE, look, whereabouts
+from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import digest
 
 
@@ -22,7 +25,7 @@ class FileState:
     generation: int
     offset: int
     size: int | None
-    """None for a file that is gone."""
+    """Bytes, decompressed; None for a file that is gone."""
     unread_bytes: int
     verdict: str
     """Why the shipper goes on there, or does not."""
@@ -44,27 +47,31 @@ def explain(data: Path, sinks: Sequence[str], path: Path) -> list[FileState]:
 
 def _state(memory: Remembered, record: FileRecord, sink: str) -> FileState:
     cursor = memory.cursors.get((record.stream, record.generation), {}).get(sink, Cursor())
-    found = holder(record.path, (record.device, record.inode))
-    path, size = (found.path, found.status.st_size) if found is not None else (record.path, None)
-    verdict = "gone" if size is None else _verdict(Path(path), size, record, cursor)
-    unread = max(0, (size or 0) - cursor.offset) if verdict in ("read on", "complete") else (size or 0)
+    found = whereabouts(record.path, record.target, (record.device, record.inode))
+    if found is None:
+        return FileState(
+            record.input, record.path, sink, record.stream, record.generation, cursor.offset, None, 0, "gone"
+        )  # fmt: skip
+    kind = Archive if found.path.endswith(ARCHIVE) else Generation
+    file = kind(found.path, *found.key, -1, max_line_bytes=0, descriptors=Descriptors(1))
+    file.size = found.status.st_size
+    if isinstance(file, Archive):
+        file.measure()
+    verdict = _verdict(file, record, cursor)
+    file.close()
+    unread = max(0, file.size - cursor.offset) if verdict in ("read on", "complete") else file.size
     return FileState(
-        record.input, path, sink, record.stream, record.generation, cursor.offset, size, unread, verdict
+        record.input, found.path, sink, record.stream, record.generation, cursor.offset, file.size, unread, verdict
     )  # fmt: skip
 
 
-def _verdict(path: Path, size: int, record: FileRecord, cursor: Cursor) -> str:
-    try:
-        with path.open("rb") as file:
-            head = file.read(record.head_length)
-            file.seek(cursor.offset - cursor.tail_length)
-            tail = file.read(cursor.tail_length)
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
-    if size < cursor.offset:
+def _verdict(file: Generation, record: FileRecord, cursor: Cursor) -> str:
+    if not file.open():
+        return "unreadable: it cannot be opened"
+    if file.size < cursor.offset:
         return "truncated: its content is read as a new one"
-    if digest(head) != record.head_digest:
+    if digest(file.bytes_at(0, record.head_length)) != record.head_digest:
         return "another content: its beginning is not the one that was read"
-    if tail and digest(tail) != cursor.tail_digest:
+    if not file.holds(cursor):
         return "another content: what lies before the offset is not what was read"
-    return "complete" if cursor.offset == size else "read on"
+    return "complete" if cursor.offset == file.size else "read on"

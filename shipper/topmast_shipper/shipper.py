@@ -14,6 +14,7 @@ from topmast_shipper.config import ShipperConfig
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import StateError
 from topmast_shipper.pipeline import Lane, Lanes, Signal
+from topmast_shipper.replay import ReplayInput
 from topmast_shipper.rooms import Setting
 from topmast_shipper.signatures import Signatures
 from topmast_shipper.tail.watch import Watch
@@ -90,14 +91,15 @@ class Shipper:
             self._change(load)
         began = self._clock()
         grew = False
-        for each in self._inputs:
+        watched = [*self._inputs, *self._replays]
+        for each in watched:
             try:
                 grew |= each.sweep()
             except OSError as error:
                 _log.warning("an input cannot look at its files, trying again: %s: %s", each.name, error)
         if grew:
             self._signal.ring()
-        self._watch.follow({folder for each in self._inputs for folder in each.folders()})
+        self._watch.follow({folder for each in watched for folder in each.folders()})
         self._mark()
         # many files make a sweep long: it never takes more than a tenth of a core
         self._signal.wait(max(_REST_SECONDS, 10 * (self._clock() - began)) if grew else _REST_SECONDS / 2)
@@ -148,12 +150,14 @@ class Shipper:
             raise
         self._sinks = sinks
         self.telemetry.expect([(each.name, each.service) for each in self._inputs], [name for name, _ in sinks])
-        letters = DeadLetters(config.data)
+        letters = DeadLetters(config.data, lost=self.telemetry.lost)
+        named = {each.name: each for each in self._inputs}
+        self._replays = [ReplayInput(name, named, setting) for name, _ in sinks]
         self._lanes = Lanes(
             [
                 Lane(
-                    name, sink, self._inputs, self._checkpoint, letters, self.telemetry, self._signal,
-                    counts_logs=number == 0,
+                    name, sink, [*self._inputs, self._replays[number]], self._checkpoint,
+                    letters, self.telemetry, self._signal, counts_logs=number == 0,
                 )
                 for number, (name, sink) in enumerate(sinks)
             ],
@@ -163,10 +167,15 @@ class Shipper:
     def _take_down(self) -> None:
         if not self._lanes.stop():
             _log.warning("a sink is still at work; what it has in hand is sent again at the next start")
-        for each in self._inputs:
+        for each in [*self._inputs, *self._replays]:
             each.close()
         for _, sink in self._sinks:
             sink.close()
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What the slowest sink has not settled, of all files together."""
+        return sum(self._unread(source) for each in list(self._inputs) for source in each.sources())
 
     def _unread(self, source: Source) -> int:
         """Return the bytes that the slowest sink has not settled."""
@@ -194,7 +203,7 @@ class Shipper:
         now = self._clock()
         waiting = max((now - since for _, since in self._marks.values()), default=0.0)
         yield gauge("shipper_oldest_unsent_seconds", "Age of the oldest unsent data.", "", [("", waiting)])
-        opened = float(sum(each.open_files for each in inputs))
+        opened = float(sum(each.open_files for each in [*inputs, *self._replays]))
         yield gauge("shipper_files_open", "Files held open.", "", [("", opened)])
 
 

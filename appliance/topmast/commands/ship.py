@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from topmast.cli import Call
-from topmast.errors import ConfigError
+from topmast.errors import ConfigError, TopmastError
 from topmast.layout import Layout
 
 if TYPE_CHECKING:  # imported when a command needs it: the others start sooner
@@ -96,6 +96,36 @@ def explain(ctx: click.Context, file: Path, as_json: bool) -> None:
         )
         return
     _print(found, as_json)
+
+
+@ship.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print {sinks: …, kept: …, unreadable: …} as JSON.")
+@click.pass_context
+def replay(ctx: click.Context, file: Path | None, as_json: bool) -> None:
+    """Send the dead letters again, or those saved in FILE: to the sink that refused them, under their old ids.
+
+    The shipper of this configuration does it, at once or at its next start; what is refused again is a dead letter
+    again. Letters to a sink that is not configured stay where they are.
+    """
+    from topmast_shipper import replay as letters
+
+    data, sinks = _remembering(ctx)
+    try:
+        found = letters.hand_over(data, sinks, file)
+    except OSError as error:
+        raise TopmastError(f"{data}: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps(found._asdict(), indent=2))
+        return
+    for sink, count in found.sinks.items():
+        click.echo(f"{sink}: {count} letters on their way")
+    for sink, count in found.kept.items():
+        click.echo(f"{sink}: {count} letters kept, no sink has this name")
+    if found.unreadable:
+        click.echo(f"{found.unreadable} lines kept that are no letters")
+    if not any(found):
+        click.echo("no dead letters")
 
 
 @ship.command()
