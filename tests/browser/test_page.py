@@ -1,6 +1,5 @@
 """The page as a person meets it: every panel drawn, what is wrong said in its place, the console clean."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -8,38 +7,12 @@ from typing import Any
 
 import pytest
 from browser_stack import Shown, Stack
-from playwright.sync_api import Page, expect
-from running import wait_for
+from playwright.sync_api import expect
+from shown_panels import OWN_STACK, TIMESERIES, panel, panels, write
 
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-OWN_STACK = "needs the tests' own stack, not TOPMAST_BROWSER_URL"
-
-
-def panels(page: Page) -> list[dict[str, Any]]:
-    """Return what the page says about its panels, once none of them is loading."""
-
-    def settled() -> list[dict[str, Any]] | None:
-        told: list[dict[str, Any]] | None = page.evaluate("() => window.topmastPanels ?? null")
-        return told if told and all(each["state"] != "loading" for each in told) else None
-
-    found: list[dict[str, Any]] = wait_for("every panel is drawn or says why not", settled, 30)
-    return found
-
-
-def panel(page: Page, number: int) -> Any:
-    return page.locator(f"[data-panel-id='{number}']")
-
-
-def write(stack: Stack, name: str, *models: dict[str, Any]) -> None:
-    """Drop a dashboard into the user's folder: panels beside each other, ids from 1."""
-    if stack.state is None:
-        pytest.skip(OWN_STACK)
-    laid = [{"id": n, "gridPos": {"x": 0, "y": n * 6, "w": 12, "h": 6}, **model} for n, model in enumerate(models, 1)]
-    folder = stack.state / "dashboards"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({"title": name, "uid": name, "panels": laid}))
 
 
 @pytest.mark.parametrize(
@@ -182,9 +155,6 @@ def test_a_hidden_tab_asks_for_nothing(stack: Stack, shown: Shown) -> None:
         page.clock.run_for(6_000)
 
     assert while_hidden == []
-
-
-TIMESERIES = {"type": "timeseries", "title": "A", "targets": [{"refId": "A", "expr": "up"}]}
 
 
 @pytest.mark.parametrize(
