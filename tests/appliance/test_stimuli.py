@@ -7,7 +7,7 @@ import pytest
 from topmast import stimuli
 from topmast.demo import FAULTS
 from topmast.layout import find_home
-from topmast.stimuli import Moved, Values, falls, grows, rises
+from topmast.stimuli import Moved, Values, any_rises, falls, grows, rises
 
 OVERVIEW = find_home() / "monitoring" / "grafana" / "dashboards" / "application-overview.json"
 
@@ -37,6 +37,8 @@ def test_faults_that_are_injected_are_the_demos() -> None:
         pytest.param(falls("a", by=0.1), {"a": 0.9, "b": 0.9}, {"a": 0.7, "b": 0.9}, True, id="fallen"),
         pytest.param(falls("a", by=0.1), {"a": 0.9, "b": 0.9}, {"a": 0.9, "b": 0.1}, False, id="another fell"),
         pytest.param(falls("a", by=0.1), {"a": 0.9}, {}, False, id="gone is not fallen"),
+        pytest.param(any_rises(0.5), {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}, True, id="one for the other"),
+        pytest.param(any_rises(0.5), {"a": 1.0}, {"a": 1.0, "b": 2.0}, False, id="new is not risen"),
         pytest.param(grows(1), {"a": 1.0}, {"a": 1.0, "b": 2.0}, True, id="one more series"),
         pytest.param(grows(1), {"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 1.0}, False, id="only shifted"),
     ],

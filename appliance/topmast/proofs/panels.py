@@ -44,6 +44,9 @@ def run(trial: Trial) -> list[Measure]:
     """Return the measures `panels.*` of the running appliance. Raises NotRunningError."""
     layout, began = trial.layout, time.monotonic()
     running = lock.status(layout)
+    # In the first minute there is no telling a panel that is empty from one that is not there yet.
+    trial.say("waiting for the first minute to pass")
+    time.sleep(max(0.0, _began(layout) + WITHIN_SECONDS - time.time()))
     seen = list(_every(layout, trial.say))
     whole = [each for each in seen if "=" not in each.where]
     drawn = _in_chromium(layout, [file.name for file in files(layout)], trial.say)
@@ -162,9 +165,7 @@ def _in_chromium(layout: Layout, names: Sequence[str], say: Callable[[str], None
         browser = chromium.find(layout, say)
     except PrerequisiteError as error:
         return [measure(name, None, "panels", goal, note=str(error)) for name, goal in goals.items()]
-    began = (layout.run / "plan.json").stat().st_mtime
-    if time.time() < began + WITHIN_SECONDS:
-        time.sleep(began + WITHIN_SECONDS - time.time())
+    began = _began(layout)
     with open_tab(browser, 1600, 4000) as tab:
         early = f"from={began * 1000:.0f}&to={(began + WITHIN_SECONDS) * 1000:.0f}"
         shown = [_with_data(_shown(tab, layout, OVERVIEW, search)) for search in (early, "from=now-5m")]
@@ -185,6 +186,11 @@ def _in_chromium(layout: Layout, names: Sequence[str], say: Callable[[str], None
         measure("panels.with_data", count, "panels", goals["panels.with_data"], note=note),
         measure("panels.errors", len(failed) + len(complaints), "panels", goals["panels.errors"], note=told[0]),
     ]
+
+
+def _began(layout: Layout) -> float:
+    """Return when `topmast up` started what runs, in unix seconds."""
+    return (layout.run / "plan.json").stat().st_mtime
 
 
 def _with_data(panels: Sequence[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
