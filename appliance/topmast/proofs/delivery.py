@@ -7,6 +7,7 @@ could still be read, the store says what arrived: at least once on the wire, onc
 import json
 import random
 import resource
+import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -159,9 +160,14 @@ def run(trial: Trial) -> Sequence[Measure]:
     outcomes: dict[str, Outcome] = {}
     for name in [chosen] if chosen else sorted(_TARGETS):
         trial.say(f"{name}: {kills} kills, seed {trial.seed}")
-        with tempfile.TemporaryDirectory(prefix="topmast-prove-") as folder, _TARGETS[name](Path(folder)) as target:
+        folder = Path(tempfile.mkdtemp(prefix="topmast-prove-"))
+        with _TARGETS[name](folder) as target:
             chance = random.Random(trial.seed)  # noqa: S311 - the same kills for the same seed, no secret
-            outcomes[name] = _kill(Path(folder), target, kills, chance, trial.say)
+            outcomes[name] = _kill(folder, target, kills, chance, trial.say)
+        if outcomes[name].lost or outcomes[name].duplicated or outcomes[name].reordered:
+            trial.say(f"{name}: its files are left for a look in {folder}")
+        else:
+            shutil.rmtree(folder)
     return list(_measures(outcomes, f"{kills} kills for each of {', '.join(outcomes)}, seed {trial.seed}", kills))
 
 

@@ -110,6 +110,9 @@ class Archives:
         archive.measure()
         if not archive.complete and self._wall() - found.status.st_mtime < _BROKEN_AFTER_SECONDS:
             return False  # it is being written
+        if not archive.size:
+            self._done[found.key] = stamp
+            return False
         # a copy of what has grown since is shorter than what was passed: it is known by what it was
         record = record or self._copies.judge_archive(archive)
         if record is not None and _alive(record, files):

@@ -96,7 +96,9 @@ class Catalogue:
         self._fresh.clear()
         grew = False
         everything = discover(self._follow.patterns, self._follow.exclude)
-        moved = [] if self._resumed else self._moved({each.key for each in everything})
+        moved = (
+            [] if self._resumed else self._moved({each.key for each in everything if not each.path.endswith(ARCHIVE)})
+        )
         archives = [each for each in everything if each.path.endswith(ARCHIVE)]
         beside = [each for each in moved if each.path.endswith(ARCHIVE)]
         found = [each for each in [*moved, *everything] if not each.path.endswith(ARCHIVE)]
@@ -122,13 +124,18 @@ class Catalogue:
     def _moved(self, seen: set[tuple[int, int]]) -> list[Found]:
         """Return the files that we knew and that have left the patterns while we were away."""
         moved = []
-        for record in self._checkpoint.files():
-            if record.input == self._follow.input and (record.device, record.inode) not in seen:
-                there = whereabouts(record.path, record.target, (record.device, record.inode))
-                if there is None:
-                    self._copies.await_gone(record)
-                else:
-                    moved.append(there)
+        for record in self._checkpoint.contents():
+            key = (record.device, record.inode)
+            if record.input != self._follow.input:
+                continue
+            current = self._checkpoint.file(*key) == record
+            if current and key in seen:
+                continue
+            there = whereabouts(record.path, record.target, key) if current else None
+            if there is None or there.path.endswith(ARCHIVE):
+                self._copies.await_gone(record)  # its inode may be another's by now
+            if there is not None:
+                moved.append(there)
         return moved
 
     def _meet(self, found: Found) -> bool:
