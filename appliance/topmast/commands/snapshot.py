@@ -30,7 +30,14 @@ SETTLED = (
 
 @click.command()
 @click.argument("what", required=False, default=HOME, metavar="[PANEL|DASHBOARD]")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE.png")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE.png",
+    help="Where the picture goes.",
+)
 @click.option("--from", "since", default="", metavar="TIME", help="Such as now-6h; without it the dashboard's own.")
 @click.option("--to", "until", default="", metavar="TIME", help="Such as now-1h, or unix milliseconds.")
 @click.option("--light", is_flag=True, help="Light instead of dark.")

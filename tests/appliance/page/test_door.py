@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
@@ -75,8 +76,8 @@ async def test_a_password_over_tls_opens_the_page_and_nothing_else_does(
     app = build(replace(settings, door=door))
     url, ca = f"https://127.0.0.1:{port}", str(door.web_config_file.with_name("ca.pem"))
 
-    def get(path: str, **more: object) -> requests.Response:
-        return requests.get(url + path, verify=ca, timeout=10, **more)  # type: ignore[arg-type]
+    def get(path: str, **more: Any) -> requests.Response:
+        return requests.get(url + path, verify=ca, timeout=10, **more)
 
     async with standing_open(door, app):
         known = await asyncio.to_thread(get, "/healthz", auth=("ann", PASSWORD))
