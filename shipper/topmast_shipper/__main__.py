@@ -12,6 +12,7 @@ from types import FrameType
 
 from topmast_shipper import config
 from topmast_shipper.errors import ConfigError, ShipperError, StateError
+from topmast_shipper.progress import CLEAR, Progress
 
 # sysexits.h: EX_CONFIG; and EX_TEMPFAIL, for another shipper is at work (SHIPPING.md section 5)
 EXIT_CONFIG = 78
@@ -24,8 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--config", required=True, type=Path, metavar="FILE", help="topmast.yml")
     parser.add_argument("--check", action="store_true", help="only say whether the configuration is right")
     chosen = parser.parse_args(arguments)
+    # on a terminal there may be a line of progress, which a line of the log takes the place of
+    clear = CLEAR if sys.stderr.isatty() else ""
     logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=logging.INFO, stream=sys.stderr, format=f"{clear}%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     try:
         if chosen.check:
@@ -86,7 +89,12 @@ def _ship(loaded: config.ShipperConfig, path: Path) -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, reload)
     logging.getLogger(__name__).info("shipping, metrics on %s", shipper.metrics_address or "no address")
+    progress = Progress(sys.stderr, lambda: shipper.backlog_bytes) if sys.stderr.isatty() else None
+    if progress is not None:
+        progress.start()
     shipper.run()
+    if progress is not None:
+        progress.stop()
     return 0
 
 

@@ -28,7 +28,7 @@ _CONFIG = "topmast.ship.config"
 @click.option("--json", "as_json", is_flag=True, help="With --check: print {checks: […]} as JSON.")
 @click.pass_context
 def ship(ctx: click.Context, config: Path | None, check: bool, as_json: bool) -> None:
-    """Ship logs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
+    """Ship logs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again. A backlog is shown on a terminal.
 
     Exit code 78 for a configuration that is refused, 75 when another shipper holds its data folder.
     `topmast ship -c FILE lag` (and `explain`, `fsck`) only look, also while a shipper is at work.
