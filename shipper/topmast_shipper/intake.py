@@ -11,10 +11,10 @@ from topmast_shipper import ecs
 from topmast_shipper.component import Line, Parser, Source
 from topmast_shipper.event import Event, Position
 from topmast_shipper.parsers import json_lines
-from topmast_shipper.shape import Columns, Place
 from topmast_shipper.shapes import Shapes
 from topmast_shipper.swift import Swift
 from topmast_shipper.tail.lines import Lines, text
+from topmast_shipper.template import Columns, Place
 from topmast_shipper.window import Rows
 
 
@@ -29,7 +29,7 @@ class Intake:
     def events(self, source: Source, lines: Sequence[Line], now: float) -> Rows:
         """Return the lines as completed events, one each. Never raises."""
         taken = _Taken(source, lines, now)
-        missing = taken.missing()
+        missing: Sequence[int] = range(len(lines))
         while missing:
             if self._shapes is not None:
                 some, place = taken.plain(missing)
@@ -84,10 +84,12 @@ class _Taken:
         self._place = Place(prefix, source.origin, self._starts, self._ends, int(now * 1_000_000))
         count = len(self._data)
         self._columns = Columns(
-            range(count), [b""] * count, [0] * count, [""] * count, [""] * count, [b""] * count
+            range(count), [b""] * count, [0] * count, [""] * count, [""] * count, [False] * count
         )  # fmt: skip
 
     def missing(self) -> Sequence[int]:
+        if b"" not in self._columns.documents:
+            return ()
         return [at for at, document in enumerate(self._columns.documents) if not document]
 
     def plain(self, chosen: Sequence[int]) -> tuple[Sequence[bytes], Place]:
@@ -105,16 +107,16 @@ class _Taken:
         if len(columns.at) == len(self._data):
             self._columns = columns
             return
-        _, documents, times, levels, services, messages = self._columns
+        _, documents, said, levels, services, bare = self._columns
         for number, at in enumerate(columns.at):
             row = chosen[at]
-            documents[row], times[row] = columns.documents[number], columns.times[number]
+            documents[row], said[row] = columns.documents[number], columns.said[number]
             levels[row], services[row] = columns.levels[number], columns.services[number]
-            messages[row] = columns.messages[number]
+            bare[row] = columns.bare[number]
 
     def put(self, at: int, event: Event) -> None:
-        _, documents, times, levels, services, _ = self._columns
-        documents[at], times[at], levels[at], services[at] = event.json, event.time, event.level, event.service
+        _, documents, said, levels, services, _ = self._columns
+        documents[at], said[at], levels[at], services[at] = event.json, event.time, event.level, event.service
         if event.flags:
             self._flags[at] = event.flags
 

@@ -23,9 +23,8 @@ from topmast_shipper.window import Window, rows_of
 
 _log = logging.getLogger(__name__)
 
-# Half of what a Logstash takes without running out of direct memory (SHIPPING.md section 2.3): parsed, a window
-# is five times its bytes, and a commit for a thousand events costs what one for two thousand does.
-WINDOW_EVENTS = 1024
+# What a Logstash takes without running out of direct memory (SHIPPING.md sections 2.3 and 7.2).
+WINDOW_EVENTS = 2048
 WINDOW_BYTES = 4 << 20
 BLOCK_BYTES = 256 << 10
 # Failures of one window before it is halved, and of one event before its neighbour is asked.
@@ -147,7 +146,8 @@ class Lane:
         self._ahead.clear()
         skipped: dict[Place, Cursor] = {}
         room, room_bytes, progress = self._window_events, WINDOW_BYTES, True
-        while progress and room > 0 and room_bytes > 0:
+        # what is left of a window is not worth a read
+        while progress and room > self._window_events // 8 and room_bytes > 0:
             progress = False
             for each in self._inputs:
                 for source in each.sources():

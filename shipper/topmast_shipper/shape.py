@@ -7,20 +7,18 @@ record of marks down the road of `swift`, so that both roads give the same docum
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
-from operator import add
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
-from topmast_shipper import timestamps
-from topmast_shipper.ecs import FUTURE_MICROSECONDS, LEVELS, level_of
 from topmast_shipper.event import Origin, Position
 from topmast_shipper.swift import Swift
+from topmast_shipper.template import Run, Template
 
 # A number that every reader has room for; a longer one takes another road.
-_NUMBER = r"-?(?:0|[1-9]\d{0,17}+)(?:\.\d{1,17}+)?+(?:[eE][+-]?\d{1,2})?+"
+_INTEGER = r"-?(?:0|[1-9]\d{0,17}+)"
+_NUMBER = _INTEGER + r"(?:\.\d{1,17}+)?+(?:[eE][+-]?\d{1,2})?+"
 _CONSTANT = "(?:true|false|null)"
 # The inside of a string: of a line without a backslash, and with (RFC 8259 section 7; surrogates in pairs only).
 PLAIN = '[^"]*'
@@ -28,18 +26,21 @@ ESCAPED = (
     r'[^"\\]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     r'|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})[^"\\]*+)*+'
 )
-# Values that are looked at, so apart from their neighbours, and what they must be to go this road.
-_LOOKED_AT = {
-    "second": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
-    "fraction": r"\.(?:\d{3}|\d{6})Z",
-    "level": r"[A-Za-z]{1,15}",
+# What stands for kinds of values; a time and a level are looked at afterwards, a backslash is in neither.
+_FIXED = {
+    "time": r'[^"]{19}\.\d{3}(?:\d{3})?Z',
+    "level": '[^"]*',
     "service": r'[^"\\]+',
-    "message": "",
+    "version": r'[^"\\]+',
+    "constant": _CONSTANT,
+    "integer": _INTEGER,
+    "number": _NUMBER,
 }
-_FIXED = {**_LOOKED_AT, "version": r'[^"\\]+', "constant": _CONSTANT, "number": _NUMBER}
+# Groups of their own, with nothing before or behind them.
+_ALONE = ("level", "service")
 _SPECIAL = {"@timestamp": "", "log.level": "level", "service.name": "service", "ecs.version": "version"}
 _NAME = re.compile(r"[A-Za-z0-9_@.-]+")
-_KIND = {str: "string", int: "number", float: "number", bool: "constant", type(None): "constant"}
+_KIND = {str: "string", int: "integer", float: "number", bool: "constant", type(None): "constant"}
 _STYLES = ((",", ":"), (", ", ": "))
 
 # Marks stand between two characters of the private use area; those of whole values and those inside quotes.
@@ -50,10 +51,7 @@ _READ_AT = 1_795_382_160.0
 _START = 987_654_321_098
 _END = Position("\ue000id\ue001", 0, 0)
 _LEVEL = re.compile('(level": ?)"info"')
-_LEVEL_BYTES = {level: level.encode() for level in LEVELS}
-_MAX_MEMORY = 4096
-
-Value = TypeVar("Value")
+_MAX_TEMPLATES = 256
 
 
 def skeleton(value: object) -> Any:
@@ -66,62 +64,6 @@ def skeleton(value: object) -> Any:
     return _KIND.get(type(value))
 
 
-class Place(NamedTuple):
-    """Where the lines of one read are from."""
-
-    prefix: str
-    """Stream and generation, as ids begin."""
-    origin: Origin
-    starts: Sequence[int]
-    ends: Sequence[int]
-    now: int
-    """Microseconds since 1970."""
-
-    def of(self, at: Sequence[int]) -> "Place":
-        """Return the place of some of the lines."""
-        return self._replace(starts=[self.starts[each] for each in at], ends=[self.ends[each] for each in at])
-
-
-class Columns(NamedTuple):
-    """The documents of lines of one shape, and what is known of them."""
-
-    at: Sequence[int]
-    """Which lines of the read."""
-    documents: list[bytes]
-    times: list[int]
-    levels: list[str]
-    services: list[str]
-    messages: list[bytes]
-
-
-class _Known(Generic[Value]):
-    """Values that come again and again, understood once. Threads may share it: the worst is to think twice."""
-
-    def __init__(self, understand: Callable[[bytes], Value]) -> None:
-        self._understand = understand
-        self._known: dict[bytes, Value] = {}
-
-    def __call__(self, values: Iterable[bytes]) -> Mapping[bytes, Value]:
-        """Return what these values mean, and others do."""
-        known = self._known
-        if len(known) > _MAX_MEMORY:
-            known = self._known = {}
-        for each in set(values) - known.keys():
-            known[each] = self._understand(each)
-        return known
-
-
-class Memory:
-    """What the shapes of one input have understood."""
-
-    def __init__(self) -> None:
-        self.seconds = _Known[int](lambda text: timestamps.parse(text.decode() + "Z") or 0)
-        """Microseconds; 0 for what is no time."""
-        self.fractions = _Known[int](lambda text: int(text[1:-1].ljust(6, b"0")))
-        self.levels = _Known[str](lambda text: level_of(text.decode()) or "")
-        self.services = _Known[str](bytes.decode)
-
-
 class Shape:
     """One shape: its two expressions, and a template of the document for every origin."""
 
@@ -132,39 +74,45 @@ class Shape:
         if not isinstance(kinds, tuple) or "\ue000" in origin.path + origin.service:
             raise ValueError("not an object with usual names and values")
         self._kinds: dict[str, str] = {}
-        self._marked = self._mark(fields, "", any(name.startswith("error") for name in fields))
-        self._templates: dict[Origin, _Template | None] = {}
+        self._marked = self._mark(fields, "")
+        self._bare = not any(name.startswith("error") for name in fields) and sample.count(b'"message"') == 1
+        self._templates: dict[Origin, Template | None] = {}
         for self._style in _STYLES:
             self._source = _MARK.split(self._text(self._marked))
-            self._runs = self._side_by_side(self._document(origin))
-            self.escaped = self._expression(ESCAPED)
+            self._runs, between, _ = _runs(self._source, self._document(origin))
+            self.escaped = self._expression(between, ESCAPED)
             if self.escaped.fullmatch(sample):
-                self.plain = self._expression(PLAIN)
+                self.plain = self._expression(between, PLAIN)
                 return
         raise ValueError("not written as usual")
 
-    def template(self, origin: Origin) -> "_Template | None":
+    def template(self, origin: Origin) -> Template | None:
         """Return how documents of lines from there are put together; None when they need a longer road."""
         if origin not in self._templates:
-            if len(self._templates) >= _MAX_MEMORY:
+            if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
-            try:
-                document = self._document(origin)
-            except ValueError:
-                document = []
-            same = document and self._side_by_side(document) == self._runs
-            self._templates[origin] = _Template(document, self._runs, origin) if same else None
+            self._templates[origin] = self._template(origin)
         return self._templates[origin]
 
-    def _mark(self, value: object, name: str, has_error: bool) -> Any:
+    def _template(self, origin: Origin) -> Template | None:
+        try:
+            document = self._document(origin)
+        except ValueError:
+            return None
+        runs, _, texts = _runs(self._source, document)
+        if runs != self._runs:
+            return None
+        return Template(_pieces(document, runs, texts), runs, origin, self._bare)
+
+    def _mark(self, value: object, name: str) -> Any:
         """Return the value with marks for its leaves, and note the kind of each."""
         if isinstance(value, dict):
             before = name + "." if name else ""
-            return {key: self._mark(each, before + key, has_error) for key, each in value.items()}
+            return {key: self._mark(each, before + key) for key, each in value.items()}
         if name in ("@timestamp", "log.level", "message", *_SPECIAL) and type(value) is not str:
             raise ValueError(f"{name} is no text")
         if name == "@timestamp":
-            self._kinds |= {"second": "second", "fraction": "fraction"}
+            self._kinds["time"] = "time"
             return _TIME
         if name == "log.level":
             self._kinds["level"] = "level"
@@ -173,15 +121,13 @@ class Shape:
         mark = f"{'s' if kind == 'string' else 'v'}{len(self._kinds)}"
         if name in _SPECIAL:
             mark = kind = _SPECIAL[name]
-        elif name == "message" and not has_error:
-            mark = "message"
         self._kinds[mark] = kind
         return f"\ue000{mark}\ue001"
 
     def _text(self, record: object) -> str:
         """Return the record as the application writes JSON, the marks of whole values without quotes."""
         text = json.dumps(record, separators=self._style, ensure_ascii=False)
-        text = text.replace(_TIME, "\ue000second\ue001\ue000fraction\ue001")
+        text = text.replace(_TIME, "\ue000time\ue001")
         return _WHOLE.sub(r"\1", _LEVEL.sub('\\1"\ue000level\ue001"', text))
 
     def _document(self, origin: Origin) -> list[str]:
@@ -195,97 +141,69 @@ class Shape:
             raise ValueError("a name that looks like one of ours")
         return document
 
-    def _side_by_side(self, document: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the marks of the source in its order, those together that the document has together, too."""
-        between = {(document[at], document[at + 2]): document[at + 1] for at in range(1, len(document) - 2, 2)}
-        runs: list[tuple[str, ...]] = []
-        before = ""
-        for at in range(1, len(self._source), 2):
-            mark = self._source[at]
-            together = between.get((before, mark)) == self._source[at - 1]
-            if together and mark not in _LOOKED_AT and before not in _LOOKED_AT:
-                runs[-1] += (mark,)
-            else:
-                runs.append((mark,))
-            before = mark
-        return runs
-
-    def _expression(self, inside: str) -> re.Pattern[bytes]:
+    def _expression(self, between: Sequence[str], inside: str) -> re.Pattern[bytes]:
+        """Return what a line must be; its groups are the runs."""
         scalar = f'(?:"{inside}"|{_NUMBER}|{_CONSTANT})'
-        patterns = {**_FIXED, "string": inside, "message": inside, "list": rf"\[(?:{scalar}(?:, ?{scalar})*+)?+\]"}
-        first, last = {run[0] for run in self._runs}, {run[-1] for run in self._runs}
-        parts = [re.escape(self._source[0])]
-        for mark, text in zip(self._source[1::2], self._source[2::2], strict=True):
-            opened, closed = "(" if mark in first else "", ")" if mark in last else ""
-            parts.append(f"{opened}{patterns[self._kinds[mark]]}{closed}{re.escape(text)}")
+        patterns = {**_FIXED, "string": inside, "list": rf"\[(?:{scalar}(?:, ?{scalar})*+)?+\]"}
+        parts = [re.escape(between[0])]
+        at = 0
+        for run in self._runs:
+            parts.append("(" + re.escape(run.lead))
+            for mark in run.marks:
+                parts.append(patterns[self._kinds[mark]])
+                at += 1
+                if mark != run.marks[-1]:
+                    parts.append(re.escape(between[at]))
+            parts.append(re.escape(run.trail) + ")" + re.escape(between[at]))
         return re.compile(f"^{''.join(parts)}$".encode(), re.MULTILINE)
 
 
-class _Template:
-    """How the documents of one shape and one origin are put together: groups of the expression, text, numbers."""
+def _runs(source: Sequence[str], document: Sequence[str]) -> tuple[list[Run], list[str], list[str]]:
+    """Return the runs in the order of the source, and the texts of both without what runs have taken of them."""
+    together = {(document[at], document[at + 2]): document[at + 1] for at in range(1, len(document) - 2, 2)}
+    chosen: list[list[str]] = []
+    before = ""
+    for at in range(1, len(source), 2):
+        mark = source[at]
+        apart = mark == "time" or mark in _ALONE or before in _ALONE
+        if not apart and together.get((before, mark)) == source[at - 1]:
+            chosen[-1].append(mark)
+        else:
+            chosen.append([mark])
+        before = mark
+    ours, theirs, runs = list(source[0::2]), list(document[0::2]), list[Run]()
+    place = {mark: number for number, mark in enumerate(document[1::2])}
+    at = 0
+    for marks in chosen:
+        first, last, begin, end = at, at + len(marks), place[marks[0]], place[marks[-1]] + 1
+        at, lead, trail = last, "", ""
+        if marks[0] not in _ALONE:
+            lead = _common(ours[first][::-1], theirs[begin][::-1])[::-1]
+            ours[first], theirs[begin] = ours[first].removesuffix(lead), theirs[begin].removesuffix(lead)
+            trail = _common(ours[last], theirs[end])
+            ours[last], theirs[end] = ours[last].removeprefix(trail), theirs[end].removeprefix(trail)
+        runs.append(Run(tuple(marks), lead, trail))
+    return runs, ours, theirs
 
-    def __init__(self, document: Sequence[str], runs: Sequence[tuple[str, ...]], origin: Origin) -> None:
-        self._service = origin.service
-        self._group = {run[0]: number for number, run in enumerate(runs)}
-        self._pieces: list[list[str]] = [["text", document[0]]]
-        length = {run[0]: len(run) for run in runs}
-        at = 1
-        while at < len(document):
-            mark = document[at]
-            at += 2 * length.get(mark, 1)
-            text = document[at - 1]
-            if mark in self._group:
-                self._pieces += [["group", mark], ["text", text]]
-            elif self._pieces[-1][0] == "text":
-                # a number is written together with the text around it
-                self._pieces[-1] = [mark, self._pieces[-1][1], text]
-            else:
-                self._pieces.append([mark, "", text])
 
-    def columns(self, at: Sequence[int], parts: Sequence[tuple[bytes, ...]], place: Place, memory: Memory) -> Columns:
-        """Return the documents of these lines, but of those whose time or level needs a longer road."""
-        groups = list(zip(*parts, strict=True))
-        second, level = self._group["second"], self._group["level"]
-        seconds, levels = memory.seconds(groups[second]), memory.levels(groups[level])
-        latest = place.now + FUTURE_MICROSECONDS - 1_000_000
-        late = {each for each in set(groups[second]) if not 0 < seconds[each] <= latest}
-        strange = {each for each in set(groups[level]) if not levels[each]}
-        if late or strange:
-            kept = [
-                number for number, row in enumerate(parts) if row[second] not in late and row[level] not in strange
-            ]
-            if not kept:
-                return Columns((), [], [], [], [], [])
-            return self.columns([at[each] for each in kept], [parts[each] for each in kept], place.of(kept), memory)
-        fractions = memory.fractions(groups[self._group["fraction"]])
-        micros = map(fractions.__getitem__, groups[self._group["fraction"]])
-        said = list(map(levels.__getitem__, groups[level]))
-        return Columns(
-            at,
-            self._documents(groups, said, place),
-            list(map(add, map(seconds.__getitem__, groups[second]), micros)),
-            said,
-            self._services(groups, memory),
-            list(groups[self._group["message"]]) if "message" in self._group else [b""] * len(parts),
-        )
+def _common(one: str, other: str) -> str:
+    """Return what both texts begin with."""
+    length = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+    return min(one, other, key=len) if length is None else one[:length]
 
-    def _documents(self, groups: Sequence[Sequence[bytes]], levels: Sequence[str], place: Place) -> list[bytes]:
-        columns: list[Iterable[bytes]] = []
-        for what, *texts in self._pieces:
-            if what == "text":
-                columns.append(repeat(texts[0].encode()))
-            elif what == "group":
-                column = groups[self._group[texts[0]]]
-                columns.append(column if texts[0] != "level" else [_LEVEL_BYTES[level] for level in levels])
-            else:
-                before, after = (text.replace("%", "%%") for text in texts)
-                number = "%d" if what == "offset" else f"{place.prefix}%012x"
-                numbers = place.starts if what == "offset" else place.ends
-                columns.append(map(f"{before}{number}{after}".encode().__mod__, numbers))
-        return list(map(b"".join, zip(*columns, strict=False)))
 
-    def _services(self, groups: Sequence[Sequence[bytes]], memory: Memory) -> list[str]:
-        if "service" not in self._group:
-            return [self._service] * len(groups[0])
-        said = groups[self._group["service"]]
-        return list(map(memory.services(said).__getitem__, said))
+def _pieces(document: Sequence[str], runs: Sequence[Run], texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return what the document is put together from, in its order."""
+    length = {run.marks[0]: len(run.marks) for run in runs}
+    pieces: list[tuple[str, ...]] = [("text", texts[0])]
+    at, marks = 0, document[1::2]
+    while at < len(marks):
+        mark = marks[at]
+        at += length.get(mark, 1)
+        if mark in length:
+            pieces += [(mark,), ("text", texts[at])]
+        else:
+            # a number is written together with the text around it
+            before = pieces.pop()[1] if pieces[-1][0] == "text" else ""
+            pieces.append((mark, before, texts[at]))
+    return [piece for piece in pieces if piece != ("text", "")]

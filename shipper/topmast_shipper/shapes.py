@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import orjson
 
 from topmast_shipper.event import Origin
-from topmast_shipper.shape import Columns, Memory, Place, Shape, skeleton
+from topmast_shipper.shape import Shape, skeleton
+from topmast_shipper.template import Columns, Memory, Place
 
 # An expression is tried after the other; behind so many the road of `swift` is no longer.
 _MAX_SHAPES = 16
@@ -18,7 +19,7 @@ _MAX_SHAPES = 16
 _OFTEN = 8
 _EVERY = 4
 _MAX_SEEN = 512
-_CONTROL = bytes(byte for byte in range(32) if byte != 10)
+_CONTROL = [bytes([byte]) for byte in range(32) if byte != 10]
 
 
 class Shapes:
@@ -94,8 +95,10 @@ _Found = Mapping[Shape, tuple[Sequence[int], Sequence[tuple[bytes, ...]]]]
 
 def _harmless(raw: bytes) -> bool:
     """Return whether the bytes are UTF-8 without control characters, which JSON has none of."""
-    try:
-        text = raw.replace(b"\n", b" ").decode()
-    except UnicodeDecodeError:
-        return False
-    return text.isprintable() or len(raw.translate(None, _CONTROL)) == len(raw)
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return False
+    # thirty-one searches for a byte are quicker than one for a set of bytes
+    return not any(byte in raw for byte in _CONTROL)

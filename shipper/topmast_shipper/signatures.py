@@ -9,6 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from topmast_shipper import ecs
 
 # What differs between two occurrences of one error: quoted text, identifiers, addresses, numbers.
@@ -17,6 +19,8 @@ _VALUES = re.compile(r"\"[^\"]*\"|'[^']*'|\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{8,}(?
 _FRAME = re.compile(r'File "([^"]+)", line \d+, in (\S+)')
 _MAX_KNOWN = 20_000
 _MAX_FAMILIAR = 4096
+# A message without escapes; their digits would be none.
+_MESSAGE = re.compile(rb'"message": ?"([^"\\]*)"')
 # Two messages that differ in such digits only have one shape; 0 stays apart, for `0x` begins an address.
 _DIGITS = bytes.maketrans(b"23456789", b"11111111")
 _SHAPE_CHARACTERS = 300
@@ -45,19 +49,22 @@ class Signatures:
             self._known = set()
         self._familiar: set[tuple[str, bytes]] = set()
 
-    def is_familiar(self, service: str, message: bytes) -> bool:
-        """Return whether an error with this message and nothing more was asked about: at a tenth of the time."""
-        return bool(message) and (service, message.translate(_DIGITS)) in self._familiar
-
-    def is_new(self, service: str, document: Mapping[str, Any], message: bytes = b"") -> bool:
+    def is_new(self, service: str, document: bytes, *, bare: bool = False) -> bool:
         """Return whether this service never had an error of this shape, and remember it.
 
-        `message` is all that the error says, as it stands in the document; empty when there is more.
+        One that is nothing but its message (`bare`) is known by it at a tenth of the time, once it was asked about.
         """
-        if message and b"\\" not in message:  # the digits of an escape are none
+        said = _MESSAGE.search(document) if bare else None
+        if said is not None:
+            familiar = (service, said[1].translate(_DIGITS))
+            if familiar in self._familiar:
+                return False
             if len(self._familiar) >= _MAX_FAMILIAR:
                 self._familiar.clear()
-            self._familiar.add((service, message.translate(_DIGITS)))
+            self._familiar.add(familiar)
+        return self._is_new(service, orjson.loads(document or b"{}"))
+
+    def _is_new(self, service: str, document: Mapping[str, Any]) -> bool:
         hashed = blake2b(f"{service}|{shape(document)}".encode("utf-8", "replace"), digest_size=8).hexdigest()
         if hashed in self._known or len(self._known) >= _MAX_KNOWN:
             return False

@@ -74,15 +74,12 @@ class Telemetry:
             self.add("log_events_total", (self._service(name or "_unknown"), level), count)
         if not any(level in _ERRORS for _, level in counts):
             return
-        services, messages = window.services, window.messages
+        services, documents, bare = window.services, window.documents, window.bare
         for at, level in enumerate(window.levels):
-            if level not in _ERRORS:
-                continue
-            service, message = self._service(services[at] or "_unknown"), messages[at]
-            if self._signatures.is_familiar(service, message):
-                continue
-            if self._signatures.is_new(service, window[at].document, message):
-                self.add("log_error_signatures_new_total", (service,))
+            if level in _ERRORS:
+                service = self._service(services[at] or "_unknown")
+                if self._signatures.is_new(service, documents[at], bare=bare[at]):
+                    self.add("log_error_signatures_new_total", (service,))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family (the collector interface of prometheus_client)."""

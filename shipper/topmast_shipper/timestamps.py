@@ -4,12 +4,14 @@ ISO 8601 and RFC 3339 with `T`, space, comma or zone (also logging's `asctime`),
 nanoseconds, and the `22/Nov/2026:21:16:00 +0000` of access logs (Common Log Format).
 """
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 _MONTHS = {name: number for number, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
 )}  # fmt: skip
+_SECOND = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +37,21 @@ def isoformat(microseconds: int) -> str:
 def is_canonical(text: str) -> bool:
     """Return whether a text that is a time has the form that `isoformat` gives."""
     return len(text) in (24, 27) and text[10] == "T" and text[19] == "." and text.endswith("Z")
+
+
+def of_canonical(text: bytes) -> int:
+    """Return the microseconds of `2026-11-22T21:16:00.123Z` (or with six digits), whatever stands behind it.
+
+    Far below 0 for what is no time.
+    """
+    return second(text[:19]) + int(text[20:].partition(b"Z")[0].ljust(6, b"0"))
+
+
+@lru_cache(maxsize=4096)
+def second(text: bytes) -> int:
+    """Return the microseconds of `2026-11-22T21:16:00` (UTC); far below 0 for what is no time."""
+    found = parse(text.decode("latin-1") + "Z") if _SECOND.fullmatch(text) else None
+    return -(1 << 62) if found is None else found
 
 
 def day(microseconds: int) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import accumulate, chain
 from typing import Any, overload
 
+from topmast_shipper import timestamps
 from topmast_shipper.event import Event, Origin, Position
 
 
@@ -26,11 +27,12 @@ class Rows(Sequence[Event]):
     starts: Sequence[int]
     ends: Sequence[int]
     documents: Sequence[bytes]
-    times: Sequence[int]
+    said: Sequence[bytes | int]
+    """`@timestamp` as microseconds since 1970, or as it stands in the document: few sinks ask for the time."""
     levels: Sequence[str]
     services: Sequence[str]
-    messages: Sequence[bytes]
-    """What an error without more about it says, as in the document; empty where the document must be asked."""
+    bare: Sequence[bool]
+    """Whether an error is nothing but its message."""
     flags: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Of the rows that have any."""
 
@@ -53,7 +55,7 @@ class Rows(Sequence[Event]):
             self.read_at,
             self.flags.get(at, ()),
             self.documents[at],
-            self.times[at],
+            _micros(self.said[at]),
             self.levels[at],
             self.services[at],
         )
@@ -62,6 +64,10 @@ class Rows(Sequence[Event]):
     def ids(self) -> list[str]:
         prefix = Position(self.stream, self.generation, 0).key[:20]
         return [f"{prefix}{end:012x}" for end in self.ends]
+
+    @property
+    def times(self) -> list[int]:
+        return list(map(_micros, self.said))
 
     def _cut(self, first: int, last: int) -> "Rows":
         if first == 0 and last == len(self):
@@ -76,10 +82,10 @@ class Rows(Sequence[Event]):
             self.starts[part],
             self.ends[part],
             self.documents[part],
-            self.times[part],
+            self.said[part],
             self.levels[part],
             self.services[part],
-            self.messages[part],
+            self.bare[part],
             {at - first: flags for at, flags in self.flags.items() if first <= at < last},
         )
 
@@ -136,8 +142,9 @@ class Window(Sequence[Event]):
         return self._column("services")
 
     @cached_property
-    def messages(self) -> Sequence[bytes]:
-        return self._column("messages")
+    def bare(self) -> Sequence[bool]:
+        """Whether an error is nothing but its message, so that nobody needs to look for more."""
+        return self._column("bare")
 
     def counts(self) -> Counter[tuple[str, str]]:
         """Return how many events there are of each service and level."""
@@ -158,6 +165,10 @@ class Window(Sequence[Event]):
                 found.append(piece[max(0, first - begin) : min(end, last) - begin])
             begin = end
         return Window(found)
+
+
+def _micros(said: bytes | int) -> int:
+    return said if isinstance(said, int) else timestamps.of_canonical(said)
 
 
 def of(window: Sequence[Event]) -> Window:
@@ -184,6 +195,6 @@ def rows_of(events: Sequence[Event]) -> Rows:
         [event.time for event in events],
         [event.level for event in events],
         [event.service for event in events],
-        [b""] * len(events),
+        [False] * len(events),
         {at: event.flags for at, event in enumerate(events) if event.flags},
     )

@@ -12,9 +12,9 @@ from topmast_shipper.component import Line
 from topmast_shipper.event import Event, Origin, Position
 from topmast_shipper.intake import Intake
 from topmast_shipper.parsers.json_lines import parse
-from topmast_shipper.shape import Place
 from topmast_shipper.shapes import Shapes
 from topmast_shipper.tail.lines import Lines
+from topmast_shipper.template import Place
 
 READ_AT = 1_795_382_160.0  # 2026-11-22T21:16:00Z
 NOW = int(READ_AT * 1_000_000)

@@ -36,7 +36,28 @@ def test_a_shape_is_new_once_also_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "signatures"
     signatures = Signatures(path)
 
-    assert signatures.is_new("shop", {"message": "order 1 failed"})
-    assert not signatures.is_new("shop", {"message": "order 2 failed"})
-    assert signatures.is_new("cart", {"message": "order 2 failed"})
-    assert not Signatures(path).is_new("shop", {"message": "order 3 failed"})
+    assert signatures.is_new("shop", b'{"message":"order 1 failed"}')
+    assert not signatures.is_new("shop", b'{"message":"order 2 failed"}')
+    assert signatures.is_new("cart", b'{"message":"order 2 failed"}')
+    assert not Signatures(path).is_new("shop", b'{"message":"order 3 failed"}')
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "new"),
+    [
+        pytest.param("order 12 failed", "order 57 failed", False, id="digits"),
+        pytest.param("order 7 failed", "order 12345 failed", False, id="more digits"),
+        pytest.param("at 0x7f", "at 1x7f", True, id="an address and none"),
+        pytest.param("a1", "a", True, id="a digit and none"),
+        pytest.param("\\u0041", "\\u0061", True, id="escapes"),
+    ],
+)
+def test_errors_that_are_nothing_but_a_message_are_told_apart_as_others(
+    tmp_path: Path, one: str, other: str, new: bool
+) -> None:
+    signatures = Signatures(tmp_path / "signatures")
+    before, after = (f'{{"message":"{each}"}}'.encode() for each in (one, other))
+
+    assert signatures.is_new("shop", before, bare=True)
+    assert not signatures.is_new("shop", before, bare=True)
+    assert signatures.is_new("shop", after, bare=True) is new

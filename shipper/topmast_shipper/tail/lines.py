@@ -92,7 +92,10 @@ def _usual(data: bytes, start: int, max_line_bytes: int, max_lines: int) -> tupl
     parts = data[:whole].split(b"\n", max_lines)
     parts.pop()
     lengths = list(map(len, parts))
-    if not all(lengths) or max(lengths) > max_line_bytes or any(map(bytes.isspace, parts)):
+    if not all(lengths) or max(lengths) > max_line_bytes:
+        return None
+    # blanks sort before everything that is to be seen
+    if min(parts)[0] <= 32 and any(map(bytes.isspace, parts)):
         return None
     ends = [end + number for number, end in enumerate(accumulate(lengths, initial=start))]
     return Lines(parts, ends[:-1], ends[1:]), ends[-1]
