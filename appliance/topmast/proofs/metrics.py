@@ -21,8 +21,8 @@ from topmast.measure import Measure, measure
 from topmast.proof import Proof, Trial
 from topmast.selectors import Selector
 
-# What has to pass before windows are filled and every customer of the shop has done everything once.
-WARM_SECONDS = 240.0
+# While windows fill and the shop's customers do everything once: so long nothing new must have come.
+SETTLE_SECONDS = 60.0
 _LOOK_SECONDS = 10.0
 _WINDOW = "1h"
 # Whose metrics they are where nothing here runs that has them.
@@ -59,17 +59,13 @@ def run(trial: Trial) -> Sequence[Measure]:
         try:
             started = lock.status(trial.layout)
             url, what = trial.layout.url("prometheus"), "the running appliance"
-            warm = 0.0
+            settle = 0.0
         except NotRunningError:
             trial.say("nothing is running here: a demo of its own, for some minutes")
             layout = stack.enter_context(stage.started(trial.layout, "--demo")).layout
-            started, url, what, warm = (
-                lock.status(layout),
-                layout.url("prometheus"),
-                "a demo of its own",
-                WARM_SECONDS,
-            )
-        live = _live(found, url, warm, trial.say)
+            started, url, what = lock.status(layout), layout.url("prometheus"), "a demo of its own"
+            settle = SETTLE_SECONDS
+        live = _live(found, url, settle, trial.say)
     versions = ", ".join(f"{one['name']} {one['version']}" for one in started["components"] if one["version"])
     records = {name: selectors.of(rule.expr) for name, rule in tree.records.items()}
     alerts = [{"alertname": rule.name, **rule.labels} for rule in tree.alerts]
@@ -155,18 +151,19 @@ def of_each(recorded: Sequence[Exposition], found: Sequence[Selector]) -> list[M
     return measures
 
 
-def _live(found: Sequence[Selector], url: str, warm: float, say: Callable[[str], None]) -> set[Selector]:
-    """Return the selectors that had a series in the last hour; look again while windows fill, `warm` seconds long."""
+def _live(found: Sequence[Selector], url: str, settle: float, say: Callable[[str], None]) -> set[Selector]:
+    """Return the selectors that had a series in the last hour; look until nothing new came for `settle` seconds."""
     live: set[Selector] = set()
-    deadline = time.monotonic() + warm
+    grew = time.monotonic()
     while True:
-        live |= {each for each in found if each not in live and _answers(url, each)}
-        left = deadline - time.monotonic()
-        waited_for = [each for each in found if each not in live and not needs(each)]
-        say(f"{len(live)} of {len(found)} have a series; {len(waited_for)} may still come")
-        if left <= 0 or not waited_for:
+        new = {each for each in found if each not in live and _answers(url, each)}
+        live |= new
+        now = time.monotonic()
+        grew = now if new else grew
+        say(f"{len(live)} of {len(found)} have a series")
+        if len(live) == len(found) or now - grew >= settle:
             return live
-        time.sleep(min(_LOOK_SECONDS, left))
+        time.sleep(_LOOK_SECONDS)
 
 
 def _answers(url: str, selector: Selector) -> bool:
