@@ -104,7 +104,9 @@ class Writer:
     Each process has segments of its own: after a fork the child opens another.
     """
 
-    def __init__(self, folder: str, name: str, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: str, name: str, segment_bytes: int = SEGMENT_BYTES, *, sync: bool = False) -> None:
+        """With `sync`, a record outlives a power cut too; that costs some 0.3 ms each (SHIPPING.md section 6.5)."""
+        self._sync = sync
         self._folder = folder
         self._name = name
         self._segment_bytes = segment_bytes
@@ -122,6 +124,8 @@ class Writer:
             self._left = 0
             raise OSError(28, "no space left for the spool")
         self._left -= len(record)
+        if self._sync:
+            os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -143,3 +147,7 @@ class Writer:
             except FileExistsError:
                 number += 1  # of an earlier process with this number, or of another handler of ours
         self._pid, self._left = pid, self._segment_bytes
+        if self._sync:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+            os.fsync(folder)
+            os.close(folder)
