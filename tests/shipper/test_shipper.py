@@ -1,10 +1,12 @@
 """shipper.py: a whole shipper in this process, on real files, from the line to the search."""
 
+import os
 import select
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,73 @@ def test_a_reload_takes_the_new_inputs_and_keeps_the_place(tmp_path: Path) -> No
         until(lambda: messages(tmp_path) == ["one", "two", "three"])
 
         assert metrics(shipper)["shipper_events_read_total"] == 3
+
+
+def test_lines_written_during_reloads_arrive_once_and_in_order(tmp_path: Path) -> None:
+    log = tmp_path / "in" / "app.log"
+    written: list[str] = []
+    over = threading.Event()
+
+    def write_on() -> None:
+        while not over.wait(0.002):
+            written.append(f"line {len(written)}")
+            write(log, written[-1])
+
+    writer = threading.Thread(target=write_on)
+    with shipping(configured(tmp_path)) as shipper:
+        writer.start()
+        for _ in range(5):
+            loaded = threading.Event()
+
+            def load(loaded: threading.Event = loaded) -> ShipperConfig:
+                loaded.set()
+                return configured(tmp_path)
+
+            count = len(written) + 30
+            until(lambda count=count: len(written) >= count)  # type: ignore[misc]  # bound at once
+            shipper.reload(load)
+            assert loaded.wait(DEADLINE_SECONDS)
+        over.set()
+        writer.join()
+        until(lambda: search.count(tmp_path / "logs", "") >= len(written))
+
+    stored = [each["message"] for each in reversed(search.search(tmp_path / "logs", "", limit=len(written) + 10))]
+    assert stored == written
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(argv, check=False, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_holds_up_what_it_must_and_is_counted_and_nothing_is_lost(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    config = configured(
+        tmp_path, data=str(small_disk / "data"), sinks=[{"sqlite": {"path": str(small_disk / "logs")}}]
+    )
+    log = tmp_path / "in" / "app.log"
+    with shipping(config) as shipper:
+        write(log, "one")
+        until(lambda: messages(small_disk) == ["one"])
+        with (small_disk / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+        write(log, *(f"line {number} {'x' * 400}" for number in range(200)))
+        until(lambda: metrics(shipper).get("shipper_send_errors_total", 0) > 0)
+        assert metrics(shipper)["shipper_lag_bytes"] > 0
+        (small_disk / "ballast").unlink()
+        until(lambda: search.count(small_disk / "logs", "") == 201)
+
+        assert metrics(shipper)["shipper_lost_total"] == 0
 
 
 @pytest.mark.parametrize("fault", ["refused", "does not start"])

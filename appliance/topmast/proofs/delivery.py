@@ -151,17 +151,17 @@ def _logstash(folder: Path) -> Iterator[Target]:
         yield Target({"logstash": options}, arrived, trouble, keys=True)
 
 
-_TARGETS = {"logstash": _logstash, "sqlite": _sqlite}
+TARGETS = {"logstash": _logstash, "sqlite": _sqlite}
 
 
 def run(trial: Trial) -> Sequence[Measure]:
     kills: int = trial.options.get("kills") or (_FULL_KILLS if trial.full else _KILLS)
     chosen = trial.options.get("sink")
     outcomes: dict[str, Outcome] = {}
-    for name in [chosen] if chosen else sorted(_TARGETS):
+    for name in [chosen] if chosen else sorted(TARGETS):
         trial.say(f"{name}: {kills} kills, seed {trial.seed}")
         folder = Path(tempfile.mkdtemp(prefix="topmast-prove-"))
-        with _TARGETS[name](folder) as target:
+        with TARGETS[name](folder) as target:
             chance = random.Random(trial.seed)  # noqa: S311 - the same kills for the same seed, no secret
             outcomes[name] = _kill(folder, target, kills, chance, trial.say)
         if outcomes[name].lost or outcomes[name].duplicated or outcomes[name].reordered:
@@ -281,6 +281,6 @@ PROOF = Proof(
     run=run,
     options=[
         click.Option(["--kills"], type=click.IntRange(1), help="For each sink. [default: 30, with --full 1000]"),
-        click.Option(["--sink"], type=click.Choice(sorted(_TARGETS)), help="Only this one. [default: all]"),
+        click.Option(["--sink"], type=click.Choice(sorted(TARGETS)), help="Only this one. [default: all]"),
     ],
 )

@@ -1,0 +1,83 @@
+"""__main__.py: a shipper as a process of its own: how it starts, how it stops, and what keeps it from starting."""
+
+import select
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from topmast_shipper import store
+from topmast_shipper.testing import running
+
+
+def stored(logs: Path) -> int:
+    """Return how many events there are; 0 while a file is being made."""
+    total = 0
+    for part in store.parts(logs):
+        try:
+            with closing(sqlite3.connect(part.path, timeout=10)) as connection:
+                total += connection.execute("SELECT count(*) FROM events").fetchone()[0]
+        except sqlite3.OperationalError:
+            continue
+    return total
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the shipper ended by itself"
+        assert time.monotonic() < deadline, "not in time"
+        select.select([], [], [], 0.01)
+
+
+def test_a_stop_is_clean(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text('{"message": "one", "n": 1}\n')
+    config = tmp_path / "topmast.yml"
+    section = {
+        "listen": "127.0.0.1:0",
+        "data": "data",
+        "inputs": [{"file": {"name": "app", "paths": ["app.log"], "parser": "json_lines"}}],
+        "sinks": [{"sqlite": {"path": str(tmp_path / "logs")}}],
+    }
+    config.write_text(yaml.safe_dump({"shipper": section}))
+    with running(config, tmp_path / "shipper.log") as process:
+        until(lambda: stored(tmp_path / "logs") == 1, process)
+
+        process.terminate()
+
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        pytest.param("shipper: {data: d, inputs: [{file: {name: a}}]}", 78, "$.shipper.inputs[0].file", id="schema"),
+        pytest.param("shipper: [", 78, "topmast.yml: ", id="not YAML"),
+        pytest.param("shipper: {data: /proc/nowhere/d}", 75, "/proc/nowhere/d", id="no data folder"),
+    ],
+)
+def test_what_cannot_start_says_why(tmp_path: Path, text: str, code: int, said: str) -> None:
+    config = tmp_path / "topmast.yml"
+    config.write_text(text)
+
+    with running(config, tmp_path / "shipper.log") as process:
+        left = process.wait(20)
+
+    assert left == code
+    assert said in (tmp_path / "shipper.log").read_text()
+
+
+def test_a_second_shipper_on_the_same_data_leaves_with_75(tmp_path: Path) -> None:
+    config = tmp_path / "topmast.yml"
+    config.write_text(yaml.safe_dump({"shipper": {"listen": "", "data": str(tmp_path / "data")}}))
+    with running(config, tmp_path / "first.log") as first:
+        until(lambda: (tmp_path / "data" / "checkpoint.log").exists(), first)
+
+        with running(config, tmp_path / "second.log") as second:
+            assert second.wait(20) == 75
+
+    assert "another shipper is at work here" in (tmp_path / "second.log").read_text()
