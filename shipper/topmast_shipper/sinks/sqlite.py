@@ -8,16 +8,19 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from topmast_shipper import ecs, store, timestamps
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import PermanentError, StateError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.store import Part
+from topmast_shipper.window import Window, of
 
 # Most windows touch one day, some two around midnight; a backlog goes through its days in order.
 _OPEN_PARTS = 3
@@ -51,38 +54,24 @@ class _Day:
         self.greatest: dict[str, str] = {}
         """Greatest id stored, per stream and generation that was asked for."""
 
-    def stored(self, ids: Iterable[str]) -> set[str]:
-        """Return which of the ids this part holds."""
-        return stored(self.connection, self._suspects(ids))
+    def stored(self, ids: Collection[str], least: Mapping[str, str]) -> set[str]:
+        """Return which of the ids this part holds; `least` is the least of each stream and generation."""
+        for prefix in least.keys() - self.greatest.keys():
+            self.greatest[prefix] = store.last_key(self.connection, prefix) or ""
+        if all(first > self.greatest[prefix] for prefix, first in least.items()):
+            return set()
+        return stored(self.connection, [each for each in ids if each <= self.greatest[each[:20]]])
 
-    def _suspects(self, ids: Iterable[str]) -> list[str]:
-        suspects = []
-        for each in ids:
-            prefix = each[:20]
-            if prefix not in self.greatest:
-                self.greatest[prefix] = store.last_key(self.connection, prefix) or ""
-            if each <= self.greatest[prefix]:
-                suspects.append(each)
-        return suspects
-
-    def add(self, events: Mapping[str, Event]) -> None:
+    def add(self, window: Window, chosen: Mapping[str, int]) -> None:
+        """Store the chosen events, by their ids and their places in the window, in one transaction."""
         rows, words = [], []
         number = self.last_n
-        for key, event in events.items():
+        documents, times, levels, services = window.documents, window.times, window.levels, window.services
+        for key, at in chosen.items():
             number += 1
-            document = event.document
-            status = ecs.get(document, "http.response.status_code")
-            rows.append(
-                (
-                    number,
-                    key,
-                    event.time,
-                    event.level,
-                    event.service,
-                    status if type(status) is int else None,
-                    event.json.decode(),
-                )
-            )
+            document = orjson.loads(documents[at])
+            status = _status(document)
+            rows.append((number, key, times[at], levels[at], services[at], status, documents[at].decode()))
             words.append((number, document["message"], store.worded(document)))
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -91,7 +80,7 @@ class _Day:
             )
             self.connection.executemany("INSERT INTO words(rowid, message, fields) VALUES (?, ?, ?)", words)
         self.last_n = number
-        for key in events:
+        for key in chosen:
             prefix = key[:20]
             if key > self.greatest.get(prefix, ""):
                 self.greatest[prefix] = key
@@ -122,12 +111,13 @@ class SqliteSink:
 
     def send(self, window: Sequence[Event]) -> Receipt:
         """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""
-        days: dict[str, list[Event]] = {}
-        for event in window:
-            days.setdefault(timestamps.day(event.time), []).append(event)
+        columns = of(window)
+        days: dict[str, dict[str, int]] = {}
+        for at, (key, moment) in enumerate(zip(columns.ids, columns.times, strict=True)):
+            days.setdefault(timestamps.day(moment), {})[key] = at
         try:
-            for name, events in sorted(days.items()):
-                self._store(name, events)
+            for name, chosen in sorted(days.items()):
+                self._store(name, columns, chosen)
             self._retain()
         except sqlite3.OperationalError as error:
             self._close_days()  # a file that was removed under us is made anew
@@ -143,31 +133,33 @@ class SqliteSink:
         self._close_days()
         os.close(self._lock)
 
-    def _store(self, name: str, events: list[Event]) -> None:
+    def _store(self, name: str, window: Window, chosen: dict[str, int]) -> None:
         day = self._day(name)
-        fresh = {event.id: event for event in events}
-        for key in day.stored(fresh) | self._stored_elsewhere(day, fresh):
-            del fresh[key]
-        if fresh:
-            day.add(fresh)
+        least: dict[str, str] = {}
+        for key in sorted(chosen, reverse=True):
+            least[key[:20]] = key
+        for key in day.stored(chosen, least) | self._stored_elsewhere(day, chosen, least):
+            del chosen[key]
+        if chosen:
+            day.add(window, chosen)
 
-    def _stored_elsewhere(self, day: _Day, keys: Iterable[str]) -> set[str]:
+    def _stored_elsewhere(self, day: _Day, keys: Iterable[str], least: Mapping[str, str]) -> set[str]:
         """Return the ids that another part holds: a day's earlier part, or another day.
 
         A line without a time of its own has the day it was read on, which a re-send after midnight is not.
         """
+        for prefix in least.keys() - self._elsewhere.keys():
+            self._elsewhere[prefix] = {
+                part.path: last
+                for part in store.parts(self._config.path)
+                if (last := store.last_keys(part.path, [prefix]).get(prefix))
+            }
         suspects: dict[Path, list[str]] = {}
-        for key in keys:
-            prefix = key[:20]
-            if prefix not in self._elsewhere:
-                self._elsewhere[prefix] = {
-                    part.path: last
-                    for part in store.parts(self._config.path)
-                    if (last := store.last_keys(part.path, [prefix]).get(prefix))
-                }
-            for path, last in self._elsewhere[prefix].items():
-                if key <= last and path != day.part.path:
-                    suspects.setdefault(path, []).append(key)
+        if any(first <= last for prefix, first in least.items() for last in self._elsewhere[prefix].values()):
+            for key in keys:
+                for path, last in self._elsewhere[key[:20]].items():
+                    if key <= last and path != day.part.path:
+                        suspects.setdefault(path, []).append(key)
         known: set[str] = set()
         for path, some in suspects.items():
             if path.exists():
@@ -219,6 +211,12 @@ class SqliteSink:
             day.close()
         self._days.clear()
         self._elsewhere.clear()
+
+
+def _status(document: Mapping[str, Any]) -> int | None:
+    """Return `http.response.status_code` when it is a whole number."""
+    status = ecs.get(document, "http.response.status_code") if "http" in document else None
+    return status if type(status) is int else None
 
 
 def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
