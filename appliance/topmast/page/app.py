@@ -49,6 +49,7 @@ def build(settings: Settings) -> Starlette:
             *static.routes(static.FOLDER, VIEWS),
             *dashboard_routes(settings),
             *upstream.routes(prometheus, alertmanager),
+            upstream.facts(prometheus),
             batch.route(prometheus),
             *silences.routes(alertmanager),
             *logs.routes(settings.layout.log_store),

@@ -4,7 +4,10 @@ Bodies go through as bytes, compression included; time, size and the number of r
 goes wrong on the way is answered in the shape that both APIs use for their own errors.
 """
 
+import json
+import math
 import re
+from urllib.parse import urlencode
 
 import urllib3
 from starlette.concurrency import run_in_threadpool
@@ -40,6 +43,11 @@ PROMETHEUS_FORMS = frozenset(
 )
 # Alertmanager HTTP API v2: what reads.
 ALERTMANAGER_PATHS = ("/api/v2/alerts", "/api/v2/alerts/groups", "/api/v2/silences", "/api/v2/status")
+
+# What charts must know before they ask: Prometheus measures its own scrapes by their interval.
+SCRAPE_INTERVAL = "count by (interval) (prometheus_target_interval_length_seconds)"
+# Before its first scrape it has no `up` either: then there is nothing yet, and absent() - 1 is 0.
+HISTORY_SECONDS = "time() - min(prometheus_tsdb_lowest_timestamp_seconds) or absent(up) - 1"
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 # Headers that mean the same from us as from upstream.
@@ -115,6 +123,39 @@ class Upstream:
             )
 
         return Route(path, pass_through, methods=["GET", "POST"] if form else ["GET"])
+
+
+def facts(prometheus: Upstream) -> Route:
+    """Return `GET /api/prometheus`: how often it scrapes and how far back it knows; null where it does not say."""
+
+    def ask() -> Response:
+        return JSONResponse(
+            {
+                "scrape_seconds": _number(prometheus, SCRAPE_INTERVAL, "interval"),
+                "history_seconds": _number(prometheus, HISTORY_SECONDS),
+            }
+        )
+
+    return Route("/api/prometheus", lambda _: ask())
+
+
+def _number(prometheus: Upstream, query: str, label: str = "") -> float | None:
+    """Return the first value of an instant query, or the longest duration that a label of its series says."""
+    answer = prometheus.fetch("GET", "/api/v1/query", urlencode({"query": query}), None, "identity")
+    if answer.status_code != 200:
+        return None
+    try:
+        result = json.loads(bytes(answer.body))["data"]["result"]
+        values = [_seconds(one["metric"][label]) if label else float(one["value"][1]) for one in result]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+    return max(0.0, *values) if values and all(math.isfinite(value) for value in values) else None
+
+
+def _seconds(duration: str) -> float:
+    """Return the seconds of Go's `15s`, `1m0s` or `500ms`."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", duration))
 
 
 def failed(status: int, kind: str, message: str) -> JSONResponse:

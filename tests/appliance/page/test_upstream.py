@@ -82,3 +82,31 @@ def test_our_own_page_gets_the_status_in_a_header(client: TestClient) -> None:
 
     assert (answer.status_code, answer.headers["x-topmast-status"]) == (200, "502")
     assert answer.json()["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("answer", "scrape", "history"),
+    [
+        pytest.param(
+            b'{"data": {"result": [{"metric": {"interval": "15s"}, "value": [1, "120.5"]}, '
+            b'{"metric": {"interval": "1m0s"}, "value": [1, "3"]}]}}',
+            60.0, 120.5, id="the longest of both",
+        ),
+        pytest.param(b'{"data": {"result": [{"metric": {"interval": "15s"}, "value": [1, "-9"]}]}}', 15.0, 0.0,
+                     id="ahead"),
+        pytest.param(b'{"data": {"result": []}}', None, None, id="it does not say"),
+        pytest.param(b"<html>", None, None, id="no JSON"),
+    ],
+)  # fmt: skip
+def test_what_charts_must_know_first(
+    through: TestClient, upstream: Stub, answer: bytes, scrape: float | None, history: float | None
+) -> None:
+    upstream.answer = answer
+
+    told = through.get("/api/prometheus").json()
+
+    assert told == {"scrape_seconds": scrape, "history_seconds": history}
+
+
+def test_without_prometheus_nothing_is_known_of_it(client: TestClient) -> None:
+    assert client.get("/api/prometheus").json() == {"scrape_seconds": None, "history_seconds": None}

@@ -103,7 +103,15 @@ async function* linesOf(response) {
 }
 
 async function ask(path, options) {
-  return told(await reached(path, { ...options, headers: HEADERS }), path);
+  const early = await taken(path);
+  return told(early ?? (await reached(path, { ...options, headers: HEADERS })), path);
+}
+
+// What early.js asked for already; once, for it is older with every moment.
+function taken(path) {
+  const found = window.topmastEarly?.get(path);
+  window.topmastEarly?.delete(path);
+  return found ?? null;
 }
 
 // A browser drops what is on its way when the machine's network changes (a laptop that wakes up, a VPN).

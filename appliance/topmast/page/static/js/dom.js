@@ -68,3 +68,17 @@ export function perFrame(action) {
     });
   };
 }
+
+const GATHER_MILLISECONDS = 70;
+let gathering = null;
+
+/** Return a promise that several callers share: what they draw then is laid out and painted once for all of them. */
+export function together() {
+  gathering ??= new Promise((resolve) => {
+    setTimeout(() => {
+      gathering = null;
+      resolve();
+    }, GATHER_MILLISECONDS);
+  });
+  return gathering;
+}

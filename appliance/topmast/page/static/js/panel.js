@@ -1,6 +1,6 @@
 // One panel: its frame, its menu, and its state. What goes wrong in it is said in its place.
 
-import { fill, h } from "./dom.js";
+import { fill, h, together } from "./dom.js";
 import { exemplarTable } from "./exemplars.js";
 import { CALCULATION_NAMES, countPoints, fieldOf, reduce } from "./fields.js";
 import { icon } from "./icons.js";
@@ -48,6 +48,7 @@ export function panel(model, hooks) {
       }
       refuseOthers(model);
       const answer = await (drawn.ask ?? ((given, options) => ask(model, given, options)))(scope, { width: body.clientWidth || 400, signal });
+      await together();
       if (signal.aborted) return;
       frames = answer.frames;
       error = "";

@@ -1,6 +1,6 @@
 // A panel's targets asked of Prometheus: frames of numbers over time, or the sentence that says why there are none.
 
-import { AskError, postForm } from "./api.js";
+import { AskError, getJson, postForm } from "./api.js";
 import { pointsOf } from "./exemplars.js";
 import { duration, promDuration, stepFor } from "./timerange.js";
 import { interpolate } from "./variables.js";
@@ -8,31 +8,33 @@ import { interpolate } from "./variables.js";
 /** More lines than this nobody can tell apart, and a browser chokes on thousands. */
 export const MAX_FRAMES = 100;
 
-let scrapeInterval = null;
+// A Prometheus that hangs must not keep the panels from saying so in their places.
+const FACTS_MILLISECONDS = 3000;
+const UNKNOWN = { scrape_seconds: null, history_seconds: null };
+
+let known = null;
 
 /** Return the scrape interval in seconds, as Prometheus itself measures it; 15 when it does not say. */
-export function scrapeSeconds() {
-  scrapeInterval ??= postForm("/api/v1/query", {
-    query: "count by (interval) (prometheus_target_interval_length_seconds)",
-  }).then(
-    (answer) => Math.max(0, ...answer.data.result.map((each) => duration(each.metric.interval))) || 15,
-    () => {
-      scrapeInterval = null; // asked again with the next refresh
-      return 15;
-    },
-  );
-  return scrapeInterval;
+export async function scrapeSeconds() {
+  return (await facts()).scrape_seconds || 15;
 }
 
 /** Return how far back Prometheus' data goes, in seconds; Infinity when it does not say. */
-export function historySeconds() {
-  // Before its first scrape it has no `up` either: then there is nothing yet, and absent() - 1 is 0.
-  const query = "time() - min(prometheus_tsdb_lowest_timestamp_seconds) or absent(up) - 1";
-  return postForm("/api/v1/query", { query }).then(
-    // An empty store says a time far ahead.
-    (answer) => (answer.data.result.length ? Math.max(0, Number(answer.data.result[0].value[1])) : Infinity),
-    () => Infinity,
-  );
+export async function historySeconds() {
+  const { history_seconds: found } = await facts();
+  // An empty store says a time far ahead.
+  return found === null ? Infinity : Math.max(0, found);
+}
+
+function facts() {
+  known ??= Promise.race([getJson("/api/prometheus"), new Promise((late) => setTimeout(late, FACTS_MILLISECONDS, UNKNOWN))])
+    .catch(() => UNKNOWN)
+    .then((found) => {
+      // How far back it goes is another question with each dashboard; a refusal is asked again.
+      known = null;
+      return found;
+    });
+  return known;
 }
 
 /** Return the frames of a panel's targets: {frames, exemplars, notes, step}. `scope` is {range, variables, scrape}. */
