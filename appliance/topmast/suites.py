@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from topmast import chromium
+from topmast import chromium, newest
 from topmast.binaries import find
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
@@ -60,10 +60,8 @@ def _java(_layout: Layout, _say: Say) -> Mapping[str, str]:
     return {}
 
 
-def _go(_layout: Layout, _say: Say) -> Mapping[str, str]:
-    if shutil.which("go") is None:
-        raise PrerequisiteError("no go on PATH to build the newest engines with")
-    return {}
+def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
+    return {newest.VARIABLE: str(newest.build(layout, say))}
 
 
 SUITES = (
@@ -73,7 +71,7 @@ SUITES = (
     Suite("browser", "the page in Chromium", _browser),
     Suite("docker", "the compose files on a Docker engine", _docker),
     Suite("elasticsearch", "a real Elasticsearch", _java),
-    Suite("newest", "the newest engines, built from source", _go, on_request=True),
+    Suite("newest", "every rule on the newest promtool, built from source", _newest, on_request=True),
 )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from topmast import mutation, promtool, quiet, recordcases, rulecases, rulefile
+from topmast import mutation, newest, promtool, quiet, recordcases, rulecases, rulefile
+from topmast.layout import Layout
 from topmast.measure import Measure, measure
 from topmast.mutation import Mutant
 from topmast.proof import Proof, Trial
@@ -25,7 +26,6 @@ PEER = "kubernetes-mixin"
 PEER_SCORE = 0.521
 # What fires where nothing is scraped at all: the machine and the exporter are missing, and the dead man's switch.
 EMPTY = ("ExporterDown", "HostMetricsMissing", "Watchdog")
-NEWEST = "TOPMAST_PROMTOOL_NEWEST"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def run(trial: Trial) -> list[Measure]:
         *_mutation(suite, program, trial.say),
         *at_real_clocks,
         _empty(suite, program),
-        _newest(suite),
+        _newest(suite, trial.layout),
     ]
 
 
@@ -222,15 +222,16 @@ def _not_watched() -> list[Measure]:
     return [measure(name, None, "alerts", "== 0", note=note) for name in quiet.MEASURES]
 
 
-def _newest(suite: Suite) -> Measure:
+def _newest(suite: Suite, layout: Layout) -> Measure:
     """Return how many alerts pass all their cases on the newest promtool too."""
-    newest = os.environ.get(NEWEST, "")
-    if not newest:
-        note = f"the newest promtool is not here: build it (suite `newest`) and name it in {NEWEST}"
-        return measure("rules.versions", None, "alerts", f"== {CATALOGUE}", note=note)
+    goal = f"== {CATALOGUE}"
+    program = newest.find(layout)
+    if program is None:
+        note = "the newest promtool is not here: `./topmast test --suite newest` builds it"
+        return measure("rules.versions", None, "alerts", goal, note=note)
     passing = sum(
         rulecases.run(
-            Path(newest),
+            program,
             [*rulecases.needed(rule, suite.records), rule],
             [case.test for case in suite.cases[rule.name].cases],
             step=suite.cases[rule.name].cases[0].test["interval"],
@@ -238,7 +239,7 @@ def _newest(suite: Suite) -> Measure:
         for rule in suite.catalogue
         if rule.name in suite.cases
     )
-    return measure("rules.versions", passing, "alerts", f"== {CATALOGUE}", note=_version(Path(newest)))
+    return measure("rules.versions", passing, "alerts", goal, note=f"all cases pass on {_version(program)} too")
 
 
 def _version(program: Path) -> str:
