@@ -232,7 +232,7 @@ def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
 
 def build(options: Mapping[str, Any]) -> Sink:
     config = Config(
-        path=Path(options["path"]),
+        path=Path(options["path"]).absolute(),
         retention_days=options.get("retention_days", Config.retention_days),
         max_bytes=options.get("max_bytes", Config.max_bytes),
     )
