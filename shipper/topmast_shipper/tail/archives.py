@@ -121,6 +121,8 @@ class Archives:
         if record is None and not own:
             self._done[found.key] = stamp
             return False
+        if record is None and _about_to_be_named(head, files):
+            return False
         self._adopt(archive, record, head)
         if not archive.complete:
             _log.error("a compressed file is damaged, its beginning is read: %s", found.path)
@@ -164,6 +166,12 @@ class Archives:
             self._done[key] = (status.st_size, status.st_mtime_ns)
         with self._mutex:
             self._reading.pop(key).forget()
+
+
+def _about_to_be_named(head: bytes, files: Files) -> bool:
+    """Return whether a file that is open and has no name yet begins like this."""
+    begun = [each.bytes_at(0, HEAD_BYTES) for each in files.values() if not each.stream]
+    return any(each and head.startswith(each) for each in begun)
 
 
 def _alive(record: FileRecord, files: Files) -> bool:

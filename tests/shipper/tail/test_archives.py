@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +196,22 @@ class TestArchives:
         reader.wait()
 
         assert found + reader.read() == ["one", "two"]
+
+    def test_deleted_before_it_had_a_name_it_is_read_where_it_is_open_and_not_again(
+        self, reader: Reader, log: Path
+    ) -> None:
+        append(log, "one\n")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        with pytest.raises(OSError, match="too large"):
+            reader.catalogue.sweep()  # it is open, and its name cannot be stored
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        compress(rotated(log))
+
+        found = reader.read()
+        reader.wait()
+
+        assert found + reader.read() == ["one"]
 
     def test_copytruncate_and_gzip_while_we_are_away(self, reader: Reader, log: Path) -> None:
         append(log, "\n".join(LINES) + "\n")
