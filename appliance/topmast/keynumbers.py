@@ -174,15 +174,14 @@ def _panels(path: Path) -> dict[int, dict[str, Any]]:
 def _series(
     session: requests.Session, prometheus: str, panel: Mapping[str, Any], now: float, seconds: float, step: float
 ) -> dict[str, Values]:
-    """Return the values of each series of a panel by its name, on one grid of times."""
-    end = math.floor(now / step) * step
-    start = end - math.floor(seconds / step) * step
-    length = round((end - start) / step) + 1
+    """Return the values of each series of a panel by its name, on one grid of times that ends now."""
+    start = now - math.floor(seconds / step) * step
+    length = round((now - start) / step) + 1
     found: dict[str, Values] = {}
     for target in panel["targets"]:
         if target.get("exemplar"):
             continue
-        form = {"query": interpolated(target["expr"]), "start": start, "end": end, "step": step}
+        form = {"query": interpolated(target["expr"]), "start": start, "end": now, "step": step}
         answer = session.post(f"{prometheus}/api/v1/query_range", data=form, timeout=TIMEOUT_SECONDS).json()
         for each in answer.get("data", {}).get("result", []):
             labels: dict[str, str] = each["metric"]
