@@ -17,7 +17,7 @@ def test_each_goal_is_measured_once(source: str) -> None:
 
     assert chosen.name == "page"
     for name in ("first_paint", "transfer", "memory_growth", "requests_hidden", "axe_serious"):
-        assert source.count(f'told("page.{name}"') == 1
+        assert source.count(f'"page.{name}"') == 2, "its goal, and its value"
 
 
 def test_every_dashboard_that_there_is_is_looked_at_by_axe(source: str) -> None:
