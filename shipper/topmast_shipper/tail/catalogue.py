@@ -219,7 +219,7 @@ class Catalogue:
         head = file.bytes_at(0, record.head_length)
         if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
-            file.path = record.path
+            file.path, file.target = record.path, record.target or file.target
             self._name(file, record, head)
         else:
             self._copies.await_copy(record, size=None)

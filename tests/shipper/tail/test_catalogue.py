@@ -548,6 +548,9 @@ def test_what_a_link_led_to_is_found_again_after_a_restart(tmp_path: Path) -> No
     reader.start()
 
     assert reader.read() == ["two", "three"]
+    append(tmp_path / "pods" / "a.log", "four\n")
+    reader.restart()
+    assert reader.read() == ["four"]
 
 
 def test_a_copy_whose_original_is_gone_since_the_last_run_is_gone_on_with(reader: Reader, log: Path) -> None:
