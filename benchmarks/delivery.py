@@ -9,22 +9,35 @@ import os
 import random
 import socket
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Condition, Event, Thread
+from typing import NamedTuple
 
+from topmast import debian
 from topmast.benchmark import Benchmark, Run
-from topmast.errors import TopmastError
+from topmast.errors import PrerequisiteError, TopmastError
 from topmast.measure import Measure, measure
-from topmast_shipper import store
-from topmast_shipper.lumberjack import Compressed, Json, Window, decode, encode_ack
+from topmast_shipper import lumberjack, search, store
+from topmast_shipper.event import Origin
+from topmast_shipper.intake import Intake
+from topmast_shipper.lumberjack import Compressed, Json, decode, encode_ack
+from topmast_shipper.parsers import json_lines
+from topmast_shipper.sinks.sqlite import Config, SqliteSink
+from topmast_shipper.tail.lines import Lines
+from topmast_shipper.window import Window
 
+RSYSLOG = ("rsyslog", "rsyslog-relp", "librelp0", "libestr0", "libfastjson4")
+LOGSTASH_ASYNC = "python-logstash-async==4.1.0"
 LINE_BYTES = 554
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -57,35 +70,54 @@ class _Acknowledger:
 
     def _serve(self, connection: socket.socket) -> None:
         buffer = bytearray()
-        announced = plain = 0
+        announced = plain = last = 0
         with connection:
             while data := connection.recv(1 << 20):
                 buffer += data
                 frames, used = decode(buffer)
                 del buffer[:used]
                 for frame in frames:
-                    if isinstance(frame, Window):
+                    if isinstance(frame, lumberjack.Window):
                         announced, plain = frame.events, 0
-                    plain += isinstance(frame, Json)
+                    if isinstance(frame, Json):
+                        plain, last = plain + 1, frame.sequence
                     if isinstance(frame, Compressed) or (plain and plain == announced):
-                        connection.sendall(encode_ack(announced))
+                        # as Logstash does: the highest sequence number (SHIPPING.md section 2.2)
+                        connection.sendall(encode_ack(last if plain else announced))
                         with self._changed:
                             self._events += announced
                             self._changed.notify_all()
 
 
 def run(bench: Run) -> Sequence[Measure]:
-    events = 1_000_000 if bench.full else 150_000
+    events = 1_000_000 if bench.full else 200_000
     with tempfile.TemporaryDirectory(prefix="topmast-delivery-") as folder:
-        wire, stored = Path(folder) / "wire", Path(folder) / "store"
-        wire.mkdir()
-        stored.mkdir()
-        return [_lumberjack(bench, wire, events), _sqlite(bench, stored, events // 2)]
+        rooms = {name: Path(folder) / name for name in ("wire", "relp", "store", "line", "memory", "search")}
+        for room in rooms.values():
+            room.mkdir()
+        wire = _wire(bench, rooms["wire"], events)
+        return [
+            _lumberjack(bench, rooms["relp"], wire, events // 2),
+            *_logstash_async(bench, wire),
+            _sqlite(bench, rooms["store"], events // 2),
+            *_latency(bench, rooms["line"], 400 if bench.full else 60),
+            _memory(bench, rooms["memory"], 10_000_000 if bench.full else 2_000_000, 60 if bench.full else 10),
+            *_search(bench, rooms["search"], 10_000_000 if bench.full else 300_000),
+        ]
 
 
-def _lumberjack(bench: Run, folder: Path, events: int) -> Measure:
+class Wire(NamedTuple):
+    """What a backlog of so many events took, from the file to the last acknowledgement."""
+
+    events: int
+    cpu_seconds: float
+    """Of the shipper."""
+    wall_seconds: float
+
+
+def _wire(bench: Run, folder: Path, events: int) -> Wire:
     """Measure a backlog in one file: read, parse, ids, checkpoint on the disk, frames, acknowledgements."""
-    bench.say(f"{events} lines of {LINE_BYTES} bytes")
+    bench.say(f"{events} lines of {LINE_BYTES} bytes to a Lumberjack server")
     backlog = _backlog(folder, events, bench.seed)
     with closing(_Acknowledger()) as server, _shipper(folder, {"logstash": {"hosts": [server.address]}}) as pid:
         # the interpreter has started when the first line is there
@@ -93,9 +125,88 @@ def _lumberjack(bench: Run, folder: Path, events: int) -> Measure:
         cpu_before, began = _cpu_seconds(pid), time.monotonic()
         backlog.rename(folder / "app-1.log")
         server.wait_for(events + 1, 600)
-        wall, cpu = time.monotonic() - began, _cpu_seconds(pid) - cpu_before
-    note = f"{events} lines of {LINE_BYTES} bytes, seed {bench.seed}; {events / wall:,.0f} events/s of wall time"
-    return measure("delivery.lumberjack", events / cpu, "events/s/core", ">= 200000", note=note)
+        return Wire(events, _cpu_seconds(pid) - cpu_before, time.monotonic() - began)
+
+
+def _lumberjack(bench: Run, folder: Path, wire: Wire, events: int) -> Measure:
+    """Return our rate beside that of rsyslog from a file over RELP, the one of its ways that is acknowledged."""
+    ours = wire.events / wire.cpu_seconds
+    note = (
+        f"{wire.events} lines of {LINE_BYTES} bytes, seed {bench.seed}; "
+        f"{wire.events / wire.wall_seconds:,.0f} events/s of wall time; the peer's queue is in memory"
+    )
+    try:
+        state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
+        root = debian.unpack(RSYSLOG, state / "benchmark-rsyslog", bench.say)
+    except PrerequisiteError as error:
+        return measure("delivery.lumberjack", ours, "events/s/core", ">= 200000", note=f"{note}; no rsyslog: {error}")
+    bench.say(f"{events} lines from rsyslog to rsyslog over RELP")
+    theirs = _relp(root, folder, _backlog(folder, events, bench.seed), events)
+    return measure(
+        "delivery.lumberjack", ours, "events/s/core", ">= 200000", note=note,
+        peer="rsyslog imfile to omrelp", peer_value=theirs, ratio=ours / theirs,
+    )  # fmt: skip
+
+
+def _relp(root: Path, folder: Path, backlog: Path, events: int) -> float:
+    """Return the events a second and core of rsyslog, whose server writes them to a file."""
+    (library,) = (root / "usr" / "lib").glob("*-linux-gnu")
+    arrived, state = folder / "arrived.log", folder / "state"
+    state.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    module = f"{library}/rsyslog/"
+    server, client = folder / "server.conf", folder / "client.conf"
+    server.write_text(
+        f'module(load="{module}imrelp.so")\ninput(type="imrelp" port="{port}" address="127.0.0.1")\n'
+        'template(name="text" type="string" string="%msg%\\n")\n'
+        f'action(type="omfile" file="{arrived}" template="text")\n'
+    )
+    client.write_text(
+        f'global(workDirectory="{state}")\nmodule(load="{module}imfile.so")\nmodule(load="{module}omrelp.so")\n'
+        f'input(type="imfile" file="{backlog}" tag="app" persistStateInterval="100"'
+        ' persistStateAfterSubmission="on")\n'
+        f'action(type="omrelp" target="127.0.0.1" port="{port}" action.resumeRetryCount="-1")\n'
+    )
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(library)}
+    argv = [str(root / "usr" / "sbin" / "rsyslogd"), "-n", "-C", "-M", module, "-i"]
+    with ExitStack() as stack:
+        for config in (server, client):
+            process = stack.enter_context(
+                subprocess.Popen([*argv, f"{config}.pid", "-f", str(config)], env=environment)
+            )  # fmt: skip
+            stack.callback(process.kill)
+        _wait_for(lambda: _newlines(arrived) >= events, 300)
+        return events / _cpu_seconds(process.pid)
+
+
+def _newlines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _logstash_async(bench: Run, wire: Wire) -> Iterator[Measure]:
+    """Measure the handler that most use, as it comes and with its batches at 1,000: events acknowledged a second."""
+    ours = wire.events / wire.wall_seconds
+    state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
+    python = _environment(state / "benchmark-logstash-async", bench.say)
+    for name, events, batch, goal in (
+        ("delivery.logstash_async", 10_000, 0, "ratio >= 100"),
+        ("delivery.logstash_async_tuned", 40_000, 1_000, "ratio >= 10"),
+    ):
+        bench.say(f"{events} records through {LOGSTASH_ASYNC}")
+        script = bench.home / "benchmarks" / "in_process" / "handler.py"
+        with closing(_Acknowledger()) as server:
+            began = time.monotonic()
+            argv = [str(python), str(script), server.address.rpartition(":")[2], str(events), str(batch)]
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+                server.wait_for(events, 300)
+                wall = time.monotonic() - began
+                said = json.loads(process.communicate(timeout=120)[0])
+        note = f"wall time, both until acknowledged; a batch of {batch or 'its own'}; its CPU {said['seconds']:.1f} s"
+        yield measure(
+            name, ours, "events/s", goal, note=note,
+            peer=LOGSTASH_ASYNC, peer_value=events / wall, ratio=ours * wall / events,
+        )  # fmt: skip
 
 
 def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
@@ -110,6 +221,105 @@ def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
         wall, cpu = time.monotonic() - began, _cpu_seconds(pid) - cpu_before
     note = f"{events} lines of {LINE_BYTES} bytes, seed {bench.seed}; {events / cpu:,.0f} events/s/core"
     return measure("delivery.sqlite", events / wall, "events/s", ">= 40000", note=note)
+
+
+def _environment(folder: Path, say: Callable[[str], None]) -> Path:
+    """Return the interpreter of an environment that has the handler, made when it is not there yet."""
+    python, told = folder / "bin" / "python", folder / "peers.txt"
+    if not (told.is_file() and told.read_text() == LOGSTASH_ASYNC):
+        say(f"installs {LOGSTASH_ASYNC} into an environment of its own")
+        venv.create(folder, with_pip=True, clear=True)
+        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", LOGSTASH_ASYNC]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode != 0:
+            raise TopmastError(f"{LOGSTASH_ASYNC} cannot be installed: {done.stderr.strip()[-300:]}")
+        told.write_text(LOGSTASH_ASYNC)
+    return python
+
+
+def _latency(bench: Run, folder: Path, lines: int) -> Iterator[Measure]:
+    """Measure from the write of a line to its acknowledgement, when nothing else is going on."""
+    bench.say(f"{lines} lines, one at a time")
+    log, pause, took = folder / "app.log", Event(), list[float]()
+    source = _lines(random.Random(bench.seed))
+    log.write_bytes(next(source))
+    with closing(_Acknowledger()) as server, _shipper(folder, {"logstash": {"hosts": [server.address]}}):
+        server.wait_for(1, 60)
+        with log.open("ab", buffering=0) as file:
+            for number in range(lines):
+                pause.wait(0.2)  # at rest again
+                line = next(source)
+                began = time.monotonic()
+                file.write(line)
+                server.wait_for(number + 2, 60)
+                took.append((time.monotonic() - began) * 1000)
+    cuts = statistics.quantiles(took, n=100, method="inclusive")
+    note = f"{lines} lines, 0.2 s apart, over loopback"
+    yield measure("delivery.latency.p50", cuts[49], "ms", "<= 20", note=note)
+    yield measure("delivery.latency.p99", cuts[98], "ms", "<= 100", note=note)
+
+
+def _memory(bench: Run, folder: Path, bytes_each: int, seconds: float) -> Measure:
+    """Measure the greatest memory of a shipper of 100 files whose sink is down."""
+    files = 100
+    bench.say(f"{files} files of {bytes_each / 1e6:g} MB, and nobody takes them")
+    chunk = b"".join(islice(_lines(random.Random(bench.seed)), 2_000))
+    for number in range(files):
+        with (folder / f"app-{number}.log").open("wb") as file:
+            for _ in range(max(1, bytes_each // len(chunk))):
+                file.write(chunk)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    with _shipper(folder, {"logstash": {"hosts": [address]}}) as pid:
+        _wait_for(lambda: (folder / "data" / "checkpoint.log").exists(), 60)
+        Event().wait(seconds / 2)
+        halfway = _peak_megabytes(pid)
+        Event().wait(seconds / 2)
+        peak = _peak_megabytes(pid)
+    note = f"{files * bytes_each / 1e9:g} GB in {files} files, {seconds:g} s; {halfway:.1f} MB half-way"
+    return measure("delivery.memory", peak, "MB", "<= 100", note=note)
+
+
+def _search(bench: Run, folder: Path, events: int) -> Iterator[Measure]:
+    """Measure searches of a store: a word that ten lines have, and a field within a range of time."""
+    bench.say(f"{events} lines to search in")
+    lines, rare = _lines(random.Random(bench.seed)), events // 10
+    began, sink = time.time(), SqliteSink(Config(folder / "logs", retention_days=36_500, max_bytes=1 << 40))
+    intake, source = Intake(json_lines.parse), _Source()
+    for first in range(0, events, 2_048):
+        some = [next(lines)[:-1] for _ in range(first, min(events, first + 2_048))]
+        for at in range(len(some)):
+            if (first + at) % rare == rare // 2:
+                some[at] = some[at].replace(b" done", b" zanzibar")
+        ends = [(first + at + 1) * LINE_BYTES for at in range(len(some))]
+        sink.send(Window([intake.events(source, Lines(some, [end - LINE_BYTES for end in ends], ends), began)]))
+    sink.close()
+    since = datetime(2026, 11, 22, 10, 1, tzinfo=UTC)
+    for name, query, until, goal in (
+        ("delivery.search.word", "zanzibar", None, "<= 100"),
+        ("delivery.search.field_and_time", "url.path:/api/items/41* level:>=warning", timedelta(minutes=2), "<= 300"),
+    ):
+        took = []
+        for _ in range(7):
+            began = time.monotonic()
+            found = search.lines(folder / "logs", query, since if until else None, since + until if until else None)
+            took.append((time.monotonic() - began) * 1000)
+        note = f"{events} lines, {len(found)} found; the median of 7"
+        yield measure(name, statistics.median(took), "ms", goal, note=note)
+
+
+class _Source:
+    """Where the lines of the search are from; nothing is read."""
+
+    stream, generation, size, origin = "0123456789abcdef", 0, 0, Origin("app", "/var/log/app.log", "shop")
+
+    def read(self, *_: object) -> None:
+        """Nothing is there."""
+
+
+def _peak_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _stored(logs: Path) -> int:
@@ -144,7 +354,9 @@ def _backlog(folder: Path, events: int, seed: int) -> Path:
 def _shipper(folder: Path, sink: dict[str, object]) -> Iterator[int]:
     """Yield the process id of a shipper that reads the logs in the folder into one sink."""
     config = folder / "topmast.yml"
-    inputs = [{"file": {"name": "app", "paths": [str(folder / "app*.log")], "parser": "json_lines", "service": "shop"}}]
+    inputs = [
+        {"file": {"name": "app", "paths": [str(folder / "app*.log")], "parser": "json_lines", "service": "shop"}}
+    ]
     section = {"listen": "", "data": str(folder / "data"), "inputs": inputs, "sinks": [sink]}
     config.write_text(json.dumps({"shipper": section}))
     with (folder / "shipper.log").open("wb") as output:

@@ -10,6 +10,7 @@ import pytest
 from topmast.benchmark import Run
 
 HOME = Path(__file__).resolve().parents[2]
+RUN = Run(HOME, False, 7, lambda _text: None)
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +24,39 @@ def delivery() -> ModuleType:
 
 
 def test_a_backlog_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
-    measure = delivery._lumberjack(Run(HOME, False, 7, lambda _text: None), tmp_path, 20_000)
+    wire = delivery._wire(RUN, tmp_path, 20_000)
 
-    assert (measure.name, measure.unit) == ("delivery.lumberjack", "events/s/core")
-    assert measure.value > 0
-    assert measure.note.startswith("20000 lines of 554 bytes, seed 7; ")
+    assert wire.events == 20_000
+    assert wire.wall_seconds > 0
 
 
 def test_the_store_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
-    measure = delivery._sqlite(Run(HOME, False, 7, lambda _text: None), tmp_path, 3_000)
+    measure = delivery._sqlite(RUN, tmp_path, 3_000)
 
     assert (measure.name, measure.unit) == ("delivery.sqlite", "events/s")
     assert measure.value > 0
+
+
+def test_a_line_is_timed_until_its_acknowledgement(delivery: ModuleType, tmp_path: Path) -> None:
+    measures = list(delivery._latency(RUN, tmp_path, 3))
+
+    assert [each.name for each in measures] == ["delivery.latency.p50", "delivery.latency.p99"]
+    assert 0 < measures[0].value <= measures[1].value
+
+
+def test_memory_is_that_of_a_shipper_with_a_backlog(delivery: ModuleType, tmp_path: Path) -> None:
+    measure = delivery._memory(RUN, tmp_path, 1, 0.2)
+
+    assert (measure.name, measure.unit) == ("delivery.memory", "MB")
+    assert measure.value > 5
+
+
+def test_searches_find_what_they_are_timed_for(delivery: ModuleType, tmp_path: Path) -> None:
+    word, field = delivery._search(RUN, tmp_path, 65_000)
+
+    assert (word.name, word.note) == ("delivery.search.word", "65000 lines, 10 found; the median of 7")
+    assert field.name == "delivery.search.field_and_time"
+    assert " 0 found" not in field.note
 
 
 def test_lines_have_one_length_and_differ(delivery: ModuleType) -> None:
