@@ -238,11 +238,12 @@ function drawRegions(self) {
 // A diamond each, hollow, so that the lines stay readable below them.
 function drawExemplars(self) {
   const { ctx, bbox } = self;
-  const size = 3.5 * devicePixelRatio;
+  const size = 3 * devicePixelRatio;
   ctx.save();
-  ctx.strokeStyle = token("text");
+  ctx.strokeStyle = token("muted");
   ctx.fillStyle = token("surface");
-  ctx.lineWidth = 1.2 * devicePixelRatio;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([]); // the last line's may still be set
   for (const { at, value } of self.topmast.data.exemplars ?? []) {
     const x = self.valToPos(at, "x", true);
     const y = Math.max(self.valToPos(value, "y", true), bbox.top + size);

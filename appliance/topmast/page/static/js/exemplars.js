@@ -6,8 +6,8 @@ import { item } from "./menu.js";
 import { clock, stamp } from "./timerange.js";
 
 /** More points than this hide the lines; the highest of each stretch of time are kept. */
-const MAX_POINTS = 120;
-const STRETCHES = 40;
+const MAX_POINTS = 60;
+const STRETCHES = 30;
 // An id in a link or a search is only ever letters and digits.
 const TRACE = /^[\w-]{8,128}$/;
 const AROUND_SECONDS = 900;

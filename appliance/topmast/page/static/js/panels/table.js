@@ -25,7 +25,8 @@ export function create(panel, body) {
           {},
           h("thead", {}, h("tr", {}, fields.map((field, index) => {
             const direction = sorted?.column === columns[index] ? (sorted.down ? "descending" : "ascending") : "none";
-            return h("th", { scope: "col", "aria-sort": direction }, h("button", { type: "button", onclick: () => sortBy(columns[index]) }, field.name));
+            const numbers = rows.some((row) => typeof row[index] === "number");
+            return h(numbers ? "th.number" : "th", { scope: "col", "aria-sort": direction }, h("button", { type: "button", onclick: () => sortBy(columns[index]) }, field.name));
           }))),
           h("tbody", {}, rows.slice(0, 500).map((row) => h("tr", {}, row.map((value, index) => cell(fields[index], value))))),
         ),
