@@ -230,6 +230,6 @@ def _is_rule_file(path: Path, text: str, *, named: bool) -> bool:
     if path.parent.name == "targets" or "provisioning" in path.parts or path.name in _ENGINE_FILES:
         return False
     lines = text.splitlines()
-    if any(line.startswith("groups:") for line in lines):
+    if any(line.startswith(("groups:", "kind: PrometheusRule")) for line in lines):
         return True
     return named and not any(line.startswith(_OTHERS) for line in lines)

@@ -22,7 +22,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_DURATION = re.compile(r"([0-9]+)(ms|[smhdwy])")
+# model.ParseDuration: each unit at most once, the longest first; "0" alone needs none.
+_DURATION = re.compile("".join(f"(?:(?P<{unit}>[0-9]+){unit})?" for unit in ("y", "w", "d", "h", "m", "s", "ms")))
 _MILLISECONDS = {
     "y": 365 * 86_400_000,
     "w": 7 * 86_400_000,
@@ -39,10 +40,12 @@ Node = Any
 
 def milliseconds(duration: str) -> int:
     """Return the length of a Prometheus duration (`1h30m`). Raises ValueError for anything else."""
-    parts = _DURATION.findall(duration)
-    if "".join(number + unit for number, unit in parts) != duration or not parts:
-        raise ValueError(f"not a duration: {duration!r}")
-    return sum(int(number) * _MILLISECONDS[unit] for number, unit in parts)
+    match = _DURATION.fullmatch(duration) if duration else None
+    if duration == "0":
+        return 0
+    if match is None:
+        raise ValueError(f"not a duration: {duration[:80]!r}")
+    return sum(int(number) * _MILLISECONDS[unit] for unit, number in match.groupdict().items() if number)
 
 
 def duration(length: int) -> str:

@@ -1,5 +1,10 @@
-"""Rule files as values: every rule with the place where it stands. Source: prometheus/model/rulefmt/rulefmt.go."""
+"""Rule files as values: every rule with the place where it stands. Source: prometheus/model/rulefmt/rulefmt.go.
 
+One mistake in one file, and Prometheus refuses to start: what it refuses is a problem here. A PrometheusRule of the
+operator is read too: its `spec` is a rule file.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from topmast import yamltext
+from topmast import promql, yamltext
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Problem:
 
 RULE_FIELDS = {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"}
 GROUP_FIELDS = {"name", "interval", "limit", "rules"}
+# rulefmt.Rule.Validate: what only an alert has.
+_ALERT_FIELDS = ("for", "keep_firing_for", "annotations")
+# model.LabelNameRE and model.MetricNameLabel.
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_METRIC_NAME = "__name__"
 
 
 def read(path: Path, text: str) -> tuple[list[Rule], list[Problem]]:
@@ -54,11 +64,13 @@ def read(path: Path, text: str) -> tuple[list[Rule], list[Problem]]:
         return [], [Problem(error.line, str(error))]
     if root is None:
         return [], [Problem(1, "an empty rule file: remove it, or write `groups: []`")]
+    repeated = list(yamltext.repeated(root))
+    root = _specification(root)
     if not isinstance(root, yaml.MappingNode):
         return [], [Problem(_line(root), "a rule file is a mapping with the key `groups`: write `groups:` above it")]
     problems = [
         Problem(line, f"{_cut(key)} stands twice (line {first}): Prometheus refuses the file; remove one")
-        for line, key, first in yamltext.repeated(root)
+        for line, key, first in repeated
     ]
     rules: list[Rule] = []
     seen: dict[str, int] = {}
@@ -69,6 +81,13 @@ def read(path: Path, text: str) -> tuple[list[Rule], list[Problem]]:
         for group in _items(value, "groups", problems):
             rules += _group(path, group, seen, problems)
     return rules, problems
+
+
+def _specification(root: yaml.Node) -> yaml.Node:
+    """Return the `spec` of a PrometheusRule of Kubernetes; any other document as it is."""
+    fields = {key.value: value for key, value in _pairs(root)} if isinstance(root, yaml.MappingNode) else {}
+    is_wrapped = _text(fields.get("kind")) == "PrometheusRule" and "spec" in fields
+    return fields["spec"] if is_wrapped else root
 
 
 def _group(path: Path, node: yaml.Node, seen: dict[str, int], problems: list[Problem]) -> list[Rule]:
@@ -90,6 +109,10 @@ def _group(path: Path, node: yaml.Node, seen: dict[str, int], problems: list[Pro
         problems.append(Problem(_line(node), f"group {_cut(name)} stands twice (line {seen[name]}): rename one"))
     else:
         seen[name] = _line(node)
+    _duration(fields.get("interval"), f"group {_cut(name)}: interval", problems)
+    limit = fields.get("limit")
+    if limit is not None and not _text(limit).lstrip("-").isdecimal():
+        problems.append(Problem(_line(limit), f"group {_cut(name)}: limit: not a whole number: {_cut(_text(limit))}"))
     rules = []
     for item in _items(fields.get("rules"), "rules", problems):
         rule = _rule(path, name, item, problems)
@@ -122,6 +145,14 @@ def _rule(path: Path, group: str, node: yaml.Node, problems: list[Problem]) -> R
     if expr is None or not _text(expr).strip():
         problems.append(Problem(_line(node), f"{_cut(name)} has no `expr`"))
         return None
+    _duration(fields.get("keep_firing_for"), f"{_cut(name)}: keep_firing_for", problems)
+    for part in _ALERT_FIELDS if kinds == ["record"] else ():
+        if part in fields:
+            problems.append(
+                Problem(
+                    lines[part], f"{_cut(name)}: a recording rule has no `{part}` (Prometheus refuses it): remove it"
+                )
+            )
     # A block scalar's text starts on the line after its key.
     lines["expr"] = _line(expr) + (1 if isinstance(expr, yaml.ScalarNode) and expr.style in ("|", ">") else 0)
     texts: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}}
@@ -135,6 +166,18 @@ def _rule(path: Path, group: str, node: yaml.Node, problems: list[Problem]) -> R
         for key, text in _pairs(given):
             found[key.value] = _text(text)
             lines[f"{part}.{key.value}"] = _line(key)
+            if not isinstance(text, yaml.ScalarNode):
+                problems.append(
+                    Problem(_line(key), f"{_cut(name)}: {part}.{key.value}: not a text: put it in quotes")
+                )
+            if not _LABEL_NAME.fullmatch(key.value) or (part == "labels" and key.value == _METRIC_NAME):
+                problems.append(
+                    Problem(
+                        _line(key),
+                        f"{_cut(name)}: {part}: {_cut(key.value)} is no name Prometheus takes: letters, digits "
+                        "and _, no digit first",
+                    )
+                )
     return Rule(
         name=name,
         kind=kinds[0],
@@ -160,6 +203,15 @@ def load(folder: Path, patterns: Sequence[str] = ("alerts/*.yml", "self/*.yml", 
 
 def _pairs(node: yaml.MappingNode) -> list[tuple[Any, yaml.Node]]:
     return [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def _duration(node: yaml.Node | None, where: str, problems: list[Problem]) -> None:
+    if node is None:
+        return
+    try:
+        promql.milliseconds(_text(node))
+    except ValueError as error:
+        problems.append(Problem(_line(node), f"{where}: {error}; write it as 5m or 1h30m"))
 
 
 def _items(node: yaml.Node | None, what: str, problems: list[Problem]) -> list[yaml.Node]:

@@ -9,6 +9,8 @@ from topmast.rulefile import Rule
 
 FAR = 100
 """So many times the shipped one is a slip of the unit, milliseconds for seconds."""
+LONGEST_WAIT = "1d"
+"""A `for` above it is a slip of the unit too: the alert would hardly ever fire."""
 _BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _WITH_UNIT = re.compile(r"([0-9.]+)\s*([A-Za-z]+)\Z")
 
@@ -58,6 +60,18 @@ def check(value: float, rule: Rule, kind: str) -> None:
         in_unit = f" in {kind}" if kind else ""
         raise ConfigError(
             f"{where}: the shipped one is {number(shipped)}{in_unit}, {FAR} times off; --force if it is meant"
+        )
+
+
+def check_wait(text: str, name: str) -> None:
+    """Raise ConfigError when an alert would wait longer than a day. What is no duration is told elsewhere."""
+    try:
+        is_long = promql.milliseconds(text) > promql.milliseconds(LONGEST_WAIT)
+    except ValueError:
+        return
+    if is_long:
+        raise ConfigError(
+            f"{name}: --for {text}: longer than {LONGEST_WAIT}: it would hardly ever fire; --force if it is meant"
         )
 
 

@@ -66,3 +66,14 @@ def test_every_alert_takes_its_own_threshold() -> None:
         thresholds.check(thresholds.parse(rule.annotations["threshold"], kind, rule.name), rule, kind)
 
     assert len(numbers) > 30
+
+
+@pytest.mark.parametrize("text", ["25h", "1000d", "1d1s"])
+def test_a_wait_of_days_is_a_slip(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"HostCpuHigh: --for {text}: longer than 1d.*--force if it is meant"):
+        thresholds.check_wait(text, "HostCpuHigh")
+
+
+@pytest.mark.parametrize("text", ["0", "15m", "1d", "ten minutes"])
+def test_any_other_wait_is_left_to_prometheus_grammar(text: str) -> None:
+    thresholds.check_wait(text, "HostCpuHigh")

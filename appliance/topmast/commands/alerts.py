@@ -89,7 +89,7 @@ def show(call: Call, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--threshold", metavar="X", help="The number that it compares with: 0.9, 90%, 200ms, 10GiB.")
 @click.option("--for", "wait", metavar="TIME", help="How long it must hold: 30s, 5m, 1h30m.")
-@click.option("--force", is_flag=True, help="Also a threshold that looks like a slip of the unit.")
+@click.option("--force", is_flag=True, help="Also what looks like a slip of the unit.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
 @click.pass_obj
 def set_(call: Call, name: str, threshold: str | None, wait: str | None, force: bool, as_json: bool) -> None:
@@ -113,6 +113,8 @@ def set_(call: Call, name: str, threshold: str | None, wait: str | None, force: 
                 thresholds.check(value, rule, kind)
             wanted["threshold"] = int(value) if value.is_integer() else value
     if wait is not None:
+        if not force:
+            thresholds.check_wait(wait.strip(), name)
         wanted["for"] = wait.strip()
 
     def change(text: str) -> str:

@@ -49,7 +49,7 @@ def shown(path: Path, home: Path) -> str:
 
 
 @click.command("lint")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, resolve_path=True))
 @click.option("--json", "as_json", is_flag=True, help='{"findings": [{"file", "line", "check", "message"}]}')
 @click.pass_context
 def lint(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
@@ -64,7 +64,7 @@ def lint(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     what holds of everybody's is asked: our catalogue's habits (runbooks, units in names, …) are not.
     """
     call: Call = ctx.obj
-    tree = check.read([path.resolve() for path in paths], call.home)
+    tree = check.read(paths, call.home)
     found = run(tree)
     if as_json:
         click.echo(json.dumps({"findings": [asdict(finding) for finding in found]}, indent=2, ensure_ascii=False))
