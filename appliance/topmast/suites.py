@@ -28,6 +28,8 @@ class Suite:
     summary: str
     prepare: Callable[[Layout, Say], Mapping[str, str]]
     on_request: bool = False
+    spread: str = ""
+    """How pytest-xdist shares the tests among the cores (`--dist`); empty: one after the other."""
 
 
 def _nothing(_layout: Layout, _say: Say) -> Mapping[str, str]:
@@ -65,8 +67,8 @@ def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
 
 
 SUITES = (
-    Suite("unit", "Python and the packages' own servers", _nothing),
-    Suite("rules", "promtool and amtool over every rule and route", _engines),
+    Suite("unit", "Python and the packages' own servers", _nothing, spread="loadfile"),
+    Suite("rules", "promtool and amtool over every rule and route", _engines, spread="worksteal"),
     Suite("live", "the whole appliance on the real engines", _engines),
     Suite("browser", "the page in Chromium", _browser),
     Suite("docker", "the compose files on a Docker engine", _docker),
@@ -85,3 +87,8 @@ def marker_expression(suite: Suite) -> str:
     if suite.name != "unit":
         return suite.name
     return " and ".join(f"not {other.name}" for other in SUITES if other.name != "unit")
+
+
+def spreading(suite: Suite) -> list[str]:
+    """Return pytest's arguments that use every core for a suite."""
+    return ["-n", str(os.cpu_count() or 1), "--dist", suite.spread] if suite.spread else []

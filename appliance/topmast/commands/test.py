@@ -13,7 +13,7 @@ import click
 from topmast.cli import Call
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
-from topmast.suites import SUITES, Suite, marker_expression, required
+from topmast.suites import SUITES, Suite, marker_expression, required, spreading
 
 HABITS = (
     ("format", ("-m", "ruff", "format", "--check", ".")),
@@ -74,7 +74,9 @@ def _suite(call: Call, layout: Layout, suite: Suite, pytest_arguments: tuple[str
         environment = suite.prepare(layout, lambda text: click.echo(f"  {text}"))
     except PrerequisiteError as error:
         return missing, str(error)
-    argv = [sys.executable, "-m", "pytest", "-q", "-m", marker_expression(suite), *pytest_arguments]
+    # Who names tests or options (-x, --pdb, -s) wants to see them in order, in one process.
+    how = pytest_arguments or spreading(suite)
+    argv = [sys.executable, "-m", "pytest", "-q", "-m", marker_expression(suite), *how]
     return _run(call, argv, environment, missing)
 
 

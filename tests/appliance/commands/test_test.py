@@ -34,3 +34,10 @@ def test_unit_is_what_no_other_suite_is() -> None:
     assert suites.marker_expression(by_name["unit"]).split(" and ") == [
         f"not {name}" for name in by_name if name != "unit"
     ]
+
+
+def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
+    by_name = {suite.name: suite for suite in suites.SUITES}
+
+    assert suites.spreading(by_name["unit"])[2:] == ["--dist", "loadfile"]
+    assert suites.spreading(by_name["live"]) == []

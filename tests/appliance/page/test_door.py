@@ -44,7 +44,12 @@ def web_config(tmp_path: Path, authority: trustme.CA) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize(
-    ("text", "missing"), [(USERS, "tls_server_config"), (TLS, "basic_auth_users"), ("{}", "tls_server_config")]
+    ("text", "missing"),
+    [
+        pytest.param(USERS, "tls_server_config", id="no certificate"),
+        pytest.param(TLS, "basic_auth_users", id="no users"),
+        pytest.param("{}", "tls_server_config", id="neither"),
+    ],
 )
 def test_without_one_of_the_two_it_does_not_open(web_config: Callable[[str], Path], text: str, missing: str) -> None:
     with pytest.raises(ConfigError, match=f"has no {missing}; beyond this machine"):
