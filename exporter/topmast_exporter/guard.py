@@ -20,7 +20,7 @@ from typing import Any
 
 from topmast_exporter.errors import ConfigError
 from topmast_exporter.web import App, HttpError, Receive, Scope, Send, header, refuse
-from topmast_exporter.web_config import WebConfig, context, load
+from topmast_exporter.web_config import WebConfig, context, load, load_pair
 
 log = logging.getLogger("topmast_exporter")
 
@@ -59,7 +59,7 @@ class WebFile:
                 raise ConfigError(f"{self._path}: switching TLS needs a restart")
             if config.tls is not None and self.context is not None:
                 context(config.tls)  # first on the side: a broken pair must not spoil the one in use
-                self.context.load_cert_chain(config.tls.cert_file, config.tls.key_file, password=lambda: b"")
+                load_pair(self.context, config.tls)
         except (ConfigError, OSError) as error:
             log.error("the web configuration is refused, the old one stays", extra={"error": str(error)})
             return
@@ -67,8 +67,8 @@ class WebFile:
 
     def _times(self) -> tuple[int, ...]:
         tls = self.config.tls
-        files = [self._path, *((tls.cert_file, tls.key_file) if tls is not None else ())]
-        return tuple(_changed_at(file) for file in files if file is not None)
+        files = [self._path, *((tls.cert, tls.key) if tls is not None else ())]
+        return tuple(_changed_at(file) for file in files if isinstance(file, Path))
 
 
 def _changed_at(file: Path) -> int:

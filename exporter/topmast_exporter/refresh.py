@@ -94,6 +94,13 @@ class Target:
         with self.lock:
             return self._state.duration_seconds
 
+    def take_over(self, old: "Target") -> None:
+        """Show what `old`, the same name with other options, knew: a reload is no gap in anybody's chart."""
+        with old.lock:
+            metrics, good_at, ok = old._state.metrics, old._state.good_at, old._state.ok
+        with self.lock:
+            self._state.metrics, self._state.good_at, self._state.ok = metrics, good_at, ok
+
     def refresh(self) -> bool:
         """Read the server once; return whether it answered. Never raises."""
         started = self._clock()
@@ -218,12 +225,14 @@ class Targets:
         self._failures.labels(collector, reason).inc()
 
     def replace(self, wanted: Sequence[tuple[Collector, TargetConfig]]) -> None:
-        """Have exactly these targets, started. An unchanged one keeps its connection and its values."""
+        """Have exactly these targets, started. An unchanged one keeps its connection, a changed one its values."""
         before, after, fresh = self._targets, dict[tuple[str, str], Target](), list[Target]()
         for collector, config in wanted:
             target = before.get((collector.name, config.target))
             if target is None or target.config != config:
-                target = self._make(collector, config)
+                known, target = target, self._make(collector, config)
+                if known is not None:
+                    target.take_over(known)
                 fresh.append(target)
             after[target.key] = target
         self._targets = after

@@ -26,9 +26,12 @@ Exemplar = tuple[str, float, float]
 Members = set[object]
 
 
-def exemplar_of(trace_id: str, value: float) -> Exemplar:
-    """Return an exemplar of now. What no tracer writes is left out of the id: it comes from a request's header."""
-    return (_NOT_IN_TRACE_IDS.sub("", trace_id)[:MAX_TRACE_ID_CHARACTERS], value, time.time())
+def exemplar_of(trace_id: str, value: float, at: float | None = None) -> Exemplar:
+    """Return an exemplar, of now unless it says of when.
+
+    What no tracer writes is left out of the id: it comes from a request's header.
+    """
+    return (_NOT_IN_TRACE_IDS.sub("", trace_id)[:MAX_TRACE_ID_CHARACTERS], value, time.time() if at is None else at)
 
 
 class CounterSeries:
@@ -55,6 +58,12 @@ class CounterSeries:
     def mark(self, trace_id: str) -> None:
         """Keep a trace as the exemplar of one that was just counted."""
         self.exemplar = exemplar_of(trace_id, 1.0)
+
+    def keep(self, place: int, exemplar: Exemplar) -> None:
+        """Take an exemplar over from elsewhere, unless the one here is newer."""
+        del place  # there is one only
+        if self.exemplar is None or self.exemplar[2] <= exemplar[2]:
+            self.exemplar = exemplar
 
     def reset(self) -> None:
         """Back to 0: a forked child counts its own events only."""
@@ -145,6 +154,15 @@ class HistogramSeries:
             if self.exemplars is None:
                 self.exemplars = [None] * len(self.counts)
             self.exemplars[place] = exemplar_of(trace_id, value)
+
+    def keep(self, place: int, exemplar: Exemplar) -> None:
+        """Take an exemplar over from elsewhere, unless the bucket's is newer. Raises IndexError: no such bucket."""
+        with self.lock:
+            if self.exemplars is None:
+                self.exemplars = [None] * len(self.counts)
+            known = self.exemplars[place]
+            if known is None or known[2] <= exemplar[2]:
+                self.exemplars[place] = exemplar
 
     def snapshot(self) -> tuple[list[int], float, list[Exemplar | None] | None]:
         """Return (counts, sum, exemplars) of one moment."""

@@ -4,9 +4,12 @@ Format: prometheus/exporter-toolkit, docs/web-configuration.md. What Python's TL
 that is asked for and not verified, the choice of curves) is refused, never ignored. A message never repeats a value.
 """
 
+import contextlib
+import os
 import re
 import ssl
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _TEXT = {"type": "string"}
+_PEM = {"type": "string", "pattern": "-----BEGIN "}
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -69,8 +73,11 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": False,
             "properties": {
                 "cert_file": _TEXT,
+                "cert": _PEM,
                 "key_file": _TEXT,
+                "key": _PEM,
                 "client_ca_file": _TEXT,
+                "client_ca": _PEM,
                 "client_auth_type": {"enum": list(CLIENT_AUTH)},
                 "client_allowed_sans": {"type": "array", "items": _TEXT, "maxItems": 100},
                 "min_version": {"enum": list(VERSIONS)},
@@ -78,7 +85,6 @@ SCHEMA: dict[str, Any] = {
                 "cipher_suites": {"type": "array", "items": {"enum": list(CIPHERS)}},
                 "prefer_server_cipher_suites": {"type": "boolean"},
             },
-            "required": ["cert_file", "key_file"],
         },
         "http_server_config": {
             "type": "object",
@@ -113,9 +119,10 @@ SCHEMA: dict[str, Any] = {
 class Tls:
     """How a listener identifies itself, and what it asks of its clients."""
 
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
+    cert: Path | str
+    """A file, or the PEM text itself; so are the others."""
+    key: Path | str = field(repr=False)
+    client_ca: Path | str | None = None
     client_auth: ssl.VerifyMode = ssl.CERT_NONE
     allowed_sans: frozenset[str] = frozenset()
     min_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
@@ -174,8 +181,11 @@ def parse(document: Any, folder: Path) -> WebConfig:
 
 
 def _tls(section: Mapping[str, Any], folder: Path) -> Tls:
-    client_ca = section.get("client_ca_file")
+    cert, key, client_ca = (_file_or_text(section, name, folder) for name in ("cert", "key", "client_ca"))
     client_auth = CLIENT_AUTH[section.get("client_auth_type", "")]
+    if cert is None or key is None:
+        missing = "cert" if cert is None else "key"
+        raise ConfigError(f"$.tls_server_config: '{missing}_file' is missing, or '{missing}', the text itself")
     if client_ca and client_auth == ssl.CERT_NONE:
         raise ConfigError("$.tls_server_config.client_auth_type: a client CA is given, but no certificate asked for")
     if client_auth != ssl.CERT_NONE and not client_ca:
@@ -185,15 +195,22 @@ def _tls(section: Mapping[str, Any], folder: Path) -> Tls:
     if section.get("client_allowed_sans") and client_auth != ssl.CERT_REQUIRED:
         raise ConfigError("$.tls_server_config.client_allowed_sans: needs RequireAndVerifyClientCert")
     return Tls(
-        cert_file=folder / section["cert_file"],
-        key_file=folder / section["key_file"],
-        client_ca_file=folder / client_ca if client_ca else None,
+        cert=cert,
+        key=key,
+        client_ca=client_ca,
         client_auth=client_auth,
         allowed_sans=frozenset(section.get("client_allowed_sans", ())),
         min_version=VERSIONS[section.get("min_version", "TLS12")],
         max_version=VERSIONS[section["max_version"]] if "max_version" in section else Tls.max_version,
         ciphers=":".join(filter(None, (CIPHERS[name] for name in section.get("cipher_suites", ())))),
     )
+
+
+def _file_or_text(section: Mapping[str, Any], name: str, folder: Path) -> Path | str | None:
+    file, text = section.get(f"{name}_file"), section.get(name)
+    if file and text:
+        raise ConfigError(f"$.tls_server_config: {name!r} and '{name}_file' exclude each other")
+    return folder / file if file else text
 
 
 def _seconds(text: str) -> float:
@@ -211,15 +228,39 @@ def context(tls: Tls) -> ssl.SSLContext:
     try:
         if tls.ciphers:
             made.set_ciphers(tls.ciphers)
-        if tls.client_ca_file is not None:
-            made.load_verify_locations(tls.client_ca_file)
-        # never ask a terminal for a passphrase
-        made.load_cert_chain(tls.cert_file, tls.key_file, password=lambda: b"")
+        if isinstance(tls.client_ca, Path):
+            made.load_verify_locations(tls.client_ca)
+        elif tls.client_ca is not None:
+            made.load_verify_locations(cadata=tls.client_ca)
+        load_pair(made, tls)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"$.tls_server_config: certificate, key or CA cannot be used: {type(error).__name__}"
         ) from error
     return made
+
+
+def load_pair(made: ssl.SSLContext, tls: Tls) -> None:
+    """Let a context identify itself by the certificate and key. Raises OSError or ValueError when they are none."""
+    with _as_file(tls.cert) as cert, _as_file(tls.key) as key:
+        # never ask a terminal for a passphrase
+        made.load_cert_chain(cert, key, password=lambda: b"")
+
+
+@contextlib.contextmanager
+def _as_file(pem: Path | str) -> Iterator[Path]:
+    """Yield where OpenSSL finds it: Python hands it pairs as files only. A text is written to no disk for it."""
+    if isinstance(pem, Path):
+        yield pem
+    elif hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("pem"), "wb", buffering=0) as memory:
+            memory.write(pem.encode())
+            yield Path(f"/proc/self/fd/{memory.fileno()}")
+    else:
+        with tempfile.NamedTemporaryFile("w") as file:  # 0600, as mkstemp
+            file.write(pem)
+            file.flush()
+            yield Path(file.name)
 
 
 def allows(tls: Tls, certificate: Mapping[str, Any] | None) -> bool:

@@ -177,6 +177,22 @@ def test_tls_serves_who_speaks_it_and_nobody_else(start, secured, authority):
     assert not one.get().startswith(b"HTTP/1.1 200")
 
 
+def test_certificates_may_stand_in_the_file_itself(start, tmp_path, authority):
+    pair = authority.issue_cert("localhost")
+    section = {
+        "cert": pair.cert_chain_pems[0].bytes().decode(),
+        "key": pair.private_key_pem.bytes().decode(),
+        "client_ca": authority.cert_pem.bytes().decode(),
+        "client_auth_type": "RequireAndVerifyClientCert",
+    }
+    (tmp_path / "web.config.yml").write_text(yaml.safe_dump({"tls_server_config": section}))
+    one = start(WebFile(tmp_path / "web.config.yml"))
+
+    assert one.get(trusting(authority, "prometheus.example")).startswith(b"HTTP/1.1 200")
+    assert one.get(trusting(authority)) == b""
+    assert [path.name for path in tmp_path.iterdir()] == ["web.config.yml"]  # no copy of the key beside it
+
+
 def test_tls_below_the_minimum_is_refused(start, secured, authority):
     one = start(secured(min_version="TLS13"))
     old = trusting(authority)

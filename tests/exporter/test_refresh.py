@@ -133,6 +133,33 @@ def test_a_fault_of_a_collector_is_a_failure_and_not_the_end(target, source):
     assert target.refresh() is True
 
 
+def test_a_reload_with_other_options_shows_the_last_values_until_there_are_new_ones():
+    asked, leave = threading.Event(), threading.Event()
+
+    class Slow(Source):
+        def __init__(self, config):
+            super().__init__()
+            self.first = config.interval_seconds == 10
+
+        def collect(self):
+            if not self.first:
+                asked.set()
+                leave.wait(10)
+            return super().collect()
+
+    collector = Collector("fake", "A fake.", Config, {}, (), Slow, "fake_up")
+    targets = Targets(Registry())
+    targets.add(collector, Config()).refresh()
+
+    targets.replace([(collector, Config(interval_seconds=20.0))])
+    assert asked.wait(10)
+    meanwhile = targets.get("fake", Config().target).snapshot()
+
+    leave.set()
+    targets.stop()
+    assert (meanwhile.up, len(meanwhile.metrics)) == (True, 1)
+
+
 def test_the_exporter_says_how_each_server_is():
     registry = Registry()
     targets = Targets(registry)

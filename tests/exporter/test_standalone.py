@@ -159,6 +159,25 @@ def test_hangup_reads_the_configuration_again_and_a_broken_one_changes_nothing(e
     assert exporter.sample(mysql) == 1
 
 
+def test_no_scrape_during_reloads_lacks_a_sample(exporter, eventually):
+    redis = "/probe?module=redis&target=cache"
+    eventually(lambda: exporter.sample("redis_connected_clients", redis), "redis is read")
+    exporter.send({**USAGE, "id": "reload-1"})
+    eventually(lambda: exporter.sample(COST) == 1, "the spend is shown")
+
+    seen = set()
+    for interval in (2, 3, 4, 5):
+        exporter.sections["collectors"][0]["redis"]["interval_seconds"] = interval
+        exporter.write()
+        exporter.process.send_signal(signal.SIGHUP)
+        for _ in range(15):
+            clients = exporter.sample("redis_connected_clients", redis)
+            seen.add((exporter.sample("redis_up", redis), clients is not None, exporter.sample(COST)))
+
+    assert exporter.log.read_text().count("the configuration is read again") >= 1
+    assert seen == {(1.0, True, 1.0)}
+
+
 def test_terminate_ends_it_cleanly(exporter):
     assert exporter.kill() == 0
     assert "stopped" in exporter.log.read_text()

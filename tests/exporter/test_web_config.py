@@ -34,9 +34,9 @@ def test_everything_at_once(tmp_path):
 
     assert config == web_config.WebConfig(
         tls=web_config.Tls(
-            cert_file=tmp_path / "cert.pem",
-            key_file=tmp_path / "key.pem",
-            client_ca_file=tmp_path / "ca.pem",
+            cert=tmp_path / "cert.pem",
+            key=tmp_path / "key.pem",
+            client_ca=tmp_path / "ca.pem",
             client_auth=ssl.CERT_REQUIRED,
             allowed_sans=frozenset({"prometheus"}),
             min_version=ssl.TLSVersion.TLSv1_3,
@@ -67,6 +67,11 @@ def test_tls_12_is_the_least_by_default(tmp_path):
     [
         pytest.param({"tls": {}}, r"\$: no such option: 'tls'", id="unknown"),
         pytest.param({"tls_server_config": {"cert_file": "c"}}, "'key_file' is missing", id="no key"),
+        pytest.param({"tls_server_config": {"key_file": "c"}}, "'cert_file' is missing", id="no certificate"),
+        pytest.param(
+            {"tls_server_config": {**PAIR, "key": "-----BEGIN plain-secret"}}, "exclude each other", id="two keys"
+        ),
+        pytest.param({"tls_server_config": {"cert_file": "c", "key": "plain-secret"}}, "must look like", id="no PEM"),
         pytest.param(
             {"basic_auth_users": {"a": "plain-secret"}}, r"basic_auth_users\.a: must look like", id="no hash"
         ),

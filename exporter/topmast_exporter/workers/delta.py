@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from topmast_exporter.families import CounterFamily, Family, GaugeFamily, HistogramFamily
 from topmast_exporter.registry import Registry
+from topmast_exporter.series import Exemplar
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -27,6 +28,11 @@ GROWING = {"counter": ("_total", ""), "histogram": ("_bucket", "_count", "_sum")
 # A collector that goes wild must not fill a message.
 MAX_FOREIGN_SAMPLES = 20_000
 
+# Exemplars are samples by nature: those of one second beyond this many are left out.
+MAX_EXEMPLARS = 1_000
+
+Marks = dict[tuple[str, Values, int], Exemplar]
+
 
 @dataclass(slots=True)
 class Reading:
@@ -35,6 +41,7 @@ class Reading:
     counters: dict[str, dict[Values, float]] = field(default_factory=dict)
     histograms: dict[str, dict[Values, tuple[list[int], float]]] = field(default_factory=dict)
     foreign: dict[str, dict[tuple[str, Values], float]] = field(default_factory=dict)
+    exemplars: Marks = field(default_factory=dict)
 
 
 def take(registry: Registry, before: Reading) -> tuple[dict[str, Any], dict[str, Any], Reading]:
@@ -57,6 +64,7 @@ def take(registry: Registry, before: Reading) -> tuple[dict[str, Any], dict[str,
         "histograms": {name: added for name, added in histograms.items() if added},
         "gauges": gauges,
         "foreign": dict(_foreign(registry, set(declared), before, now)),
+        "exemplars": _marked(before.exemplars, now.exemplars),
     }
     return declared, delta, now
 
@@ -80,6 +88,8 @@ def _counted(family: CounterFamily, before: dict[Values, float], now: Reading) -
         # one that is new is told at 0 as well: a first increment is visible only after it
         if known is None or value > known:
             yield [series.values, value - (known or 0.0)]
+        if (exemplar := series.exemplar) is not None:
+            now.exemplars[family.name, series.values, 0] = exemplar
         if number % BREATHE_EVERY == 0:
             time.sleep(0)
 
@@ -89,8 +99,11 @@ def _observed(
 ) -> Iterator[list[Any]]:
     taken = now.histograms[family.name] = {}
     for number, series in enumerate(family.series(), 1):
-        counts, total, _ = series.snapshot()
+        counts, total, exemplars = series.snapshot()
         taken[series.values] = (counts, total)
+        for place, exemplar in enumerate(exemplars or ()):
+            if exemplar is not None:
+                now.exemplars[family.name, series.values, place] = exemplar
         known = before.get(series.values)
         if known is None:
             yield [series.values, counts, total]
@@ -99,6 +112,12 @@ def _observed(
             yield [series.values, added, max(0.0, total - known[1])]
         if number % BREATHE_EVERY == 0:
             time.sleep(0)
+
+
+def _marked(before: Marks, now: Marks) -> list[list[Any]]:
+    """Return [family, label values, place of the bucket, trace id, value, unix time] of what is marked anew."""
+    fresh = [(key, one) for key, one in now.items() if before.get(key) is not one]
+    return [[*key, *one] for key, one in fresh[:MAX_EXEMPLARS]]
 
 
 def _foreign(registry: Registry, ours: set[str], before: Reading, now: Reading) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ Counters and histograms add up, a dead worker's past included. Gauges are of the
 METRICS.md names the others (`RULES`).
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from topmast_exporter.families import CounterFamily, Family, GaugeFamily, HistogramFamily
 from topmast_exporter.registry import Registry
+from topmast_exporter.series import Exemplar, exemplar_of
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -164,9 +166,12 @@ class App:
             if self._known(worker, name, GaugeFamily) is not None
         }
         foreign, levels = self.foreign.parse(delta)
+        marks = list(self._marked(worker, delta))
         touched = {family.name: family for family, _, _ in steps}
         rows = [_row(family, add(family, values, numbers)) for family, values, numbers in steps]
         rows.extend(self.foreign.add(foreign))
+        for family, values, place, exemplar in marks:
+            family.labels(*values).keep(place, exemplar)
         worker.gauges, worker.levels = gauges, levels
         worker.reported_at = self._clock()
         if touched:
@@ -197,6 +202,26 @@ class App:
                 if len(counts) != len(family.bounds) + 1:
                     raise RefusedError(f"{name[:80]!r}: a count for each bound is wanted")
                 yield family, _values(family, values), (counts, float(total))
+
+    def _marked(
+        self, worker: Worker, delta: Mapping[str, Any]
+    ) -> Iterator[tuple[CounterFamily | HistogramFamily, Values, int, Exemplar]]:
+        rows = delta.get("exemplars", [])
+        if not isinstance(rows, list):
+            raise RefusedError("exemplars: a list is wanted")
+        for row in rows:
+            try:
+                name, values, place, trace_id, value, at = row
+                exemplar = exemplar_of(trace_id, float(value), float(at))
+                kind = CounterFamily if worker.shapes[name]["kind"] == "counter" else HistogramFamily
+                family = self._known(worker, name, kind)
+                places = 1 if kind is CounterFamily or family is None else len(family.bounds) + 1
+                if type(place) is not int or not 0 <= place < places or not math.isfinite(exemplar[1] + exemplar[2]):
+                    raise ValueError(place)
+            except (ValueError, TypeError, KeyError) as error:
+                raise RefusedError("not an exemplar") from error
+            if family is not None:
+                yield family, _values(family, values), place, exemplar
 
     def _known(self, worker: Worker, name: str, kind: type[Any]) -> Any:
         """Return the family, or None when a newer worker gave it another shape: an old one's numbers fit nowhere."""

@@ -107,6 +107,29 @@ def test_counters_and_histograms_add_up_and_gauges_follow_their_rule(exporter, w
     assert exporter.value('cache_backend_up{backend="redis"}') == 0
 
 
+def test_an_exemplar_comes_along_once_and_the_newest_of_a_bucket_stays(exporter, worker):
+    (first, one), (second, two) = worker(), worker()
+    seconds = [
+        each.histogram("app_wait_seconds", "Waiting.", ("a",), (1.0, 5.0)).labels("b") for each in (first, second)
+    ]
+    counted = first.counter("app_faults_total", "Faults.", ("a",)).labels("b")
+    seconds[0].observe(2.0, "aaaa")
+    counted.inc(1, "cccc")
+    one.flush(10)
+    seconds[1].observe(3.0, "bbbb")
+    two.flush(10)
+    seconds[0].observe(0.5)
+    one.flush(10)
+
+    body, _ = render(exporter.intake._app("shop").registry, "application/openmetrics-text")
+    lines = [line.rpartition(" ")[0] for line in body.decode().splitlines() if " # {" in line]
+
+    assert lines == [
+        'app_wait_seconds_bucket{a="b",le="5.0"} 3 # {trace_id="bbbb"} 3.0',
+        'app_faults_total{a="b"} 1.0 # {trace_id="cccc"} 1.0',
+    ]
+
+
 def test_a_series_is_told_at_0_before_its_first_event(exporter, worker):
     registry, pusher = worker()
     registry.counter("app_things_total", "Things.", ("a",)).labels("b")
@@ -303,6 +326,11 @@ def connected(exporter, identity):
         pytest.param({"gauges": {"x": [[[], True]]}}, id="a gauge"),
         pytest.param({"foreign": {"x": {"type": "counter", "help": "", "samples": [["x", {}, -1, 1]]}}}, id="fell"),
         pytest.param({"foreign": {"x": 1}}, id="foreign"),
+        pytest.param({"exemplars": 1}, id="exemplars"),
+        pytest.param({"exemplars": [["y_total", [], 0, "a", 1, 1]]}, id="an exemplar of nothing"),
+        pytest.param({"exemplars": [["fine_total", [], 1, "a", 1, 1]]}, id="an exemplar of no bucket"),
+        pytest.param({"exemplars": [["fine_total", [], 0, 7, 1, 1]]}, id="an exemplar without a trace"),
+        pytest.param({"exemplars": [["fine_total", [], 0, "a", float("inf"), 1]]}, id="an exemplar of no number"),
     ],
 )
 def test_what_is_no_delta_is_refused_and_adds_nothing(message):

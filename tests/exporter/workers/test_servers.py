@@ -45,7 +45,8 @@ def app(environ, start_response):
 def fetch(port, path):
     """Return (status, text); 0 when there is no answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        # patient: a request that its sender gave up on waits in the backlog, and is counted when the machine has time
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
