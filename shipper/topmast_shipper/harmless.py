@@ -3,7 +3,8 @@
 What cannot be written as it is becomes text; what does not end is cut. Nothing raises.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -11,19 +12,62 @@ import orjson
 
 _MAX_DEPTH = 64
 _MAX_VALUES = 10_000
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+# So many a list of numbers (an embedding) may have and still be written as it is.
+_MAX_NODES = 50_000
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
+_PLAIN = (list, tuple, set, frozenset, deque)
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 def dump(value: object) -> bytes:
     """Return the value as JSON."""
+    if type(value) not in _SIMPLE and not is_bounded(value):
+        return orjson.dumps(_clean(value, 0, [_MAX_VALUES]))
     try:
         return orjson.dumps(value, default=_default, option=_OPTIONS)
     except (orjson.JSONEncodeError, RecursionError):
         return orjson.dumps(_clean(value, 0, [_MAX_VALUES]))
 
 
+def is_bounded(value: object) -> bool:
+    """Return whether writing the value out ends soon: one that holds itself, or parts of it many times, does not.
+
+    What breaks when it is looked at counts as endless, too.
+    """
+    try:
+        return _is_bounded(value)
+    except Exception:  # noqa: BLE001 - a container of somebody's own
+        return False
+
+
+def _is_bounded(value: object) -> bool:
+    left = _MAX_NODES
+    waiting: list[Iterable[Any]] = [(value,)]
+    while waiting:
+        for each in waiting.pop():
+            if type(each) in _SIMPLE:
+                continue
+            if isinstance(each, dict):
+                left -= dict.__len__(each)
+                waiting.append(dict.values(each))
+            elif isinstance(each, _PLAIN):
+                left -= len(each)
+                waiting.append(each)
+            elif isinstance(each, BaseException):
+                left -= len(each.args) + 1
+                waiting += (each.args, (each.__cause__, each.__context__))
+            elif _is_dataclass(each):
+                left -= len(vars(each))
+                waiting.append(vars(each).values())
+        if left < 0:
+            return False
+    return True
+
+
 def text(value: object) -> str:
     """Return `str(value)` without lone surrogates; for a value that cannot be text, its type's name."""
+    if type(value) not in _SIMPLE and not is_bounded(value):
+        return f"<{type(value).__name__} without end>"
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:  # noqa: BLE001 - a broken __str__ may raise anything, and must cost its own value only
@@ -34,7 +78,9 @@ def _default(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, AbstractSet):
-        return list(value)
+        return [text(each) for each in value]
+    if _is_dataclass(value):
+        return vars(value)
     return text(value)
 
 
@@ -45,18 +91,31 @@ def _clean(value: object, depth: int, left: list[int]) -> Any:
         return value
     if type(value) is int:
         return value if -(2**63) <= value < 2**64 else _digits(value)
+    if type(value) is str:
+        return text(value)
+    try:
+        return _cleaned(value, depth, left)
+    except Exception as error:  # noqa: BLE001 - a value of somebody's own that breaks when it is looked at
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+def _cleaned(value: Any, depth: int, left: list[int]) -> Any:
     if isinstance(value, (str, int, float)):
         return text(value)
     if depth >= _MAX_DEPTH or left[0] <= 0:
         return "…"
-    try:
-        if isinstance(value, Mapping):
-            return {text(key): _clean(each, depth + 1, left) for key, each in value.items()}
-        if isinstance(value, (list, tuple, AbstractSet)):
-            return [_clean(each, depth + 1, left) for each in value]
-    except Exception as error:  # noqa: BLE001 - a mapping of somebody's own that breaks when it is walked through
-        return f"<{type(value).__name__}: {type(error).__name__}>"
+    if isinstance(value, Mapping):
+        return {text(key): _clean(each, depth + 1, left) for key, each in value.items() if left[0] > 0}
+    if isinstance(value, (list, tuple, AbstractSet)):
+        return [_clean(each, depth + 1, left) for each in value if left[0] > 0]
+    if _is_dataclass(value):
+        return {name: _clean(each, depth + 1, left) for name, each in vars(value).items()}
     return text(_default(value)) if isinstance(value, (bytes, bytearray)) else text(value)
+
+
+def _is_dataclass(value: object) -> bool:
+    """Return whether the value is a dataclass's whose fields are its attributes."""
+    return hasattr(type(value), "__dataclass_fields__") and hasattr(value, "__dict__")
 
 
 def _digits(value: int) -> str:

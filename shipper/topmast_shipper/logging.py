@@ -1,114 +1,50 @@
 """Logging for applications: `configure_logging(service="shop")` is all that it takes.
 
-Records become ECS JSON (SHIPPING.md section 4) and go to a spool that a shipper follows, with one write each and no
-thread; or to a stream. No record is lost to what is in it, and none becomes invalid JSON (section 1.8).
+Records become ECS JSON (formatter.py) without secrets (redaction.py), and go to a spool that a shipper follows, with
+one write each and no thread; or to a stream. No record is lost to what is in it (SHIPPING.md section 1.8).
 """
 
 import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
-from topmast_shipper import harmless
-from topmast_shipper.ecs import VERSION
+from topmast_shipper.errors import ConfigError
+from topmast_shipper.formatter import EcsFormatter, guarded_record
+from topmast_shipper.ratelimit import RateLimit
 from topmast_shipper.records import MAX_PAYLOAD_BYTES, Writer
+from topmast_shipper.redaction import Redactor
 
-# What every record has (logging.LogRecord); the rest came with `extra`.
-_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
-_LEVELS = {
-    logging.DEBUG: "debug",
-    logging.INFO: "info",
-    logging.WARNING: "warning",
-    logging.ERROR: "error",
-    logging.CRITICAL: "critical",
-}
+__all__ = ["EcsFormatter", "SpoolHandler", "configure_logging"]
+
+# What the environment may say instead of an argument. OTEL_*: OpenTelemetry's own names.
 ENVIRONMENT_SPOOL = "TOPMAST_SPOOL"
 ENVIRONMENT_SERVICE = "TOPMAST_SERVICE"
-_Exception = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-
-
-class EcsFormatter(logging.Formatter):
-    """Writes a record as one line of ECS JSON. Never raises, never loses the record."""
-
-    def __init__(self, service: str = "", version: str = "", environment: str = "") -> None:
-        super().__init__()
-        named = {"name": service, "version": version, "environment": environment}
-        self._service = {name: value for name, value in named.items() if value}
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self.format_bytes(record).decode()
-
-    def format_bytes(self, record: logging.LogRecord) -> bytes:
-        """Return the record as UTF-8, at most as long as a spool takes."""
-        document = self._document(record)
-        data = harmless.dump(document)
-        if len(data) <= MAX_PAYLOAD_BYTES:
-            return data
-        cut = document | {"message": str(document["message"])[: MAX_PAYLOAD_BYTES // 16]}
-        for name in record.__dict__.keys() - _OWN:
-            cut.pop(name, None)
-        cut["labels"] = {"truncated": f"{len(data)} bytes"}
-        if isinstance(cut.get("error"), dict):
-            cut["error"] = {name: str(value)[: MAX_PAYLOAD_BYTES // 64] for name, value in cut["error"].items()}
-        return harmless.dump(cut)
-
-    def _document(self, record: logging.LogRecord) -> dict[str, Any]:
-        created = record.created
-        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(created))
-        document: dict[str, Any] = {
-            "@timestamp": f"{second}.{int(created % 1 * 1_000_000):06d}Z",
-            "log.level": _LEVELS.get(record.levelno) or _level(record.levelno),
-            "message": _message(record),
-            "ecs.version": VERSION,
-            "log": {
-                "logger": record.name,
-                "origin": {"file": {"name": record.filename, "line": record.lineno}, "function": record.funcName},
-            },
-            "process": {"pid": record.process, "thread": {"name": record.threadName}},
-        }
-        if self._service:
-            document["service"] = self._service
-        if record.exc_info and record.exc_info[0] is not None:
-            document["error"] = self._error(record.exc_info)
-        elif record.exc_text or record.stack_info:
-            document["error"] = {"stack_trace": record.exc_text or record.stack_info}
-        if len(record.__dict__) > len(_OWN) - 3:
-            for name, value in record.__dict__.items():
-                if name not in _OWN:
-                    # an extra never takes the place of what the record itself says
-                    document[name if name not in document else f"labels.{name}"] = value
-        return document
-
-    def _error(self, info: _Exception) -> dict[str, Any]:
-        kind, error, _ = info
-        try:
-            stack = self.formatException(info)
-        except Exception as failed:  # noqa: BLE001 - a broken __str__ or __notes__ of an exception costs its text only
-            stack = f"(its traceback cannot be written: {type(failed).__name__})"
-        return {
-            "type": kind.__name__ if kind else "",
-            "message": harmless.text(error),
-            "stack_trace": stack,
-        }
+ENVIRONMENT_LEVEL = "TOPMAST_LOG_LEVEL"
+ENVIRONMENT_RATE = "TOPMAST_LOG_RATE"
+ENVIRONMENT_REDACT = "TOPMAST_REDACT"
+ENVIRONMENT_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 
 
 class SpoolHandler(logging.Handler):
     """Appends each record to a spool: one write, no thread; safe across threads, processes and forks."""
 
-    def __init__(self, path: str | os.PathLike[str], service: str = "") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], service: str = "", formatter: EcsFormatter | None = None
+    ) -> None:
         super().__init__()
-        self.setFormatter(EcsFormatter(service))
+        self._ecs = formatter or EcsFormatter(service)
+        self.setFormatter(self._ecs)
         self._writer = Writer(os.fspath(path), _file_name(service))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            formatter = self.formatter
-            if isinstance(formatter, EcsFormatter):
-                payload = formatter.format_bytes(record)
+            if self.formatter is self._ecs:
+                payload = self._ecs.format_bytes(record)
             else:
                 payload = self.format(record).encode("utf-8", "replace")[:MAX_PAYLOAD_BYTES]
             self._writer.append(payload)
@@ -127,44 +63,101 @@ class SpoolHandler(logging.Handler):
 def configure_logging(
     service: str = "",
     *,
+    version: str = "",
+    environment: str = "",
     spool: str | os.PathLike[str] | None = None,
-    level: int | str = logging.INFO,
+    level: int | str | None = None,
     stream: TextIO | None = None,
+    redact: Sequence[str] = (),
+    rate_limits: Mapping[str, float] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> logging.Handler:
     """Send the root logger's records to a spool, or as JSON lines to a stream; return the handler.
 
-    Without `spool`, TOPMAST_SPOOL names it, and without both the records go to `stream` (standard error). Called
-    again, it takes the place of what it set up before.
+    Without `spool`, TOPMAST_SPOOL names it, and without both the records go to `stream` (standard error). `redact`:
+    regular expressions beside those of redaction.py; `rate_limits`: records a second by logger. What is not given is
+    read from TOPMAST_SERVICE, TOPMAST_LOG_LEVEL, TOPMAST_REDACT (an expression), TOPMAST_LOG_RATE
+    (`chatty=10,other.one=50`) and OTEL_RESOURCE_ATTRIBUTES. Called again, it replaces what it set up before.
+    Raises ConfigError for a value that is none.
     """
-    service = service or environ.get(ENVIRONMENT_SERVICE, "") or Path(sys.argv[0] or "python").stem
+    attributes = _attributes(environ)
+    service = service or environ.get(ENVIRONMENT_SERVICE) or environ.get("OTEL_SERVICE_NAME", "")
+    service = service or attributes.get("service.name", "") or Path(sys.argv[0] or "python").stem
+    own = environ.get(ENVIRONMENT_REDACT)
+    try:
+        redactor = Redactor(
+            [*redact, *([own] if own else [])], content=environ.get(ENVIRONMENT_CONTENT, "").lower() == "true"
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    version = version or attributes.get("service.version", "")
+    for name in ("deployment.environment.name", "deployment.environment"):
+        environment = environment or attributes.get(name, "")
+    formatter = EcsFormatter(service, version, environment, redactor)
     folder = spool or environ.get(ENVIRONMENT_SPOOL)
     handler: logging.Handler
     if folder:
-        handler = SpoolHandler(folder, service)
+        handler = SpoolHandler(folder, service, formatter)
     else:
         handler = logging.StreamHandler(stream)
-        handler.setFormatter(EcsFormatter(service))
+        handler.setFormatter(formatter)
+    limits = rate_limits if rate_limits is not None else _rates(environ.get(ENVIRONMENT_RATE, ""))
+    if limits:
+        limit_rates(handler, limits)
+    if logging.getLogRecordFactory() is logging.LogRecord:
+        logging.setLogRecordFactory(guarded_record)
     root = logging.getLogger()
     for each in list(root.handlers):
         if isinstance(each.formatter, EcsFormatter):
             root.removeHandler(each)
             each.close()
     root.addHandler(handler)
-    root.setLevel(level)
+    chosen = level if level is not None else environ.get(ENVIRONMENT_LEVEL, "").upper() or logging.INFO
+    try:
+        root.setLevel(chosen)
+    except ValueError as error:
+        raise ConfigError(f"{ENVIRONMENT_LEVEL}: not a level: {chosen!r}; DEBUG, INFO, WARNING, ERROR") from error
     return handler
 
 
-def _message(record: logging.LogRecord) -> str:
-    """Return the message; when its arguments do not fit, or cannot be text, the message without them."""
-    try:
-        return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - whatever an argument's __str__ raises, the record is not lost
-        return f"{harmless.text(record.msg)} (its arguments cannot be written: {type(error).__name__})"
+def limit_rates(handler: logging.Handler, limits: Mapping[str, float]) -> RateLimit:
+    """Limit what a handler takes to so many records a second by logger name; return the filter.
+
+    How many were dropped is written to the handler itself, before the next record that passes.
+    """
+
+    def report(name: str, dropped: int) -> None:
+        told = {
+            "name": name or "root",
+            "msg": "records over the rate limit were dropped: %d",
+            "args": (dropped,),
+            "levelno": logging.WARNING,
+            "levelname": "WARNING",
+            "event.action": "rate_limited",
+            "labels.dropped": dropped,
+        }
+        handler.emit(logging.makeLogRecord(told))
+
+    limit = RateLimit(limits, time.monotonic, report)
+    handler.addFilter(limit)
+    return limit
 
 
-def _level(number: int) -> str:
-    return _LEVELS[min(max(number // 10 * 10, 10), 50)]
+def _attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return OTEL_RESOURCE_ATTRIBUTES: `service.version=1.2,deployment.environment.name=staging`."""
+    pairs = (each.partition("=") for each in environ.get(_ATTRIBUTES, "").split(","))
+    return {name.strip(): value.strip() for name, _, value in pairs if value}
+
+
+def _rates(text: str) -> dict[str, float]:
+    rates: dict[str, float] = {}
+    for each in filter(None, text.split(",")):
+        name, _, number = each.rpartition("=")
+        try:
+            rates[name.strip()] = float(number)
+        except ValueError as error:
+            raise ConfigError(f"{ENVIRONMENT_RATE}: not NAME=RECORDS_A_SECOND: {each[:80]!r}") from error
+    return rates
 
 
 def _file_name(service: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 from topmast_shipper import ecs
+from topmast_shipper.errors import ConfigError
 from topmast_shipper.logging import EcsFormatter, SpoolHandler, configure_logging
 from topmast_shipper.records import MAX_PAYLOAD_BYTES, decode
 
@@ -181,3 +182,77 @@ def test_one_line_sets_everything_up(tmp_path: Path) -> None:
 
     assert [each["message"] for each in spooled(tmp_path)] == ["spooled"]
     assert json.loads(stream.getvalue())["message"] == "streamed"
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_a_value_that_shares_itself_again_and_again_does_not_hang(
+    logger: logging.Logger, tmp_path: Path, kind: str
+) -> None:
+    value: Any = "leaf"
+    for _ in range(64):
+        value = [value, value] if kind == "list" else {"a": value, "b": value}
+    error = ValueError(value)
+
+    logger.info("as an extra", extra={"value": value})
+    logger.info("as an argument: %s", value)
+    logger.info(value)
+    logger.error("as an error", exc_info=(ValueError, error, None))
+
+    assert len(spooled(tmp_path / "spool")) == 4
+
+
+def test_secrets_are_masked_in_every_part(logger: logging.Logger, tmp_path: Path) -> None:
+    try:
+        raise ValueError("postgres://shop:geheim@db/shop")
+    except ValueError:
+        logger.exception("password=geheim", extra={"token": "geheim", "headers": {"Cookie": "sid=geheim"}})
+
+    (found,) = spooled(tmp_path / "spool")
+
+    assert "geheim" not in json.dumps(found)
+    assert found["error"]["message"] == "postgres://shop:[redacted]@db/shop"
+
+
+def test_everything_from_the_environment() -> None:
+    before = logging.getLogger().level
+    stream = io.StringIO()
+    environ = {
+        "OTEL_RESOURCE_ATTRIBUTES": "service.version=1.2,deployment.environment.name=staging",
+        "TOPMAST_SERVICE": "shop",
+        "TOPMAST_LOG_LEVEL": "warning",
+        "TOPMAST_LOG_RATE": "chatty=1",
+        "TOPMAST_REDACT": r"CUST-\d+",
+    }
+    handler = configure_logging(stream=stream, environ=environ)
+    try:
+        logging.getLogger("a").info("not this one")
+        logging.getLogger("a").warning("of CUST-17")
+        logging.getLogger("chatty").warning("one")
+        logging.getLogger("chatty").warning("two")
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.getLogger().setLevel(before)
+        logging.setLogRecordFactory(logging.LogRecord)
+
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first["service"] == {"name": "shop", "version": "1.2", "environment": "staging"}
+    assert (first["message"], second["message"]) == ("of [redacted]", "one")
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"TOPMAST_LOG_RATE": "chatty"}, "not NAME=RECORDS_A_SECOND"),
+        ({"TOPMAST_LOG_LEVEL": "loud"}, "not a level"),
+        ({"TOPMAST_REDACT": "("}, "not a regular expression"),
+    ],
+)
+def test_an_environment_that_means_nothing_is_refused(environ: dict[str, str], said: str) -> None:
+    handlers = list(logging.getLogger().handlers)
+    try:
+        with pytest.raises(ConfigError, match=said):
+            configure_logging("shop", environ=environ)
+    finally:
+        for each in set(logging.getLogger().handlers) - set(handlers):
+            logging.getLogger().removeHandler(each)
+        logging.setLogRecordFactory(logging.LogRecord)

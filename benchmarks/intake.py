@@ -1,0 +1,133 @@
+"""Log intake: what a log call costs with redaction on, beside the peers; patterns, redaction, HTTP.
+
+The peers run in an environment of their own that is made at the first run (STATE/benchmark-peers-intake), ours beside
+them in the same process; rounds are interleaved, CPU time counts, and a value is the best of the rounds.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from topmast.benchmark import Benchmark, Run
+from topmast.errors import TopmastError
+from topmast.measure import Measure, measure
+from topmast_shipper import patterns
+from topmast_shipper.redaction import Redactor
+
+PEERS = ("ecs-logging==2.3.0", "python-json-logger==4.2.0", "orjson==3.13.0", "ahocorasick-rs==1.0.3")
+
+ACCESS = (
+    '203.0.113.7 - - [22/Nov/2026:21:16:00 +0000] "GET /v1/orders/8817?page=2 HTTP/1.1" 200 5316 '
+    '"https://shop.example/cart" "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"'
+)
+OTHER = ACCESS.replace('HTTP/1.1" 200', "HTTP/1.1' 2x0")
+# nginx's combined format, as it is usually written for Python's re.
+_RE = re.compile(
+    r"^(?P<address>\S+) - (?P<user>\S+) \[(?P<time>[^\]]+)\] "
+    r'"(?P<method>\w+) (?P<path>[^ "]+) HTTP/(?P<version>[\d.]+)" '
+    r'(?P<status>\d+) (?P<bytes>\d+|-) "(?P<referrer>[^"]*)" "(?P<agent>[^"]*)"$'
+)
+_WORDS = (
+    "order {} for customer 4711 was placed in 231 ms with 3 items; total 59.90 EUR, model gpt-4o-mini, status 201. "
+)
+
+
+def run(bench: Run) -> Sequence[Measure]:
+    rounds, calls = (30, 5_000) if bench.full else (15, 2_000)
+    return [*_formatting(bench, rounds, calls), *_grok(rounds, calls), _redact(rounds, calls)]
+
+
+def _formatting(bench: Run, rounds: int, calls: int) -> Iterator[Measure]:
+    bench.say(f"log calls: {rounds} rounds of {calls}")
+    state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
+    python = _peers(state / "benchmark-peers-intake", bench.say)
+    with tempfile.TemporaryDirectory(prefix="intake-") as folder:
+        argv = [str(python), str(bench.home / "benchmarks" / "in_process" / "formatting.py"), str(rounds), str(calls)]
+        environment = {**os.environ, "PYTHONPATH": str(bench.home / "shipper")}
+        done = subprocess.run(
+            [*argv, folder], capture_output=True, text=True, check=False, timeout=600, env=environment
+        )
+    if done.returncode != 0:
+        raise TopmastError(f"formatting.py: {done.stderr.strip()[-400:]}")
+    yield from formatting(json.loads(done.stdout), f"best of {rounds} rounds of {calls}, CPU time, redaction on")
+
+
+def formatting(told: dict[str, dict[str, float]], note: str) -> Iterator[Measure]:
+    """Yield what formatting.py measured."""
+    call, form = told["call"], told["format"]
+    ratio = call["ecs-logging"] / call["ours"]
+    for name, goal in (("intake.log_call", "<= 15"), ("intake.log_call.vs_ecs_logging", "ratio >= 4")):
+        yield measure(
+            name, call["ours"], "us", goal,
+            peer="ecs-logging 2.3.0", peer_value=call["ecs-logging"], ratio=ratio, note=note,
+        )  # fmt: skip
+    yield measure(
+        "intake.format", form["ours"], "us", "<= 8",
+        peer="python-json-logger 4.2.0", peer_value=form["python-json-logger"],
+        ratio=form["python-json-logger"] / form["ours"], note=f"{note}; ecs-logging {form['ecs-logging']:.1f} us",
+    )  # fmt: skip
+
+
+def _peers(folder: Path, say: Callable[[str], None]) -> Path:
+    """Return the interpreter of the environment that has the peers, made when it is not there yet."""
+    python, told = folder / "bin" / "python", folder / "peers.txt"
+    wanted = "\n".join(PEERS)
+    if not (told.is_file() and told.read_text() == wanted):
+        say("installs the peers into an environment of their own")
+        venv.create(folder, with_pip=True, clear=True)
+        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode != 0:
+            raise TopmastError(f"the peers cannot be installed: {done.stderr.strip()[-300:]}")
+        told.write_text(wanted)
+    return python
+
+
+def _grok(rounds: int, calls: int) -> Iterator[Measure]:
+    grok = patterns.compile_pattern("NGINX_ACCESS", patterns.own())
+    if grok.match(ACCESS) is None or grok.match(OTHER) is not None:
+        raise TopmastError("NGINX_ACCESS does not tell the two lines apart")
+    ours = best({"match": lambda: grok.match(ACCESS), "miss": lambda: grok.match(OTHER)}, rounds, calls)
+    theirs = best({"match": lambda: _named(ACCESS), "miss": lambda: _named(OTHER)}, rounds, calls)
+    for way in ("match", "miss"):
+        yield measure(
+            f"intake.grok.{way}", ours[way], "us", "<= 10",
+            peer="Python re, by hand", peer_value=theirs[way], ratio=theirs[way] / ours[way],
+            note=f"an nginx line of {len(ACCESS)} characters, best of {rounds} rounds of {calls}, CPU time",
+        )  # fmt: skip
+
+
+def _named(line: str) -> dict[str, str] | None:
+    found = _RE.search(line)
+    return found.groupdict() if found else None
+
+
+def _redact(rounds: int, calls: int) -> Measure:
+    line = "".join(map(_WORDS.format, range(8817, 8830)))[:1024]
+    redactor = Redactor()
+    found = best({"text": lambda: redactor.text(line)}, rounds, calls)["text"]
+    return measure(
+        "intake.redact", found, "us", "<= 3",
+        note=f"a line of {len(line)} characters, best of {rounds} rounds of {calls}, CPU time",
+    )  # fmt: skip
+
+
+def best(works: dict[str, Callable[[], object]], rounds: int, calls: int) -> dict[str, float]:
+    """Return the least microseconds a call of each took, rounds interleaved."""
+    found = dict.fromkeys(works, float("inf"))
+    for _ in range(rounds):
+        for name, work in works.items():
+            began = time.thread_time()
+            for _ in range(calls):
+                work()
+            found[name] = min(found[name], (time.thread_time() - began) / calls * 1e6)
+    return found
+
+
+BENCHMARK = Benchmark("intake", "a log call with redaction on, patterns, redaction, HTTP", run)
