@@ -171,4 +171,4 @@ def _peer(kinds: Iterable[hostile.Kind]) -> tuple[int, int]:
     return lost, invalid
 
 
-PROOF = Proof("intake", "what an application logs arrives, as JSON, without its secrets", run)
+PROOF = Proof("intake", "What an application logs arrives, as JSON, without its secrets.", run)
