@@ -25,6 +25,9 @@ NAMESPACES = {
 # Left alone for a whole day the demo spends about half of this: some 14 USD an hour.
 DAY_USD = 700
 MONTH_USD = 21_000
+# The demo is scraped ten times as often as a user's servers: what is asked of them must be as fresh, or rates of what
+# they count are a row of peaks.
+COLLECTOR_SECONDS = 3
 # The two features that cost the most have budgets of their own, in USD a day.
 FEATURES_USD = {"advice": 300, "catalogue-writer": 200}
 # What the shop calls: each starts at 0, so that its first call is an increase.
@@ -186,6 +189,7 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
                         "target": "cache",
                         "url": f"redis://{layout.address('demo-redis')}/0",
                         "namespaces": NAMESPACES,
+                        "interval_seconds": COLLECTOR_SECONDS,
                     }
                 },
                 {
@@ -193,6 +197,8 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
                         "target": "main",
                         "dsn": postgres,
                         "password_file": str(postgres_password_file(layout)),
+                        "interval_seconds": COLLECTOR_SECONDS,
+                        "timeout_seconds": COLLECTOR_SECONDS,
                     }
                 },
             ],

@@ -331,6 +331,7 @@ def test_the_inbox_shows_what_was_sent_as_text(stack: Stack, shown: Shown) -> No
         (14.62, "reqps", "14.6 req/s"),
         (1.239, "currencyUSD", "$1.24"),
         (0.00042, "currencyUSD", "$0.0004"),
+        (0.0000371, "currencyUSD", "$0.000037"),
         (12345.6, "currencyUSD", "$12.3k"),
         (0, "currencyUSD", "$0.00"),
         (3, "widgets", "3 widgets"),
@@ -343,6 +344,40 @@ def test_values_read_as_people_write_them(lonely: Stack, shown: Shown, value: ob
     written = page.evaluate("async ([v, u]) => (await import('/static/js/units.js')).format(v, u)", [value, unit])
 
     assert written == text
+
+
+def test_a_long_number_gets_smaller_instead_of_being_cut_off(stack: Stack, shown: Shown) -> None:
+    targets = [
+        {"refId": name, "expr": "vector(-123456.78)", "legendFormat": name, "instant": True} for name in "ABCDEFGH"
+    ]
+    defaults = {"unit": "none", "decimals": 2}
+    write(stack, "long", {"type": "stat", "title": "S", "targets": targets, "fieldConfig": {"defaults": defaults}})
+
+    page = shown.open(f"{stack.url}/d/long")
+    panels(page)
+
+    values = page.locator(".stat-value")
+    expect(values).to_have_count(8)
+    expect(values.first).to_have_text("-123 456.78")
+    right = "(each) => each.getBoundingClientRect().right"
+    assert values.evaluate_all(f"all => all.every(each => ({right})(each) <= ({right})(each.parentElement))")
+
+
+@pytest.mark.parametrize(
+    ("unit", "high", "ticks"),
+    [("bytes", 24e6, ["0 B", "8 MiB", "16 MiB"]), ("s", 330, ["0 s", "2 min", "4 min"])],
+)
+def test_ticks_are_round_in_their_unit(stack: Stack, shown: Shown, unit: str, high: float, ticks: list[str]) -> None:
+    page = shown.open(f"{stack.url}/inbox")
+
+    steps = page.evaluate("async (u) => (await import('/static/js/units.js')).steps(u)", unit)
+    step = next(each for each in steps if each >= high / 3)
+    shown_ticks = [
+        page.evaluate("async ([v, u]) => (await import('/static/js/units.js')).tick(v, u)", [each * step, unit])
+        for each in range(len(ticks))
+    ]
+
+    assert shown_ticks == ticks
 
 
 @pytest.mark.parametrize(

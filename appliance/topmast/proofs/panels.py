@@ -25,6 +25,8 @@ OVERVIEW = "application-overview"
 PANELS = 17
 WITHIN_SECONDS = 60
 ALL_SECONDS = 600
+# Grafana: $__rate_interval is at least four scrapes; one more until the step that ends behind it.
+RATE_SCRAPES = 5
 # As far back as the panels are read; a demo's clocks run ten times faster.
 RANGE_SECONDS = 300
 _SETTLED = "window.topmastPanels?.length > 0 && window.topmastPanels.every((each) => each.state !== 'loading')"
@@ -124,12 +126,16 @@ def _has_series(
     A query that shows only what is above 0 has none where all of them are 0.
     """
     length = f"[{round(window.end - window.start)}s]"
+    # What began within the last rate's window has no rate yet.
+    before = window.end - RATE_SCRAPES * window.scrape
     for query in panelquery.of_panel(file, dashboardfile.title(panel)):
         expr = dashboardfile.substituted(query.expr, panelquery.put_in(window, chosen))
         above = " > 0" if "> 0" in expr else ""
         selectors = [_bare(each) for each in promql.selectors(promql.parse(expr))]
-        asked = [each if query.target.get("instant") else f"max_over_time({each}{length})" for each in selectors]
-        if asked and all(prometheus.instant(f"count({each}{above})", window.end) for each in asked):
+        instant = bool(query.target.get("instant"))
+        asked = [each if instant else f"max_over_time({each}{length})" for each in selectors]
+        at = window.end if instant else before
+        if asked and all(prometheus.instant(f"count({each}{above})", at) for each in asked):
             return True
     return False
 

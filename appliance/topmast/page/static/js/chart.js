@@ -15,7 +15,7 @@ const LINEAR = uPlot.paths.linear();
 /**
  * Return {update(data), destroy()} for a chart that fills `host`.
  *
- * data: {times, lines: [{name, color, values, custom, shown}], text(value), tick(value), range: {from, to}, min, max, log,
+ * data: {times, lines: [{name, color, values, custom, shown}], text(value), tick(value), tickSteps, range: {from, to}, min, max, log,
  * thresholds: [{value, color}], thresholdStyle, regions: [{from, to, color, text}], exemplars: [{at, value, trace}], stacked, onZoom(from, to), sync}
  */
 export function chart(host) {
@@ -99,7 +99,7 @@ function make(host, data, rows, order, tip) {
     axes: [
       { ...axis, grid: { show: false }, space: 70, size: 26, gap: 4, values: timeLabels },
       {
-        ...axis, grid, space: 34, gap: 6, size: labelWidth,
+        ...axis, grid, space: 34, gap: 6, size: labelWidth, ...(data.tickSteps && !data.log ? { incrs: data.tickSteps } : {}),
         values: (self, splits) => splits.map((value) => (value === null ? "" : (self.topmast.data.tick ?? self.topmast.data.text)(value))),
       },
     ],

@@ -88,6 +88,15 @@ export function tick(value, unit) {
   return trimmed(number) + name;
 }
 
+/** Return the steps between the ticks of an axis that read as round numbers, or undefined where tens do. */
+export function steps(unit) {
+  if (["bytes", "Bps", "binBps"].includes(unit)) return Array.from({ length: 61 }, (_, power) => 2 ** power);
+  if (unit !== "s") return undefined;
+  const small = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1].flatMap((each) => [each, 2 * each, 2.5 * each, 5 * each]);
+  const days = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((each) => each * 86400);
+  return [...small, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, ...days];
+}
+
 function time(value, decimals) {
   const size = Math.abs(value);
   if (size === 0) return ["0", " s"];
@@ -105,7 +114,8 @@ function money(value, decimals) {
   if (size >= 10_000) return scaled(value, 1000, SI).join("");
   if (size === 0 || size >= 0.1) return grouped(value.toFixed(2));
   if (size >= 0.0001) return value.toFixed(4);
-  return value.toExponential(1);
+  // One token's price: the first two digits, as it is written on price lists.
+  return size >= 1e-9 ? trimmed(value.toFixed(1 - Math.floor(Math.log10(size)))) : "0.00";
 }
 
 function scaled(value, base, names, decimals) {

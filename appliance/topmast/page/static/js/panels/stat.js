@@ -34,6 +34,7 @@ function columns(count, width) {
 
 function tile(frame, field, shown, named, options) {
   const link = field.links?.[0];
+  const written = `${shown.number}${shown.unit ?? ""}`;
   const kind = link?.url?.startsWith("/") && !link.url.includes("${") ? "a.stat" : "div.stat";
   const mode = options.colorMode ?? "value";
   return h(
@@ -41,7 +42,7 @@ function tile(frame, field, shown, named, options) {
     {
       href: kind === "a.stat" ? link.url : null,
       dataset: { mode, status: shown.status },
-      style: { "--status": shown.color },
+      style: { "--status": shown.color, "--letters": Math.max(written.length, 4) },
       title: options.textMode === "name" ? null : `${field.name}: ${shown.text}`,
     },
     options.graphMode === "area" && sparkline(frame.values, shown.color),

@@ -4,7 +4,7 @@ import { chart } from "../chart.js";
 import { fill, h } from "../dom.js";
 import { fieldOf, lineColor, reduce, steps } from "../fields.js";
 import { legend, toggled } from "../legend.js";
-import { format, tick } from "../units.js";
+import { format, steps as tickSteps, tick } from "../units.js";
 
 export function create(panel, body) {
   const plotHost = h("div.plot", { role: "img" });
@@ -44,6 +44,7 @@ export function create(panel, body) {
       lines,
       text: (value) => format(value, base.unit, base.decimals),
       tick: (value) => tick(value, base.unit),
+      tickSteps: tickSteps(base.unit),
       range,
       step,
       regions,

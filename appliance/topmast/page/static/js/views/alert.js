@@ -14,11 +14,13 @@ import { scrapeSeconds, series } from "../prometheus.js";
 import { tree } from "../prose.js";
 import { silenceButton, silenceList, silences } from "../silences.js";
 import { ticker } from "../ticker.js";
-import { ago, duration, stepFor } from "../timerange.js";
+import { ago, duration, stamp, stepFor } from "../timerange.js";
 import { format, tick } from "../units.js";
 import { parameters } from "../url.js";
 import { where } from "./alerts.js";
 
+// The newest first; the chart shows them all.
+const MAX_PAST = 10;
 const DEFAULTS = { from: "now-6h", to: "now", refresh: "10s" };
 
 /** Show the alert's page until it is closed. */
@@ -30,11 +32,12 @@ export async function open(host, { name }, shell) {
   const plotHost = h("div.plot", { role: "img", "aria-label": `What ${name} measures, over time` });
   const legendHost = h("div.legend-host");
   const word = h("p.hint");
+  const past = h("ol.alert-history", { "aria-label": "When it fired" });
   const book = h("article.prose.runbook", { "aria-label": "Runbook" });
   fill(
     host,
     toolbar,
-    h("div.alert-page", {}, h("div.alert-main", {}, state, muted, h("section.panel.tall", {}, h("header.panel-head", {}, h("h3", {}, "Measured, and when it fired"), h("span.space"), word), h("div.panel-body", {}, plotHost, legendHost))), book),
+    h("div.alert-page", {}, h("div.alert-main", {}, state, muted, h("section.panel.tall", {}, h("header.panel-head", {}, h("h3", {}, "Measured, and when it fired"), h("span.space"), word), h("div.panel-body", {}, plotHost, legendHost)), past), book),
   );
   const plot = chart(plotHost);
   const scrape = await scrapeSeconds();
@@ -81,6 +84,7 @@ export async function open(host, { name }, shell) {
       .map((run) => ({ ...run, color: rule.severity === "critical" ? "red" : "orange", text: "fired" }));
     const seconds = regions.reduce((sum, each) => sum + each.to - each.from, 0);
     fill(word, regions.length ? `fired ${regions.length === 1 ? "once" : `${regions.length} times`} in this range, ${format(seconds, "s")} in all` : "did not fire in this range");
+    fill(past, regions.toReversed().slice(0, MAX_PAST).map(({ from, to }) => h("li", {}, h("time", { datetime: new Date(from * 1000).toISOString() }, stamp(from, true)), h("span", {}, to >= range.to - 2 * step ? "fires since" : `fired for ${format(to - from, "s")}`))));
     if (!frames.length) {
       fill(legendHost, h("p.hint", {}, "the measured series has no data in this range"));
       return;
