@@ -37,7 +37,8 @@ def relocated(program: Program, into: Path) -> Path:
     return target
 
 
-def component(setup: Setup) -> Component:
+def runnable(setup: Setup) -> tuple[Program, Path, Path]:
+    """Return the program, the path to start it by, and the working directory in which it finds its templates."""
     layout = setup.layout
     program = find("alertmanager", ("alertmanager", "prometheus-alertmanager"), layout, setup.settings, setup.say)
     path, cwd = program.path, layout.state
@@ -49,6 +50,12 @@ def component(setup: Setup) -> Component:
             if not (templates / name).is_file():
                 raise PrerequisiteError(f"{templates / name}: the alertmanager package lacks its templates")
             shutil.copyfile(templates / name, cwd / name)
+    return program, path, cwd
+
+
+def component(setup: Setup) -> Component:
+    layout = setup.layout
+    program, path, cwd = runnable(setup)
     data = layout.data / "alertmanager"
     data.mkdir(parents=True, exist_ok=True)
     return Component(

@@ -97,6 +97,15 @@ def email(receiver: str, content: bytes, at: str) -> Notification:
     )
 
 
+def html_of_mail(content: bytes) -> str:
+    """Return a mail's HTML part as it is; "" when it has none, or one that cannot be decoded."""
+    body = message_from_bytes(content, policy=policy.default).get_body(preferencelist=("html",))
+    try:
+        return "" if body is None else str(body.get_content())
+    except (LookupError, ValueError):
+        return ""
+
+
 CHANNELS: Mapping[str, Callable[[str, Mapping[str, Any], str], Notification]] = {
     "slack": slack,
     "pagerduty": pagerduty,

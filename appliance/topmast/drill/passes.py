@@ -1,0 +1,139 @@
+"""Pass A: each alert alone arrives. Pass B: all at once, and exactly the planned ones are muted."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from topmast import promql
+from topmast.drill import judge, world
+from topmast.drill import scenes as stories
+from topmast.drill.judge import Row, Seen
+from topmast.drill.receivers import Capture, Message
+from topmast.drill.scenes import Scene
+from topmast.drill.world import Clocks, Kit, World
+from topmast.rulefile import Rule
+
+# Without anything new for so long, nothing more is waited for.
+_STILL_SECONDS = 15.0
+_LONGEST_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+ALL = "all"
+"""The world of pass B; those of pass A are `alone-1`, `alone-2`, …"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What both passes showed."""
+
+    alone: Sequence[Row]
+    together: Sequence[Row]
+    """Of pass B; the alerts of the self pack that fired beside are not in it."""
+    muted: Sequence[str]
+    """Muted in pass B, self pack included."""
+    loud: Sequence[str]
+    """Planned to be muted and told all the same."""
+    messages: Sequence[Message]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What the passes are given."""
+
+    kit: Kit
+    records: Mapping[str, Rule]
+    capture: Capture
+    clocks: Clocks
+    pipe: int
+    public_url: str
+    say: Callable[[str], None]
+
+
+def run(drill: Drill, scenes: Sequence[Scene], *, all_at_once: bool = True) -> Result:
+    """Play the scenes in both passes, all worlds side by side. Raises TopmastError when an engine does not start."""
+    began = time.monotonic()
+    companies = stories.alone(scenes, drill.records)
+    with ThreadPoolExecutor(len(companies) + 1) as pool:
+        waiting = [
+            pool.submit(_alone, drill, f"alone-{number}", company) for number, company in enumerate(companies, 1)
+        ]
+        second = pool.submit(_together, drill, scenes) if all_at_once else None
+        rows = {row.alert: row for future in waiting for row in future.result()}
+        together, muted, loud = second.result() if second is not None else ([], [], [])
+    return Result(
+        alone=[rows[scene.alert] for scene in scenes],
+        together=together,
+        muted=muted,
+        loud=loud,
+        messages=list(drill.capture.messages),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _alone(drill: Drill, name: str, company: Sequence[Scene]) -> list[Row]:
+    drill.say(f"{name}: {len(company)} alerts that do not see each other")
+    arguments = (drill.kit, name, company, drill.capture, drill.clocks, drill.pipe)
+    with world.started(*arguments, only=True) as here:
+        _wait(lambda: all(row.arrived for row in _rows(drill, here, company)), drill, here)
+        alerts = here.firing()
+        here.heal()
+        _wait(lambda: all(row.ended for row in _rows(drill, here, company)), drill, here)
+        return _rows(drill, here, company, alerts)
+
+
+def _rows(
+    drill: Drill, here: World, company: Sequence[Scene], alerts: Sequence[Mapping[str, object]] = ()
+) -> list[Row]:
+    seen = Seen(drill.capture.of(here.name), alerts, here.armed, here.routes)
+    known = bool(alerts)
+    return [
+        judge.row(scene.rule, seen, drill.kit.environment, drill.public_url, scene if known else None)
+        for scene in company
+    ]
+
+
+def _together(drill: Drill, scenes: Sequence[Scene]) -> tuple[list[Row], list[str], list[str]]:
+    company = stories.together(scenes, drill.records)
+    drill.say(f"{ALL}: {len(scenes)} alerts at once, with all rules")
+    rules = [scene.rule for scene in scenes]
+    quiet = set(judge.muted_as_planned(rules))
+
+    def rows(alerts: Sequence[Mapping[str, object]]) -> list[Row]:
+        seen = Seen(drill.capture.of(ALL), alerts, here.armed, here.routes)
+        return [judge.row(rule, seen, drill.kit.environment, drill.public_url, None) for rule in rules]
+
+    def as_planned() -> bool:
+        held = here.firing()
+        return all(each.muted if each.alert in quiet else each.arrived for each in rows(held))
+
+    arguments = (drill.kit, ALL, company, drill.capture, drill.clocks, drill.pipe)
+    with world.started(*arguments, only=False) as here:
+        _wait(as_planned, drill, here)
+        # A muted one would be told at its group's next turn.
+        time.sleep(2 * _turn(here))
+        held = here.firing()
+        # Later a warning may be told rightly: when its critical ends a moment before it.
+        found = rows(held)
+        here.heal()
+        _wait(lambda: all(each.ended for each in rows(held) if each.alert not in quiet), drill, here)
+    muted = sorted({str(each["labels"]["alertname"]) for each in held if each["status"]["inhibitedBy"]})
+    return found, muted, [each.alert for each in found if each.alert in quiet and each.delivered]
+
+
+def _turn(here: World) -> float:
+    """Return the group interval of the root in seconds."""
+    return promql.milliseconds(str(here.routes["route"].get("group_interval", "5m"))) / 1000
+
+
+def _wait(done: Callable[[], bool], drill: Drill, here: World) -> None:
+    """Wait until it is so, or nothing new has arrived for a while."""
+    begin = time.monotonic()
+    while not done():
+        told = [each for each in drill.capture.of(here.name) if judge.HEARTBEAT not in each.notification.alerts]
+        newest = max((each.at for each in told), default=begin)
+        now = time.monotonic()
+        if now - max(newest, begin) > _STILL_SECONDS or now - begin > _LONGEST_SECONDS:
+            return
+        with drill.capture.changed:
+            drill.capture.changed.wait(_LOOK_SECONDS)
