@@ -152,10 +152,10 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Door)
         self.capture = capture
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a sender that hung up: an Alertmanager that is ended does."""
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)
 
 
 class _Door(BaseHTTPRequestHandler):

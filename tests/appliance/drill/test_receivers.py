@@ -4,13 +4,14 @@ import json
 import smtplib
 from collections.abc import Iterator
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 import requests
 from topmast.drill import receivers
 from topmast.drill.receivers import Capture
 
-EVENT = {
+EVENT: dict[str, Any] = {
     "routing_key": "k",
     "event_action": "trigger",
     "dedup_key": "d",
@@ -35,7 +36,7 @@ def capture() -> Iterator[Capture]:
         pytest.param("pagerduty", {**EVENT, "routing_key": ""}, 400, "routing_key is missing", id="no key"),
         pytest.param(
             "pagerduty",
-            {**EVENT, "payload": {**EVENT["payload"], "severity": "none"}},  # type: ignore[dict-item]
+            {**EVENT, "payload": {**EVENT["payload"], "severity": "none"}},
             400,
             "payload.severity is 'none'",
             id="a severity that PagerDuty has not",

@@ -1,6 +1,7 @@
 """Only addresses, secrets, waits and quiet hours change: no message of a drill can leave the machine."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,35 +30,33 @@ receivers:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> dict[str, object]:
+def found(tmp_path: Path) -> dict[str, Any]:
     source = tmp_path / "alertmanager.yml"
     source.write_text(REAL)
     return rerouted.rerouted(source, "w", Capture(http="http://127.0.0.1:1", smtp="127.0.0.1:2"), 120)
 
 
-def test_nothing_leads_out_and_no_secret_is_read(found: dict[str, object]) -> None:
+def test_nothing_leads_out_and_no_secret_is_read(found: dict[str, Any]) -> None:
     text = yaml.safe_dump(found)
 
     assert [word for word in ("example.com", "/secret", "_file") if word in text] == []
-    assert found["receivers"][0]["email_configs"] == [{"to": "team@w.drill.invalid"}]  # type: ignore[index]
-    assert found["receivers"][1]["pagerduty_configs"] == [  # type: ignore[index]
+    assert found["receivers"][0]["email_configs"] == [{"to": "team@w.drill.invalid"}]
+    assert found["receivers"][1]["pagerduty_configs"] == [
         {"severity": "critical", "url": "http://127.0.0.1:1/w/pagerduty/pager", "routing_key": "drill"}
     ]
 
 
-def test_what_a_message_says_is_kept(found: dict[str, object]) -> None:
-    assert found["receivers"][0]["slack_configs"] == [  # type: ignore[index]
+def test_what_a_message_says_is_kept(found: dict[str, Any]) -> None:
+    assert found["receivers"][0]["slack_configs"] == [
         {"channel": "#a", "text": '{{ template "x" . }}', "api_url": "http://127.0.0.1:1/w/slack/team"}
     ]
 
 
-def test_waits_are_shorter_and_quiet_hours_lifted(found: dict[str, object]) -> None:
+def test_waits_are_shorter_and_quiet_hours_lifted(found: dict[str, Any]) -> None:
     route = found["route"]
 
-    assert route["routes"] == [  # type: ignore[index]
-        {"matchers": ['severity="critical"'], "receiver": "pager", "group_wait": "666ms"}
-    ]
-    assert (route["group_wait"], route["group_interval"]) == ("2s", "2s500ms")  # type: ignore[index]
+    assert route["routes"] == [{"matchers": ['severity="critical"'], "receiver": "pager", "group_wait": "666ms"}]
+    assert (route["group_wait"], route["group_interval"]) == ("2s", "2s500ms")
 
 
 def test_a_channel_that_cannot_be_captured_is_refused(tmp_path: Path) -> None:
