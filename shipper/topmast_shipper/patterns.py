@@ -31,10 +31,18 @@ class Grok:
     groups: tuple[tuple[str, str], ...]
     """Dotted field and type of each named group, in order."""
     search: Callable[[str], Any]
+    regex: str = ""
+    """As Oniguruma has it, without the anchors."""
 
     def match(self, line: str) -> dict[str, Any] | None:
-        """Return the fields of a line that fits as a whole; None for another one."""
-        found = self.search(line)
+        """Return the fields of a line that fits as a whole; None for another one.
+
+        Also None where Oniguruma gives up: after ten million steps back (its own retry limit).
+        """
+        try:
+            found = self.search(line)
+        except (RuntimeError, ValueError):  # OnigError; half a character, which is no UTF-8
+            return None
         if found is None:
             return None
         fields: dict[str, Any] = {}
@@ -58,7 +66,7 @@ def compile_pattern(name: str, definitions: Mapping[str, str]) -> Grok:
         compiled = oniguruma.compile(rf"\A(?:{regex})\z")
     except oniguruma.OnigError as error:
         raise ConfigError(f"pattern {name}: {error}") from error
-    return Grok(name, tuple(groups), compiled.match)
+    return Grok(name, tuple(groups), compiled.match, regex)
 
 
 def load(folders: Sequence[Path]) -> dict[str, str]:
@@ -107,3 +115,80 @@ def _expand(text: str, definitions: Mapping[str, str], groups: list[tuple[str, s
         return f"(?<n{number}>{_expand(definitions[name], definitions, groups, depth + 1)})"
 
     return _REFERENCE.sub(write_out, text)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a line stopped fitting."""
+
+    position: int
+    """So many characters of the line fit."""
+    expected: str
+    """The piece of the pattern that does not fit there; empty when the line should have ended."""
+
+
+def stopped(name: str, definitions: Mapping[str, str], line: str) -> Stop:
+    """Return how far a line that does not fit goes, in the alternative of the pattern in which it goes farthest."""
+    best = Stop(-1, name)
+    for alternative in _alternatives(definitions[name], definitions):
+        pieces = _pieces(alternative)
+        here = Stop(0, pieces[0] if pieces else "")
+        for count in range(1, len(pieces) + 1):
+            end = _fits("".join(pieces[:count]), definitions, line)
+            if end is None:
+                break
+            here = Stop(end, pieces[count] if count < len(pieces) else "")
+        best = max(best, here, key=lambda stop: stop.position)
+    return best
+
+
+def _alternatives(definition: str, definitions: Mapping[str, str]) -> list[str]:
+    """Return the alternatives of `(?:%{A}|%{B})`, each written out; the definition itself where it is none."""
+    names = re.fullmatch(r"\(\?:(%\{\w+\}(?:\|%\{\w+\})+)\)", definition)
+    if names is None:
+        return [definition]
+    return [
+        each
+        for name in re.findall(r"%\{(\w+)\}", names[1])
+        for each in _alternatives(definitions.get(name, ""), definitions)
+    ]
+
+
+# An escape, a class, a reference or one character, with how often it comes; parentheses are counted by hand.
+_PIECE = re.compile(r"(?:%\{[^}]*\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^()\\\[])(?:[*+?]|\{[0-9,]+\})?[+?]?")
+_TIMES = re.compile(r"(?:[*+?]|\{[0-9,]+\})?[+?]?")
+
+
+def _pieces(definition: str) -> list[str]:
+    """Return a regex cut where it can be cut: outside of parentheses, runs of literal text in one."""
+    pieces: list[str] = []
+    position = depth = start = 0
+    while position < len(definition):
+        character = definition[position]
+        if character in "()":
+            depth += 1 if character == "(" else -1
+            position += 1
+            if depth == 0:
+                times = _TIMES.match(definition, position)
+                position = times.end() if times else position
+                pieces.append(definition[start:position])
+                start = position
+            elif depth == 1 and character == "(":
+                start = position - 1
+            continue
+        found = _PIECE.match(definition, position)
+        position = found.end() if found else position + 1
+        if depth == 0:
+            pieces.append(definition[start:position])
+            start = position
+    return [*pieces, definition[start:]] if start < len(definition) else pieces
+
+
+def _fits(prefix: str, definitions: Mapping[str, str], line: str) -> int | None:
+    """Return where the longest beginning of the line that fits the regex ends; None when none fits."""
+    oniguruma = import_module("onigurumacffi")
+    try:
+        found = oniguruma.compile(rf"\A(?:{_expand(prefix, definitions, [], 0)})").match(line)
+    except (RuntimeError, ValueError):
+        return None
+    return int(found.end()) if found else None

@@ -9,16 +9,17 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from topmast_shipper import records
+from topmast_shipper import patterns, records
 from topmast_shipper.formatter import EcsFormatter, guarded_record
 from topmast_shipper.logging import SpoolHandler
 
-from topmast import hostile, planted
+from topmast import groksamples, hostile, joni, planted
+from topmast.errors import PrerequisiteError
 from topmast.measure import Measure, measure
 from topmast.proof import Proof, Trial
 
@@ -31,7 +32,8 @@ def run(trial: Trial) -> Sequence[Measure]:
     measures = [*hostile_records(hostile.kinds())]
     trial.say("planted secrets, and lines without")
     measures += [secrets(trial.seed), false_positives(trial.seed, _CLEAN_LINES)]
-    return measures
+    trial.say("the samples of the grok patterns under both engines")
+    return [*measures, parity(lambda lines: joni.match(patterns.own(), lines, trial.layout.state, trial.say))]
 
 
 def hostile_records(kinds: Sequence[hostile.Kind]) -> Iterator[Measure]:
@@ -77,6 +79,36 @@ def false_positives(seed: int, count: int) -> Measure:
     wrong = [message for message, extra in planted.clean(seed, count) if _is_masked(_written(message, extra))]
     note = f"{len(wrong)} of {count}, seed {seed}{_some(wrong)}"
     return measure("intake.false_positive_ratio", len(wrong) / count, "", "<= 0.001", note=note)
+
+
+Engine = Callable[[Sequence[tuple[str, str]]], Sequence[Mapping[str, Any] | None]]
+
+
+def parity(engine: Engine) -> Measure:
+    """Return the part of the samples, hostile lines among them, from which both engines take the same fields."""
+    found = [(each.pattern, each.line) for each in groksamples.samples()]
+    names = dict.fromkeys(pattern for pattern, _ in found)
+    found += [(name, line) for name in names for line in groksamples.HOSTILE]
+    name, unit, goal = "intake.grok_parity", "", ">= 1.0"
+    try:
+        theirs = engine(found)
+    except PrerequisiteError as error:
+        return measure(name, None, unit, goal, note=str(error))
+    own = patterns.own()
+    compiled = {each: patterns.compile_pattern(each, own) for each in names}
+    different = [
+        f"{pattern}: {line[:60]!r}"
+        for (pattern, line), fields in zip(found, theirs, strict=True)
+        if compiled[pattern].match(line) != _plain(fields)
+    ]
+    equal = 1 - len(different) / len(found)
+    note = f"{len(found)} lines, elasticsearch-grok {joni.VERSION} with joni{_some(different)}"
+    return measure(name, equal, unit, goal, note=note)
+
+
+def _plain(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the fields of `[url][path]` under `url.path`."""
+    return None if fields is None else {patterns.field_name(name): value for name, value in fields.items()}
 
 
 _FORMATTER = EcsFormatter("shop")
