@@ -42,7 +42,13 @@ _OWN = {
 # What our exporter reads for Prometheus (/probe). A target of a user's own in such a job is scraped itself.
 PROBED = frozenset({"redis", "postgres", "mysql", "elasticsearch", "logstash", "kibana"})
 SAMPLE_LIMIT = 50_000
-_DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
+_DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432, "https": 443}
+# Those of the collectors, whose url may be left out.
+_DEFAULT_URLS = {
+    "elasticsearch": "http://127.0.0.1:9200",
+    "logstash": "http://127.0.0.1:9600",
+    "kibana": "http://127.0.0.1:5601",
+}
 
 
 _FILE = {"type": "string", "minLength": 1}
@@ -75,6 +81,9 @@ def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict
         entries[job].append({"targets": [layout.address(component)], "labels": {}})
     for item in settings["exporter"]["collectors"]:
         ((kind, options),) = item.items()
+        if kind == "containers":
+            entries["cadvisor"].append(_containers(settings["exporter"]["listen"], options["target"]))
+            continue
         entries[kind].append(
             {
                 "targets": [server_address(kind, options)],
@@ -84,6 +93,12 @@ def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict
         )
     add(entries, settings["targets"])
     return entries
+
+
+def _containers(exporter: str, name: str) -> dict[str, Any]:
+    """Return the target under which our exporter reads this machine's containers: the same alerts watch it."""
+    asked = {"__metrics_path__": "/probe", "__param_module": "containers", "__param_target": name, "instance": name}
+    return {"targets": [exporter], "labels": asked}
 
 
 def add(entries: dict[str, list[dict[str, Any]]], named: Mapping[str, Any]) -> None:
@@ -144,8 +159,11 @@ def secured(named: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def server_address(kind: str, options: Mapping[str, Any]) -> str:
-    """Return HOST:PORT of the server that a collector reads, out of its url or libpq connection string."""
-    url = str(options.get("url") or options.get("dsn") or "")
+    """Return HOST:PORT of the server that a collector reads, out of its url, libpq string, or host and port."""
+    if kind == "mysql":
+        host = "localhost" if options.get("socket") else options.get("host", "127.0.0.1")
+        return f"{host}:{options.get('port', 3306)}"
+    url = str(options.get("url") or options.get("dsn") or _DEFAULT_URLS.get(kind, ""))
     if "://" in url:
         parts = urlsplit(url)
         return f"{parts.hostname or 'localhost'}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 80)}"

@@ -25,13 +25,17 @@ class Reading:
         self.refused: dict[str, tuple[str, str]] = {}
         """What the server did not let us read: (reason, message). Left out of this reading, never guessed."""
 
-    def gauge(self, name: str, documentation: str, value: float | None, **labels: str) -> None:
+    def gauge(self, name: str, documentation: str, value: float | None, /, **labels: str) -> None:
         """Add a sample of a gauge; None is unknown, and unknown is absent."""
         self._add(name, name, "gauge", documentation, value, labels)
 
-    def counter(self, name: str, documentation: str, value: float | None, **labels: str) -> None:
+    def counter(self, name: str, documentation: str, value: float | None, /, **labels: str) -> None:
         """Add a sample of a counter under its community name, with or without `_total`."""
         self._add(name.removesuffix("_total"), name, "counter", documentation, value, labels)
+
+    def untyped(self, name: str, documentation: str, value: float | None, /, **labels: str) -> None:
+        """Add a sample of which the community's exporter does not say what it is."""
+        self._add(name, name, "unknown", documentation, value, labels)
 
     def leave_out(self, what: str, message: str, reason: str = "permission") -> None:
         """Say that `what` (a fixed word) was refused, for one of CollectError.REASONS."""
@@ -40,7 +44,7 @@ class Reading:
     def metrics(self) -> list[Metric]:
         return list(self._families.values())
 
-    def value(self, name: str, **labels: str) -> float | None:
+    def value(self, name: str, /, **labels: str) -> float | None:
         """Return the value of one sample, None when there is none: for tests and for people at a prompt."""
         for metric in self._families.values():
             for sample in metric.samples:

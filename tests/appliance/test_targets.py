@@ -33,6 +33,20 @@ def test_a_server_is_the_instance_and_the_exporter_is_asked() -> None:
     assert entries["redis"] == [{"targets": ["10.0.0.5:6380"], "labels": labels}]
 
 
+def test_containers_that_our_exporter_reads_are_scraped_as_cadvisor() -> None:
+    collectors = [{"containers": {"target": "here"}}]
+
+    entries = targets.embedded(settings(exporter={"listen": "127.0.0.1:9570", "collectors": collectors}), LAYOUT)
+
+    asked = {
+        "__metrics_path__": "/probe",
+        "__param_module": "containers",
+        "__param_target": "here",
+        "instance": "here",
+    }
+    assert entries["cadvisor"] == [{"targets": ["127.0.0.1:9570"], "labels": asked}]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "address"),
     [
@@ -41,6 +55,10 @@ def test_a_server_is_the_instance_and_the_exporter_is_asked() -> None:
         pytest.param("postgres", {"dsn": "postgresql://u@db/shop"}, "db:5432", id="a URL"),
         pytest.param("postgres", {"dsn": "host=db port=6000 user=u"}, "db:6000", id="keywords"),
         pytest.param("postgres", {"dsn": "user=u dbname=shop"}, "localhost:5432", id="keywords without a host"),
+        pytest.param("mysql", {"host": "db", "user": "u"}, "db:3306", id="mysql without a port"),
+        pytest.param("mysql", {"socket": "/run/mysqld.sock"}, "localhost:3306", id="a socket"),
+        pytest.param("elasticsearch", {}, "127.0.0.1:9200", id="elasticsearch by default"),
+        pytest.param("kibana", {"url": "https://kibana.example"}, "kibana.example:443", id="https without a port"),
     ],
 )
 def test_the_server_s_address_comes_out_of_its_connection_string(

@@ -1,0 +1,70 @@
+"""Servers that the distribution's packages hold, unpacked without root; skipped where there is no apt."""
+
+import functools
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """A MariaDB whose user `root` has no password, shared by the session."""
+    from topmast import debian_servers
+    from topmast.errors import PrerequisiteError
+    from topmast.suites import required
+
+    try:
+        server = debian_servers.mariadb(ROOT / ".topmast", lambda _: None)
+    except PrerequisiteError as error:
+        if "live" in required():
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+class Answering:
+    """A stand-in: a real HTTP server that answers recordings by path, and remembers who asked as whom."""
+
+    def __init__(self, handler_class):
+        self.answers = {}
+        self.asked = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler_class, self))
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, owner, *arguments):
+        self.owner = owner
+        super().__init__(*arguments)
+
+    def do_GET(self):
+        path = re.split(r"[?]", self.path)[0]
+        self.owner.asked.append((self.path, self.headers.get("authorization")))
+        status, body = self.owner.answers.get(path, (404, b"{}"))
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def answering():
+    """Return what answers recordings: `answering.answers["/path"] = (200, b"...")`."""
+    one = Answering(_Handler)
+    thread = threading.Thread(target=one.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+    thread.join()

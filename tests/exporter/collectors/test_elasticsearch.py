@@ -1,0 +1,194 @@
+"""The elasticsearch collector on answers in the shape of 8.x (recordings, shortened), over real HTTP."""
+
+import base64
+import contextlib
+import datetime
+import json
+import socket
+import ssl
+import threading
+
+import pytest
+import trustme
+from topmast_exporter.collectors import elasticsearch
+from topmast_exporter.collectors.elasticsearch import Config, ElasticsearchSource, parse
+from topmast_exporter.errors import CollectError
+
+HEALTH = {
+    "cluster_name": "logs",
+    "status": "yellow",
+    "number_of_nodes": 2,
+    "number_of_data_nodes": 1,
+    "unassigned_shards": 3,
+    "delayed_unassigned_shards": 0,
+    "task_max_waiting_in_queue_millis": 0,
+}
+NODE = {
+    "name": "one",
+    "host": "10.0.0.7",
+    "roles": ["data_hot", "ingest", "master", "voting_only"],
+    "indices": {"docs": {"count": 12}, "search": {"query_time_in_millis": 1500}, "indexing": {"is_throttled": False}},
+    "jvm": {
+        "mem": {"heap_used_in_bytes": 50, "heap_max_in_bytes": 100, "pools": {"old": {"used_in_bytes": 4}}},
+        "gc": {"collectors": {"young": {"collection_count": 11, "collection_time_in_millis": 113}}},
+    },
+    "thread_pool": {"write": {"rejected": 2, "queue": 1}},
+    "fs": {"data": [{"mount": "/", "path": "/data", "total_in_bytes": 10, "available_in_bytes": 4}]},
+    "http": {"current_open": 1},
+}
+STATS = {"cluster_name": "logs", "nodes": {"id": NODE}}
+
+OF = {
+    "cluster": "logs",
+    "host": "10.0.0.7",
+    "name": "one",
+    "es_master_node": "true",
+    "es_data_node": "false",
+    "es_ingest_node": "true",
+    "es_client_node": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("elasticsearch_cluster_health_status", {"cluster": "logs", "color": "yellow"}, 1),
+        ("elasticsearch_cluster_health_status", {"cluster": "logs", "color": "red"}, 0),
+        ("elasticsearch_cluster_health_unassigned_shards", {"cluster": "logs"}, 3),
+        ("elasticsearch_cluster_health_relocating_shards", {"cluster": "logs"}, None),
+        ("elasticsearch_indices_docs", OF, 12),
+        ("elasticsearch_indices_search_query_time_seconds", OF, 1.5),
+        ("elasticsearch_jvm_memory_used_bytes", {**OF, "area": "heap"}, 50),
+        ("elasticsearch_jvm_gc_collection_seconds_sum", {**OF, "gc": "young"}, 0.113),
+        ("elasticsearch_jvm_memory_pool_used_bytes", {**OF, "pool": "old"}, 4),
+        ("elasticsearch_thread_pool_rejected_count", {**OF, "type": "write"}, 2),
+        ("elasticsearch_filesystem_data_available_bytes", {**OF, "mount": "/", "path": "/data"}, 4),
+        ("elasticsearch_nodes_roles", {"cluster": "logs", "host": "10.0.0.7", "name": "one", "role": "client"}, 1),
+        (
+            "elasticsearch_nodes_roles",
+            {"cluster": "logs", "host": "10.0.0.7", "name": "one", "role": "voting_only"},
+            None,
+        ),
+        ("elasticsearch_indices_indexing_is_throttled", OF, 0),
+    ],
+)
+def test_the_answers_become_the_names_of_elasticsearch_exporter(name, labels, value):
+    assert parse(HEALTH, STATS).value(name, **labels) == value
+
+
+@pytest.fixture
+def cluster(answering):
+    answering.answers["/_cluster/health"] = (200, json.dumps(HEALTH).encode())
+    answering.answers[f"/_nodes/stats/{elasticsearch.SECTIONS}"] = (200, json.dumps(STATS).encode())
+    return answering
+
+
+def test_one_connection_is_kept_and_the_key_comes_from_its_file(cluster, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("YTpi\n")
+    with contextlib.closing(ElasticsearchSource(Config("es", cluster.url, api_key_file=str(key)))) as source:
+        source.collect()
+        kept = source._http._connection
+        reading = source.collect()
+
+        assert source._http._connection is kept
+    assert reading.value("elasticsearch_indices_docs", **OF) == 12
+    assert {who for _, who in cluster.asked} == {"ApiKey YTpi"}
+
+
+def test_a_password_that_changes_is_read_from_its_file(cluster, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("one")
+    with contextlib.closing(
+        ElasticsearchSource(Config("es", cluster.url, user="elastic", password_file=str(password)))
+    ) as source:
+        source.collect()
+        fine = cluster.answers["/_cluster/health"]
+        cluster.answers["/_cluster/health"] = (401, b"{}")
+        with pytest.raises(CollectError) as refused:
+            source.collect()
+        cluster.answers["/_cluster/health"] = fine
+        password.write_text("two")
+        source.collect()
+
+    assert refused.value.reason == "authentication"
+    assert base64.b64decode(cluster.asked[-1][1].split()[1]) == b"elastic:two"
+
+
+def test_a_key_that_may_see_the_health_only_costs_the_nodes(cluster):
+    cluster.answers[f"/_nodes/stats/{elasticsearch.SECTIONS}"] = (403, b"{}")
+    with contextlib.closing(ElasticsearchSource(Config("es", cluster.url))) as source:
+        reading = source.collect()
+
+    assert reading.refused["nodes"][0] == "permission"
+    assert reading.value("elasticsearch_cluster_health_number_of_nodes", cluster="logs") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        pytest.param(200, b"<html>", "protocol", id="a proxy's page"),
+        pytest.param(200, b'{"cluster_name": 1}', "protocol", id="another JSON"),
+        pytest.param(200, b"[" * 100_000, "protocol", id="nested without end"),
+        pytest.param(200, b'{"a": "' + b"x" * (50 * 2**20) + b'"}', "protocol", id="50 MB"),
+        pytest.param(200, b'{"cluster_name": "logs", "sta', "protocol", id="half an answer"),
+        pytest.param(503, b"{}", "protocol", id="not ready"),
+        pytest.param(403, b"{}", "permission", id="no right"),
+    ],
+)
+def test_what_is_no_answer_has_a_reason(answering, status, body, reason):
+    answering.answers["/_cluster/health"] = (status, body)
+    with (
+        contextlib.closing(ElasticsearchSource(Config("es", answering.url))) as source,
+        pytest.raises(CollectError) as error,
+    ):
+        source.collect()
+
+    assert error.value.reason == reason
+    assert len(str(error.value)) < 300
+
+
+def test_a_server_that_drips_is_a_timeout(port):
+    over = threading.Event()
+    listener = socket.create_server(("127.0.0.1", port))
+
+    def drip():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+            while not over.wait(0.05):
+                connection.sendall(b" ")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    config = Config("es", f"http://127.0.0.1:{port}", timeout_seconds=0.5)
+    with contextlib.closing(ElasticsearchSource(config)) as source, pytest.raises(CollectError) as error:
+        source.collect()
+    over.set()
+    thread.join()
+    listener.close()
+
+    assert error.value.reason == "timeout"
+
+
+@pytest.mark.parametrize("good", [pytest.param(True, id="valid"), pytest.param(False, id="expired")])
+def test_an_own_authority_is_trusted_and_an_expired_certificate_is_said(cluster, tmp_path, good):
+    now = datetime.datetime.now(datetime.UTC)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pair = authority.issue_cert("localhost", not_after=None if good else now - datetime.timedelta(days=1))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair.configure_cert(context)
+    cluster.server.socket = context.wrap_socket(cluster.server.socket, server_side=True)
+    url = f"https://localhost:{cluster.server.server_port}"
+    with contextlib.closing(ElasticsearchSource(Config("es", url, ca_file=str(tmp_path / "ca.pem")))) as source:
+        if good:
+            assert source.collect().value("elasticsearch_indices_docs", **OF) == 12
+        else:
+            with pytest.raises(CollectError, match="certificate has expired") as error:
+                source.collect()
+            assert error.value.reason == "connection"
+
+
+def test_the_module_ends_in_its_constant():
+    assert (elasticsearch.COLLECTOR.name, elasticsearch.COLLECTOR.up) == ("elasticsearch", "elasticsearch_up")
