@@ -24,7 +24,7 @@ class Logger(glogging.Logger):  # type: ignore[misc] # as above
                 each.removeHandler(handler)
             each.propagate = True
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         if not self.cfg.accesslog:
             return
         status = str(resp.status).split(None, 1)[0]
