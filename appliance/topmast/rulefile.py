@@ -29,6 +29,7 @@ class Rule:
     group: str
     duration: str = ""
     """The `for`; "" when there is none."""
+    keep_firing_for: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -186,6 +187,7 @@ def _rule(path: Path, group: str, node: yaml.Node, problems: list[Problem]) -> R
         line=_line(node),
         group=group,
         duration=_text(fields.get("for")),
+        keep_firing_for=_text(fields.get("keep_firing_for")),
         labels=texts["labels"],
         annotations=texts["annotations"],
         lines=lines,

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,19 +130,19 @@ def started(
         folder = Path(temporary)
         world = World(name, scenes, rerouted(kit.routes, name, capture, clocks.speed))
         world.extra = () if only else stories.around()
-        page = stack.enter_context(_serving(world))
+        page = stack.enter_context(serving(world.page))
         _write_rules(folder, kit, clocks, {scene.alert for scene in scenes} if only else None)
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(dict(world.routes), allow_unicode=True))
         address = free_address()
         argv = _alertmanager(kit, folder, address)
-        world.alertmanager = stack.enter_context(_running(argv, kit.alertmanager_folder, address, folder, pipe))
+        world.alertmanager = stack.enter_context(running(argv, kit.alertmanager_folder, address, folder, pipe))
         config = configuration(folder, kit.environment, clocks, page=page, alertmanager=address)
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         past, world.began = time.time(), time.monotonic()
-        _blocks(kit.promtool, stories.history(scenes, past), folder)
+        make_blocks(kit.promtool, stories.history(scenes, past), folder)
         address = free_address()
         argv = _prometheus(kit, clocks, folder, address)
-        world.prometheus = stack.enter_context(_running(argv, folder, address, folder, pipe))
+        world.prometheus = stack.enter_context(running(argv, folder, address, folder, pipe))
         world.armed = time.monotonic()
         yield world
 
@@ -201,7 +201,8 @@ def quickened(document: Mapping[str, Any], clocks: Clocks, names: set[str] | Non
     return {"groups": groups}
 
 
-def _blocks(program: Path, text: str, folder: Path) -> None:
+def make_blocks(program: Path, text: str, folder: Path) -> None:
+    """Write OpenMetrics as blocks into FOLDER/data. Raises TopmastError with what promtool said."""
     (folder / "history.txt").write_text(text, encoding="utf-8")
     answer = promtool.run(
         program, ["tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"], folder=folder
@@ -244,7 +245,8 @@ def free_address() -> str:
 
 
 @contextmanager
-def _running(argv: Sequence[str], cwd: Path, address: str, folder: Path, pipe: int) -> Iterator[str]:
+def running(argv: Sequence[str], cwd: Path, address: str, folder: Path, pipe: int) -> Iterator[str]:
+    """Yield the URL of an engine that answers at the address; it is gone afterwards, its log stays in the folder."""
     log = folder / f"{Path(argv[0]).name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -287,10 +289,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def _serving(world: World) -> Iterator[str]:
+def serving(page: Callable[[], str]) -> Iterator[str]:
+    """Yield the address at which Prometheus finds what `page` returns at that moment."""
+
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = world.page().encode()
+            body = page().encode()
             with suppress(ConnectionError):
                 self.send_response(200)
                 self.send_header("content-type", "text/plain; version=0.0.4")
