@@ -113,7 +113,17 @@ def defaults(layout: Layout) -> dict[str, Any]:
         "shipper": {
             "listen": layout.address("shipper"),
             "data": str(layout.data / "shipper"),
-            "inputs": [],
+            # What `topmast verify` writes, to see that a line is found.
+            "inputs": [
+                {
+                    "file": {
+                        "name": "verify",
+                        "paths": [str(layout.data / "verify" / "*.log")],
+                        "parser": "json_lines",
+                        "service": "topmast",
+                    }
+                }
+            ],
             "sinks": [],
         },
         "alerts": {},

@@ -9,7 +9,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 usage() {
     cat >&2 <<'TEXT'
 usage: deploy-monitoring.sh deploy          start everything, return when it is healthy
-       deploy-monitoring.sh verify          show every component; exit code 3 when nothing runs
+       deploy-monitoring.sh verify          try everything from end to end; 1 when something fails, 3 when nothing runs
        deploy-monitoring.sh stop            stop everything; what was recorded stays
        deploy-monitoring.sh clean --yes     stop everything and delete what was recorded, the secrets included
 TEXT
@@ -26,7 +26,7 @@ case $action in
         ;;
     verify)
         [ $# -eq 0 ] || usage
-        exec "$here/topmast" status
+        exec "$here/topmast" verify
         ;;
     stop)
         [ $# -eq 0 ] || usage

@@ -46,7 +46,7 @@ def test_everything_lands_in_the_inbox_when_nothing_is_set(tmp_path: Path) -> No
     text = str(render(tmp_path))
 
     assert "page:" not in text
-    assert text.count("http://127.0.0.1:3001/inbox/") == 5
+    assert text.count("http://127.0.0.1:3001/inbox/") == 6
     assert "'smtp_smarthost': '127.0.0.1:3025'" in text
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from topmast import check, routetree
+from topmast import check, routetree, verification
 from topmast.check import Check, Spot, Tree
 from topmast.rulefile import Rule
 
@@ -129,7 +129,8 @@ def _matchers(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _reached(tree: Tree, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    taken: set[tuple[int, ...]] = set()
+    # `topmast verify` fires one that is no rule.
+    taken = {place for place, _ in routetree.taken(config["route"], {"alertname": verification.ALERT})}
     for rule in tree.alerts:
         for environment in (PRODUCTION, "staging"):
             places = routetree.taken(config["route"], _labels(rule, environment))

@@ -30,7 +30,7 @@ def call(script: Path, *arguments: str) -> tuple[int, str]:
     ("arguments", "called"),
     [
         pytest.param(("deploy",), "up --mode compose --detach\n", id="deploy"),
-        pytest.param(("verify",), "status\n", id="verify"),
+        pytest.param(("verify",), "verify\n", id="verify"),
         pytest.param(("stop",), "down\n", id="stop"),
         pytest.param(("clean", "--yes"), "down --purge\n", id="clean"),
     ],
