@@ -20,6 +20,8 @@ STEPS = 5_760
 MAX_POINTS = 20_000_000
 """What one backtest may hold in memory: 14 days at 15 s of 240 series."""
 _SECONDS = 60.0
+# prometheus.yml: evaluation_interval.
+_INTERVAL = 15.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ class Past:
     values: Mapping[Labels, Mapping[float, float]]
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """An alert as it is in force."""
+
+    expr: str
+    wait: float
+    keep: float
+    annotations: Mapping[str, str]
+    interval: float
+    """Seconds between two evaluations."""
+    last: float
+    """Unix seconds of the last one."""
+
+
 class Prometheus:
     """The Prometheus at hand. Raises NotRunningError when nobody answers, TopmastError with what it says."""
 
@@ -70,24 +86,41 @@ class Prometheus:
             raise TopmastError(f"{self.url}: {str(document.get('error'))[:200]}")
         return document["data"]
 
-    def grid(self, alert: str, seconds: float, interval: float | None = None, now: float | None = None) -> Grid:
+    def grid(self, alert: str, seconds: float, now: float | None = None) -> Grid:
         """Return the evaluations of the last `seconds`, at the phase of the alert's group where it is loaded."""
         now = time.time() if now is None else now
-        step, phase = self._group(alert)
-        if interval is not None and interval != step:
-            step, phase = interval, 0.0
+        loaded = self.loaded(alert)
+        step, phase = (loaded.interval, loaded.last) if loaded else (_INTERVAL, 0.0)
         end = phase + int((now - phase) / step) * step
         return Grid(round(end - int(seconds / step) * step, 3), round(end, 3), step)
 
-    def _group(self, alert: str) -> tuple[float, float]:
+    def since(self, grid: Grid) -> Grid:
+        """Return the part of the grid for which there are samples at all."""
+        coarse = max(grid.interval, round((grid.end - grid.start) / 1000, 3))
+        data = self.ask("query_range", query="count(up)", start=grid.start, end=grid.end, step=coarse)
+        first = min((float(series["values"][0][0]) for series in data["result"]), default=grid.start)
+        missing = max(0, int((first - coarse - grid.start) / grid.interval))
+        return Grid(round(grid.start + missing * grid.interval, 3), grid.end, grid.interval)
+
+    def loaded(self, alert: str) -> Loaded | None:
+        """Return the alert as Prometheus has it loaded; None where it has not."""
         try:
-            groups = requests.get(f"{self.url}/api/v1/rules?type=alert", timeout=_SECONDS).json()["data"]["groups"]
+            answer = requests.get(f"{self.url}/api/v1/rules?type=alert", timeout=_SECONDS)
+            groups = answer.json()["data"]["groups"]
         except (requests.RequestException, ValueError, KeyError, TypeError):
-            groups = []
+            return None
         for group in groups:
-            if any(rule.get("name") == alert for rule in group.get("rules") or ()):
-                return float(group["interval"]), _unix(group.get("lastEvaluation", ""))
-        return 15.0, 0.0
+            for rule in group.get("rules") or ():
+                if rule.get("name") == alert:
+                    return Loaded(
+                        expr=str(rule["query"]),
+                        wait=float(rule.get("duration", 0)),
+                        keep=float(rule.get("keepFiringFor", 0)),
+                        annotations=dict(rule.get("annotations") or {}),
+                        interval=float(group["interval"]),
+                        last=_unix(group.get("lastEvaluation", "")),
+                    )
+        return None
 
     def past(self, expression: str, grid: Grid) -> Past:
         """Return the expression's values at every evaluation of the grid."""

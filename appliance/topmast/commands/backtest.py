@@ -21,6 +21,7 @@ from topmast.layout import Layout
 from topmast.rulefile import Rule
 
 LONGEST = "1y"
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def backtest(
     topmast backtest my-rules.yml --since 7d             every alert of a file
     topmast backtest                                     what did fire, noisiest first
 
-    The expression is asked of Prometheus for every evaluation of that time, and `for` and `keep_firing_for` are
+    The rule is the one that Prometheus has loaded, else the one of monitoring/ with what topmast.yml changes. Its
+    expression is asked for every evaluation of that time, and `for` and `keep_firing_for` are
     honoured. Recording rules are read as they were recorded.
     """
     layout = Layout(call.home, call.state)
@@ -92,11 +94,11 @@ def backtest(
         _noise(prometheus, seconds, zone, since, as_json)
         return
     told, notes = [], []
-    for rule in _rules(what, layout, config.load(call.config, layout).values):
+    for rule in _rules(what, layout, config.load(call.config, layout).values, prometheus):
         mine, said = _versions(prometheus, rule, seconds, zone, threshold, wait, wanted)
         told += mine
         notes += said
-    grid = prometheus.grid(told[0].rule.name, seconds)
+    grid = prometheus.since(prometheus.grid(told[0].rule.name, seconds))
     if html is not None:
         _write(html, told, grid, zone, since)
     if as_json:
@@ -121,9 +123,11 @@ def _versions(
     wanted: str | None,
 ) -> tuple[list[Told], list[str]]:
     """Return the rule as it is and as it might be, and what there is to say about it."""
-    grid = prometheus.grid(rule.name, seconds)
+    grid = prometheus.since(prometheus.grid(rule.name, seconds))
     now = _replayed(prometheus, rule, grid, zone, rule.name)
     told, notes = [now], []
+    if grid.end - grid.start < seconds - 2 * grid.interval:
+        notes.append(f"{rule.name}: Prometheus has samples of the last {_length(grid.end - grid.start)} only")
     changed = rule
     if threshold is not None:
         changed = variants.with_threshold(rule, _number(threshold, rule))
@@ -168,7 +172,7 @@ def _suggestion(prometheus: Prometheus, rule: Rule, grid: Grid, zone: tzinfo, wa
     return f"{told}; `topmast alerts set {rule.name} --threshold {number}`"
 
 
-def _rules(what: str, layout: Layout, settings: Any) -> list[Rule]:
+def _rules(what: str, layout: Layout, settings: Any, prometheus: Prometheus) -> list[Rule]:
     """Return the alerts that are meant: one of ours as it is in force, or those of a file."""
     path = Path(what)
     if path.suffix in (".yml", ".yaml", ".rules") or path.is_file():
@@ -182,6 +186,10 @@ def _rules(what: str, layout: Layout, settings: Any) -> list[Rule]:
         if not found:
             raise TopmastError(f"{path}: no alert in it")
         return found
+    loaded = prometheus.loaded(what)
+    if loaded is not None:
+        wait, keep = (promql.duration(round(each * 1000)) for each in (loaded.wait, loaded.keep))
+        return [Rule(what, "alert", loaded.expr, path, 1, "", wait, keep, annotations=loaded.annotations)]
     rule = catalogue.find(what, layout)
     entry = next(each for each in catalogue.effective(layout, settings) if each["name"] == rule.name)
     notes = {**rule.annotations, "threshold": str(entry["threshold"])}
@@ -190,7 +198,7 @@ def _rules(what: str, layout: Layout, settings: Any) -> list[Rule]:
 
 def _noise(prometheus: Prometheus, seconds: float, zone: tzinfo, since: str, as_json: bool) -> None:
     """Tell of every alert that fired what it did, by what Prometheus recorded of it (`ALERTS`)."""
-    grid = prometheus.grid("", seconds)
+    grid = prometheus.since(prometheus.grid("", seconds))
     past = prometheus.past('ALERTS{alertname!="Watchdog"}', grid)
     listed: dict[str, list[Episode]] = {}
     for labels, values in past.values.items():
@@ -222,8 +230,10 @@ def _figures(found: Figures, since: str) -> str:
     if not found.firings:
         pending = f", held {found.pending} times for less than its `for`" if found.pending else ""
         return f"never fired in {since}{pending}"
+    # An hour says nothing about a week.
+    week = f" ({found.per_week:g} a week)" if _seconds(since) >= _DAY else ""
     parts = [
-        f"fired {found.firings} times in {since} ({found.per_week:g} a week)",
+        f"fired {'once' if found.firings == 1 else f'{found.firings} times'} in {since}{week}",
         f"{found.at_night} at night",
         f"{found.short} over within ten minutes",
         f"{found.flaps} flaps",

@@ -71,11 +71,14 @@ def drill(
             "measures": [asdict(each) for each in taken],
             "alerts": [row.to_json() for row in result.alone],
             "together": [row.to_json() for row in result.together],
+            "complaints": list(result.complaints),
         }
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         click.echo(_table(result.alone))
         click.echo()
+        for complaint in result.complaints:
+            click.echo(f"Alertmanager: {complaint}")
         click.echo(to_table(taken))
         if html is not None:
             click.echo(f"\n{html}: each message as it would look")
@@ -114,6 +117,11 @@ def _table(rows: Sequence[Row]) -> str:
         told = ", ".join(dict.fromkeys(receiver for receiver, _ in row.delivered)) or "nobody"
         lines.append(f"{verdict:<6}{row.alert:<30}{row.severity:<9}{after:>7}  {told}")
         lines += [f"      {problem}" for problem in row.problems]
+        lines += [
+            f"      {name} ({channel}): nothing arrived"
+            for name, channel in row.planned
+            if (name, channel) not in row.delivered
+        ]
         if row.arrived and not row.ended:
             lines.append("      its end was not told everywhere")
     return "\n".join(lines)

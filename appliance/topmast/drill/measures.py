@@ -54,7 +54,8 @@ def muted(result: Result, alerts: Sequence[Rule]) -> Measure:
     others = sorted(set(result.muted) - set(planned))
     silent = [row.alert for row in result.together if row.alert not in planned and not row.arrived]
     problems = [f"{row.alert}: {problem}" for row in result.together for problem in row.problems]
-    good = len(as_planned) - len(others) - len(silent)
+    # One too many is as wrong as one too few; and a message that is lost is not muted.
+    good = max(0, len(as_planned) - len(others) - len(silent))
     note = f"{', '.join(as_planned)}; all others arrived, each alert name in a message of its own"
     if others or silent or problems or len(as_planned) < len(planned):
         lost = sorted(set(planned) - set(as_planned))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from topmast import promql
 from topmast.drill import judge, world
@@ -34,6 +34,8 @@ class Result:
     loud: Sequence[str]
     """Planned to be muted and told all the same."""
     messages: Sequence[Message]
+    complaints: Sequence[str]
+    """What the Alertmanagers could not do, in their words."""
     seconds: float
 
 
@@ -48,6 +50,7 @@ class Drill:
     pipe: int
     public_url: str
     say: Callable[[str], None]
+    complaints: set[str] = field(default_factory=set)
 
 
 def run(drill: Drill, scenes: Sequence[Scene], *, all_at_once: bool = True) -> Result:
@@ -67,6 +70,7 @@ def run(drill: Drill, scenes: Sequence[Scene], *, all_at_once: bool = True) -> R
         muted=muted,
         loud=loud,
         messages=list(drill.capture.messages),
+        complaints=sorted(drill.complaints),
         seconds=time.monotonic() - began,
     )
 
@@ -77,6 +81,7 @@ def _alone(drill: Drill, name: str, company: Sequence[Scene]) -> list[Row]:
     with world.started(*arguments, only=True) as here:
         _wait(lambda: all(row.arrived for row in _rows(drill, here, company)), drill, here)
         alerts = here.firing()
+        drill.complaints.update(here.complaints())
         here.heal()
         _wait(lambda: all(row.ended for row in _rows(drill, here, company)), drill, here)
         return _rows(drill, here, company, alerts)
@@ -113,6 +118,7 @@ def _together(drill: Drill, scenes: Sequence[Scene]) -> tuple[list[Row], list[st
         # A muted one would be told at its group's next turn.
         time.sleep(2 * _turn(here))
         held = here.firing()
+        drill.complaints.update(here.complaints())
         # Later a warning may be told rightly: when its critical ends a moment before it.
         found = rows(held)
         here.heal()

@@ -47,6 +47,7 @@ def page(result: Result, taken: Sequence[Measure]) -> str:
         "<p>Every alert, from a sample to the message, through the real Prometheus and the real Alertmanager. "
         "Nobody was told.</p>"
         f"<table><thead><tr><th>measure<th>value<th>goal<th>note</thead><tbody>{numbers}</tbody></table>"
+        f"{''.join(f'<p class=bad>Alertmanager: {escape(each)}</p>' for each in result.complaints)}"
         "<h2>Each alert alone</h2><table><thead><tr>"
         "<th>alert<th>severity<th>arrived at<th>after<th>all at once</thead>"
         f"<tbody>{rows}</tbody></table><h2>The messages</h2>{sections}</body></html>\n"

@@ -7,6 +7,7 @@ end of each disaster and deleting what was recorded of it: windows of hours need
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from topmast.errors import TopmastError
 from topmast.layout import LOOPBACK
 
 _READY_SECONDS = 60.0
+_ERROR = re.compile(r'\berr="((?:[^"\\]|\\.)*)"')
+_TOLD, _COMPLAINTS = 200, 5
 FOLDERS = ("alerts", "self", "recording")
 
 
@@ -81,6 +84,8 @@ class World:
     """Monotonic seconds from which on the rules were evaluated."""
     healed: float | None = None
     scrapes: int = 0
+    folder: Path = Path()
+    """Where its engines' logs are."""
     extra: Sequence[stories.Series] = ()
     told: threading.Condition = field(default_factory=threading.Condition)
 
@@ -117,6 +122,16 @@ class World:
         answer.raise_for_status()
         return list(answer.json())
 
+    def complaints(self) -> list[str]:
+        """Return what its Alertmanager could not do, each reason once, its numbers left out."""
+        found: dict[str, str] = {}
+        for path in self.folder.glob("*alertmanager.log"):
+            for error in _ERROR.findall(path.read_text(encoding="utf-8", errors="replace")):
+                told = error.replace('\\"', '"')
+                told = told if len(told) <= _TOLD else f"…{told[-_TOLD:]}"
+                found.setdefault(re.sub(r"[0-9]+", "", told), told)
+        return list(found.values())[:_COMPLAINTS]
+
 
 @contextmanager
 def started(
@@ -128,7 +143,7 @@ def started(
     """
     with tempfile.TemporaryDirectory(prefix="topmast-drill-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        world = World(name, scenes, rerouted(kit.routes, name, capture, clocks.speed))
+        world = World(name, scenes, rerouted(kit.routes, name, capture, clocks.speed), folder=folder)
         world.extra = () if only else stories.around()
         page = stack.enter_context(serving(world.page))
         _write_rules(folder, kit, clocks, {scene.alert for scene in scenes} if only else None)

@@ -26,6 +26,8 @@ class PrometheusStandIn(BaseHTTPRequestHandler):
         limit = data["query"][0].rpartition("> ")[2]
         if "> 0.99" in data["query"][0]:
             values = []
+        if data["query"][0] == "count(up)":
+            values = [[start, "1"]]
         metric = {"instance": "a:9100", "limit": limit}
         if "ALERTS" in data["query"][0]:
             metric = {"alertname": "HostCpuHigh", "alertstate": "firing"}
@@ -107,7 +109,7 @@ def test_a_file_of_ones_own(topmast, url: str, tmp_path: Path) -> None:
     answer = topmast("backtest", str(mine), "--url", url, "--since", "6h")
 
     assert answer.code == 0
-    assert answer.out.startswith("Mine\nfired 1 times in 6h")
+    assert answer.out.startswith("Mine\nfired once in 6h, ")
 
 
 def test_what_did_fire_is_scored(topmast, url: str) -> None:
