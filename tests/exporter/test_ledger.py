@@ -14,7 +14,7 @@ import pytest
 from topmast_exporter.admission import Limits
 from topmast_exporter.budgets import Budget, BudgetConfig, window
 from topmast_exporter.ledger import MAX_WAITING_EVENTS, Ledger, LedgerFullError
-from topmast_exporter.ledger_report import report
+from topmast_exporter.ledger_report import Unpriced, dearest, report, unpriced
 from topmast_exporter.ledger_series import Delta, Totals
 from topmast_exporter.ledger_store import FILE, LedgerError, Store
 from topmast_exporter.pricing.price import Pricer
@@ -401,3 +401,60 @@ def test_kill_9_loses_no_acknowledged_event_and_counts_none_twice(tmp_path):
     (row,) = report(Path(tmp_path))
     assert row.requests in (acknowledged, acknowledged + 1)  # the last one may be committed and not yet said
     assert row.total == row.requests * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("timezone", "days"),
+    [
+        pytest.param("UTC", ["2026-10-24", "2026-10-25", "2026-10-25", "2026-10-26"], id="no change"),
+        pytest.param("Europe/Berlin", ["2026-10-25", "2026-10-25", "2026-10-26", "2026-10-26"], id="25 hours"),
+        pytest.param("Asia/Kathmandu", ["2026-10-25", "2026-10-25", "2026-10-26", "2026-10-26"], id="a quarter off"),
+    ],
+)
+def test_a_day_of_the_report_is_one_of_the_wall_clock(ledgers, timezone, days):
+    """On 2026-10-25 Berlin's clocks go back: its day has 25 hours, from 22:00 to 23:00 UTC."""
+    moments = ["2026-10-24T22:30", "2026-10-25T12:00", "2026-10-25T23:30", "2026-10-26T12:00"]
+    ledgers.now = datetime(2026, 10, 27, tzinfo=UTC).timestamp()
+    ledger, _ = ledgers()
+    ledger.submit(
+        [
+            event(id=text, at=datetime.fromisoformat(f"{text}+00:00").timestamp(), tokens=Tokens(input=10**place))
+            for place, text in enumerate(moments)
+        ]
+    ).result(WAIT)
+
+    found = {row.group[0]: row.tokens["input"] for row in report(ledgers.folder, ("day",), timezone=timezone)}
+
+    expected = {}
+    for place, day in enumerate(days):
+        expected[day] = expected.get(day, 0) + 10**place
+    assert found == expected
+
+
+def test_a_sum_of_more_than_sqlite_can_add_is_exact(ledgers):
+    ledger, _ = ledgers()
+    huge = Tokens(input=10**12)  # $2.5 million a call: four of them are more than 2^63 pico-USD
+    ledger.submit([event(id=str(n), tokens=huge, at=NOW - n * 900) for n in range(8)]).result(WAIT)
+
+    assert [row.total for row in report(ledgers.folder)] == [8 * 25 * 10**17]
+
+
+def test_what_nobody_knows_a_price_for_is_listed_with_its_reason(ledgers):
+    ledger, _ = ledgers()
+    ledger.submit([event(id="1", model="new"), event(id="2", model="new"), event(id="3")]).result(WAIT)
+
+    assert unpriced(ledgers.folder) == [Unpriced("acme", "new", "no_price_table", 2, 200, 20)]
+
+
+def test_the_dearest_calls_are_found_one_by_one(ledgers):
+    ledger, _ = ledgers()
+    ledger.submit([event(id=str(n), tokens=Tokens(input=n * 1000), feature=f"f{n}") for n in range(1, 6)]).result(
+        WAIT
+    )
+
+    found = dearest(ledgers.folder, limit=2)
+
+    assert [(call.feature, call.input_tokens, call.cost) for call in found] == [
+        ("f5", 5000, 5000 * 2_500_000),
+        ("f4", 4000, 4000 * 2_500_000),
+    ]

@@ -1,0 +1,302 @@
+"""`topmast cost`: what the model calls cost, by whom and when, from the ledger."""
+
+import csv
+import json
+import shutil
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import requests
+from topmast_exporter import budgets
+from topmast_exporter.errors import ExporterError
+from topmast_exporter.ledger_report import DIMENSIONS, Row, dearest, report
+from topmast_exporter.ledger_store import FILE
+from topmast_exporter.pricing.price import PICO
+
+from topmast import config, costs, lock
+from topmast.cli import Call
+from topmast.commands.inbox import age
+from topmast.errors import TopmastError
+from topmast.layout import Layout
+from topmast.prices import prices
+from topmast.terminal import plain
+
+_TIMEOUT_SECONDS = 5.0
+_COLUMNS = ("usd", "requests", "unpriced")
+# What a hit of the cache did not cost is counted by the applications; Prometheus has it (METRICS.md).
+_SAVED = "sum(increase(cache_saved_usd_total[{seconds}s]))"
+
+
+def moment(value: str) -> timedelta | datetime:
+    """Return `7d` as a timedelta, `2026-11-01` or `2026-11-01T12:00` as a datetime (of the budgets' time zone)."""
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        try:
+            return age(value)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{value[:40]!r}: say 24h, 7d, or a day such as 2026-11-01") from error
+
+
+def dimensions(value: str) -> tuple[str, ...]:
+    """Return `feature,model` as a tuple of the report's dimensions."""
+    asked = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    for one in asked:
+        if one not in DIMENSIONS:
+            raise click.BadParameter(f"{one[:40]!r}: one or more of {', '.join(DIMENSIONS)}")
+    return asked
+
+
+@click.group("cost", invoke_without_command=True)
+@click.option("--by", type=dimensions, default="model", show_default=True, metavar="DIMENSIONS",
+              help=f"{', '.join(DIMENSIONS)}; several with commas.")  # fmt: skip
+@click.option("--since", type=moment, default="30d", show_default=True, metavar="WHEN", help="24h, 7d, 2026-11-01.")
+@click.option("--until", type=moment, metavar="WHEN", help="Until then, not including it; now by default.")
+@click.option("--top", "limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows at most.")
+@click.option("--json", "as_json", is_flag=True, help='{"since", "until", "total_usd", "saved_usd", "rows": […], …}')
+@click.option("--csv", "as_csv", is_flag=True, help="Every row, for a spreadsheet; amounts in USD.")
+@click.pass_context
+def cost(
+    ctx: click.Context,
+    by: tuple[str, ...],
+    since: timedelta | datetime,
+    until: timedelta | datetime | None,
+    limit: int,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """What the model calls cost: by model, feature, provider or day.
+
+    \b
+    topmast cost                                the last 30 days, by model
+    topmast cost --by feature --since 7d
+    topmast cost --by day,model --since 2026-11-01 --csv > november.csv
+    topmast cost calls --since 24h              the most expensive single calls
+
+    Amounts come from the ledger, which counts each call once and survives a restart; a call whose price nobody
+    knows is counted as unpriced and is in no sum. Days are those of `budgets.timezone`.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    call: Call = ctx.obj
+    window = Window(call, since, until)
+    rows = window.report(by)
+    if as_csv:
+        _csv(rows, by)
+        return
+    saved = _saved(window)
+    if as_json:
+        click.echo(json.dumps(_told(window, by, rows, saved), indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo(f"No model call {window.words}. How calls are recorded: docs/connect-your-app.md")
+        return
+    for line in costs.table(rows, by, shutil.get_terminal_size().columns, limit):
+        click.echo(line)
+    if "day" not in by and window.until - window.since > 86_400:
+        plot = costs.course(costs.days(window.report(("day",)), *window.dates()))
+        click.echo("\n" + "\n".join(plot))
+    for line in _notes(window, costs.Sums.of(rows), saved):
+        click.echo(line)
+
+
+@cost.command("calls")
+@click.option("--since", type=moment, default="7d", show_default=True, metavar="WHEN", help="24h, 7d, 2026-11-01.")
+@click.option("--until", type=moment, metavar="WHEN", help="Until then; now by default.")
+@click.option("--top", "limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Calls at most.")
+@click.option("--json", "as_json", is_flag=True, help='{"calls": [{"at", "model", "feature", "usd", …}]}')
+@click.pass_obj
+def calls(
+    call: Call, since: timedelta | datetime, until: timedelta | datetime | None, limit: int, as_json: bool
+) -> None:
+    """List the most expensive single calls; the ledger remembers each for 45 days."""
+    window = Window(call, since, until)
+    try:
+        found = dearest(window.folder, window.since, window.until, limit)
+    except ExporterError as error:
+        raise TopmastError(str(error)) from error
+    if as_json:
+        told = [
+            {
+                "at": datetime.fromtimestamp(one.at, UTC).isoformat(timespec="milliseconds"),
+                "provider": one.provider,
+                "model": one.model,
+                "feature": one.feature,
+                "outcome": one.outcome,
+                "input_tokens": one.input_tokens,
+                "output_tokens": one.output_tokens,
+                "usd": one.cost / PICO,
+            }
+            for one in found
+        ]
+        click.echo(json.dumps({"calls": told}, indent=2, ensure_ascii=False))
+        return
+    if not found:
+        click.echo(f"No priced model call {window.words}.")
+    for one in found:
+        at = datetime.fromtimestamp(one.at, window.zone).strftime("%Y-%m-%d %H:%M:%S")
+        tokens = f"{one.input_tokens or 0:,} in, {one.output_tokens or 0:,} out"
+        named = f"{one.provider}/{one.model}" + (f" for {one.feature}" if one.feature else "")
+        click.echo(f"{at}  {costs.money(one.cost):>10}  {plain(named, 60)}  {tokens}")
+
+
+class Window:
+    """A stretch of time in the budgets' time zone, and the ledger that is asked about it."""
+
+    def __init__(self, call: Call, since: timedelta | datetime, until: timedelta | datetime | None) -> None:
+        layout = Layout(call.home, call.state)
+        self.settings = config.load(call.config, layout).values
+        self.zone = ZoneInfo(self.settings["budgets"]["timezone"])
+        self.folder = Path(self.settings["exporter"]["data"])
+        self.now = time.time()
+        self.since = self._at(since)
+        self.until = self.now if until is None else self._at(until)
+        self.prometheus = f"http://{_prometheus(layout)}"
+        if self.since >= self.until:
+            raise click.UsageError("--since is not before --until")
+        if not (self.folder / FILE).is_file():
+            raise TopmastError(
+                f"{self.folder / FILE}: no ledger yet: it is made at the first start (`topmast up`); an exporter of "
+                "its own has its ledger where `exporter.data` says (-c FILE)"
+            )
+
+    def _at(self, when: timedelta | datetime) -> float:
+        if isinstance(when, timedelta):
+            return self.now - when.total_seconds()
+        return (when if when.tzinfo else when.replace(tzinfo=self.zone)).timestamp()
+
+    @property
+    def words(self) -> str:
+        first, last = (
+            datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M") for at in (self.since, self.until)
+        )
+        return f"from {first} to {last} ({self.zone.key})"
+
+    def dates(self) -> tuple[Any, Any]:
+        """Return the first and the last day."""
+        # the report's quarters begin where the first of them does
+        first = datetime.fromtimestamp(self.since, self.zone).date()
+        return first, datetime.fromtimestamp(max(self.since, self.until - 1), self.zone).date()
+
+    def report(self, by: tuple[str, ...]) -> list[Row]:
+        try:
+            # the quarter of an hour that runs now is part of what was spent until now
+            return report(self.folder, by, self.since, self.until, self.zone.key)
+        except ExporterError as error:
+            raise TopmastError(str(error)) from error
+
+
+def _prometheus(layout: Layout) -> str:
+    try:
+        components = lock.status(layout)["components"]
+    except TopmastError:
+        return layout.address("prometheus")  # nothing runs: the ledger can be read all the same
+    return next((one["address"] for one in components if one["name"] == "prometheus"), layout.address("prometheus"))
+
+
+def _saved(window: Window) -> float | None:
+    """Return the dollars that the applications' caches saved in the window; None when Prometheus cannot say."""
+    query = _SAVED.format(seconds=max(60, int(window.until - window.since)))
+    try:
+        form = {"query": query, "time": str(window.until)}
+        answer = requests.post(f"{window.prometheus}/api/v1/query", data=form, timeout=_TIMEOUT_SECONDS).json()
+        ((_, value),) = [each["value"] for each in answer["data"]["result"]]
+        return float(value)
+    except (requests.RequestException, KeyError, ValueError, TypeError):
+        return None
+
+
+def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: float | None) -> dict[str, Any]:
+    sums = costs.Sums.of(rows)
+    times = {
+        name: datetime.fromtimestamp(at, window.zone).isoformat(timespec="seconds")
+        for name, at in (("since", window.since), ("until", window.until))
+    }
+    return {
+        **times,
+        "total_usd": sums.cost / PICO,
+        "requests": sums.requests,
+        "unpriced": sums.unpriced,
+        "saved_usd": saved,
+        "rows": [
+            {
+                **dict(zip(by, row.group, strict=True)),
+                "usd": row.total / PICO,
+                "requests": row.requests,
+                "unpriced": row.unpriced,
+                "usd_per_request": row.total / PICO / priced if (priced := row.requests - row.unpriced) else None,
+                "components_usd": {name: part / PICO for name, part in row.cost.items()},
+                "tokens": row.tokens,
+            }
+            for row in rows
+        ],
+        "budgets": _budgets(window),
+    }
+
+
+def _budgets(window: Window) -> list[dict[str, Any]]:
+    """Return each budget of topmast.yml with what its calendar day or month has cost until now."""
+    parsed = budgets.parse(window.settings["budgets"])
+    found = []
+    for name in (budgets.DAY, budgets.MONTH):
+        start, _ = budgets.window(name, window.now, window.zone)
+        spent = {row.group[0]: row.total for row in report(window.folder, ("feature",), start, window.now + 900)}
+        for feature, budget in {"": parsed.total, **parsed.features}.items():
+            limit = budget.limit(name)
+            if limit:
+                cost = sum(spent.values()) if feature == "" else spent.get(feature, 0)
+                found.append({"window": name, "feature": feature, "limit_usd": limit, "spent_usd": cost / PICO})
+    return found
+
+
+def _notes(window: Window, sums: costs.Sums, saved: float | None) -> list[str]:
+    """Return what the table does not say: unpriced calls, the cache's savings, the budgets."""
+    lines = [""]
+    if sums.unpriced:
+        lines.append(
+            f"{sums.unpriced:,} of {sums.requests:,} calls are unpriced and in no sum: "
+            "`topmast cost prices unpriced` names their models"
+        )
+    if saved:
+        would = sums.cost / PICO + saved
+        lines.append(
+            f"The cache saved {costs.money(round(saved * PICO))}: {saved / would:.1%} of what it would have been"
+        )
+    for each in _budgets(window):
+        share = each["spent_usd"] / each["limit_usd"]
+        of = f" of {each['feature']}" if each["feature"] else ""
+        lines.append(
+            f"The {each['window']}'s budget{of}: {costs.money(round(each['spent_usd'] * PICO))} of"
+            f" {costs.money(round(each['limit_usd'] * PICO))} ({share:.1%})"
+        )
+    return lines if len(lines) > 1 else []
+
+
+def _csv(rows: list[Row], by: tuple[str, ...]) -> None:
+    """Print every row; amounts as exact decimals, no rounding to be explained to an accountant."""
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    parts, tokens = (list(rows[0].cost), list(rows[0].tokens)) if rows else ([], [])
+    out.writerow([*by, *_COLUMNS, *(f"usd_{name}" for name in parts), *(f"tokens_{name}" for name in tokens)])
+    for row in rows:
+        amounts = [_exact(row.total), row.requests, row.unpriced, *(_exact(row.cost[name]) for name in parts)]
+        out.writerow([*map(_harmless, row.group), *amounts, *(row.tokens[name] for name in tokens)])
+
+
+def _exact(pico: int) -> str:
+    whole, rest = divmod(pico, PICO)
+    return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
+
+
+def _harmless(text: str) -> str:
+    # a spreadsheet runs a cell that begins so (OWASP: CSV injection), and names come from outside
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+cost.add_command(prices)
+
+COMMAND = cost

@@ -1,0 +1,195 @@
+"""`topmast cost prices`: what a model costs, which models have no price, and prices of one's own."""
+
+import json
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from topmast_exporter.errors import ExporterError
+from topmast_exporter.ledger_report import unpriced
+from topmast_exporter.ledger_store import FILE
+from topmast_exporter.pricing import refresh
+from topmast_exporter.pricing.table import PriceTable
+
+from topmast import config, ownfile, pricesheet, yamledit
+from topmast.cli import Call
+from topmast.errors import TopmastError
+from topmast.layout import Layout
+
+_UNITS = ("input", "output", "cache_read", "cache_write")
+# How a name may begin that says its provider.
+_SLASH = "/"
+_UNPRICED_DAYS = 45
+_STALE_DAYS = 45
+
+
+@click.group("prices")
+def prices() -> None:
+    """Prices of models: look one up, see what has none, set your own.
+
+    \b
+    topmast cost prices show openai/gpt-4o-mini
+    topmast cost prices unpriced
+    topmast cost prices override openai/my-finetune --input 3 --output 12
+    topmast cost prices override vllm/llama-3.3-70b --free
+    """
+
+
+@prices.command("show")
+@click.argument("name", metavar="[PROVIDER/]MODEL")
+@click.option("--json", "as_json", is_flag=True, help='{"provider", "model", "origin", "known", "lines": […]}')
+@click.pass_obj
+def show(call: Call, name: str, as_json: bool) -> None:
+    """Show what a model costs now: USD for a million tokens. Exit 1 when nobody knows."""
+    layout = Layout(call.home, call.state)
+    settings = config.load(call.config, layout).values
+    table = _table(Path(settings["exporter"]["data"]))
+    provider, _, model = name.rpartition(_SLASH) if _SLASH in name else ("", "", name)
+    found = pricesheet.find(table, settings["exporter"]["prices"].get("overrides", {}), provider, model, time.time())
+    if as_json:
+        lines = [{"unit": one.unit, "usd_per_million": one.usd_per_million, "above_tokens": one.above_tokens}
+                 for one in found.lines]  # fmt: skip
+        told = {"provider": found.provider, "model": found.model, "origin": found.origin, "known": found.known}
+        click.echo(json.dumps({**told, "lines": lines, "tiers": found.tiers}, indent=2, ensure_ascii=False))
+    elif found.known:
+        click.echo(f"{found.provider}/{found.model}, from {_origin(found.origin, table)}")
+        for one in found.lines:
+            above = f"  (requests of more than {one.above_tokens:,} input tokens)" if one.above_tokens else ""
+            usd = f"${one.usd_per_million:,.6g}"
+            click.echo(f"  {one.unit.replace('_', ' '):<16} {usd:>10} per million{above}")
+        if not found.lines:
+            click.echo("  free")
+        if found.tiers:
+            click.echo(f"  other prices for: {', '.join(found.tiers)}")
+    else:
+        click.echo(f"{name}: {found.origin.replace('_', ' ')}; `topmast cost prices override {name} --input USD …`")
+    raise click.exceptions.Exit(0 if found.known else 1)
+
+
+@prices.command("unpriced")
+@click.option(
+    "--json", "as_json", is_flag=True, help='{"unpriced": [{"provider", "model", "reason", "requests", …}]}'
+)
+@click.pass_obj
+def unpriced_(call: Call, as_json: bool) -> None:
+    """List the models that were called and have no price: they are in no sum. Exit 1 when there are any."""
+    settings = config.load(call.config, Layout(call.home, call.state)).values
+    folder = Path(settings["exporter"]["data"])
+    if not (folder / FILE).is_file():
+        raise TopmastError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
+    try:
+        found = unpriced(folder, time.time() - _UNPRICED_DAYS * 86_400)
+    except ExporterError as error:
+        raise TopmastError(str(error)) from error
+    if as_json:
+        told = [
+            {
+                "provider": one.provider,
+                "model": one.model,
+                "reason": one.reason,
+                "requests": one.requests,
+                "input_tokens": one.input_tokens,
+                "output_tokens": one.output_tokens,
+            }
+            for one in found
+        ]
+        click.echo(json.dumps({"unpriced": told}, indent=2, ensure_ascii=False))
+    for one in found if not as_json else ():
+        tokens = f"{one.input_tokens:,} tokens in, {one.output_tokens:,} out"
+        click.echo(f"{one.provider}/{one.model}: {one.reason.replace('_', ' ')}: {one.requests:,} calls, {tokens}")
+    if not found and not as_json:
+        click.echo(f"Every call of the last {_UNPRICED_DAYS} days has a price.")
+    raise click.exceptions.Exit(1 if found else 0)
+
+
+@prices.command("check")
+@click.option("--json", "as_json", is_flag=True, help='{"source", "at", "age_days", "models", "stale"}')
+@click.pass_obj
+def check(call: Call, as_json: bool) -> None:
+    """Say which price table is in use and how old it is. Exit 1 when it is older than 45 days."""
+    settings = config.load(call.config, Layout(call.home, call.state)).values
+    table = _table(Path(settings["exporter"]["data"]))
+    days = (time.time() - table.timestamp) / 86_400
+    stale = days > _STALE_DAYS
+    if as_json:
+        at = datetime.fromtimestamp(table.timestamp, UTC).isoformat()
+        told = {"source": table.source, "at": at, "age_days": round(days, 1), "models": table.model_count}
+        click.echo(json.dumps({**told, "stale": stale}, indent=2))
+    else:
+        remedy = "; `pip install --upgrade genai-prices` in the exporter's environment brings a newer one"
+        click.echo(f"{_origin(table.source, table)}: {table.model_count:,} models{remedy if stale else ''}")
+    raise click.exceptions.Exit(1 if stale else 0)
+
+
+@prices.command("override")
+@click.argument("name", metavar="PROVIDER/MODEL")
+@click.option("--input", "input_", type=click.FloatRange(0, 1e6), help="USD for a million input tokens.")
+@click.option("--output", type=click.FloatRange(0, 1e6), help="USD for a million output tokens.")
+@click.option("--cache-read", type=click.FloatRange(0, 1e6), help="USD for a million tokens read from the cache.")
+@click.option("--cache-write", type=click.FloatRange(0, 1e6), help="USD for a million tokens written to it.")
+@click.option("--free", is_flag=True, help="It costs nothing: a model on a machine of your own.")
+@click.option("--remove", is_flag=True, help="The table's price again.")
+@click.option("--json", "as_json", is_flag=True, help='{"file", "name", "override": {…} | "free" | null}')
+@click.pass_obj
+def override(
+    call: Call,
+    name: str,
+    input_: float | None,
+    output: float | None,
+    cache_read: float | None,
+    cache_write: float | None,
+    free: bool,
+    remove: bool,
+    as_json: bool,
+) -> None:
+    """Set a model's price in topmast.yml: a contract of yours, or a model that you run yourself."""
+    given = dict(zip(_UNITS, (input_, output, cache_read, cache_write), strict=True))
+    amounts = {f"{unit}_usd_per_million": usd for unit, usd in given.items() if usd is not None}
+    if (bool(amounts), free, remove).count(True) != 1:
+        raise click.UsageError("say the prices (--input, --output, …), or --free, or --remove")
+    if amounts and input_ is None:
+        raise click.UsageError("--input is missing: a price of input tokens is the least that is needed")
+    provider, _, model = name.partition(_SLASH)
+    if not provider or not model:
+        raise click.UsageError(f"{name[:80]!r}: the provider belongs to the name, as in openai/gpt-4o-mini")
+    layout, path = Layout(call.home, call.state), ownfile.place(call.config)
+    where = ("exporter", "prices", "overrides", name)
+
+    def change(text: str) -> str:
+        with suppress(KeyError, TypeError):  # there was none
+            text = yamledit.remove(text, where)
+        if free:
+            return yamledit.put(text, where, "free")
+        for key, usd in amounts.items():
+            text = yamledit.put(text, (*where, key), _number(usd))
+        return text
+
+    text, values = ownfile.draft(path, change, layout)
+    ownfile.write(path, text)
+    if as_json:
+        written = values["exporter"]["prices"]["overrides"].get(name)
+        click.echo(json.dumps({"file": str(path), "name": name, "override": written}, indent=2))
+        return
+    click.echo(f"{path}: written. It holds for calls from the exporter's next start or reload (SIGHUP) on.")
+
+
+def _number(usd: float) -> Any:
+    return int(usd) if usd.is_integer() else usd
+
+
+def _table(folder: Path) -> PriceTable:
+    """Return the table that the exporter uses, made when it is not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return refresh.load(folder)
+    except (ExporterError, OSError) as error:
+        raise TopmastError(f"no price table: {error}") from error
+
+
+def _origin(origin: str, table: PriceTable) -> str:
+    if origin != table.source:
+        return "topmast.yml"
+    return f"{origin} of {datetime.fromtimestamp(table.timestamp, UTC):%Y-%m-%d}"

@@ -1,0 +1,152 @@
+"""`topmast cost` reads the ledger that the exporter writes, and changes prices in topmast.yml alone."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from topmast_exporter.ledger import Ledger
+from topmast_exporter.pricing.price import Pricer
+from topmast_exporter.pricing.tokens import Tokens
+from topmast_exporter.registry import Registry
+from topmast_exporter.usage_event import UsageEvent
+
+PRICES = {"acme/big": {"input_usd_per_million": 10, "output_usd_per_million": 30}}
+
+
+def event(number: int, **changes: Any) -> UsageEvent:
+    now = time.time()
+    plain = {"model": "big", "feature": "search", "at": now - 60, "tokens": Tokens(input=100_000)}
+    return UsageEvent(id=str(number), provider="acme", **{**plain, **changes})
+
+
+@pytest.fixture
+def cost(tmp_path: Path, topmast: Any) -> Callable[..., Any]:
+    """`topmast cost …` beside a ledger of three priced calls and one that nobody knows a price for."""
+    ledger = Ledger(tmp_path / "ledger", Pricer(None, PRICES), Registry())
+    ledger.start()
+    events = [
+        event(1),
+        event(2, feature="advice", tokens=Tokens(input=100_000, output=100_000)),
+        event(3, at=time.time() - 3 * 86_400),
+        event(4, model="=nobody", feature=""),
+    ]
+    ledger.submit(events).result(30)
+    ledger.stop()
+    config = tmp_path / "topmast.yml"
+    limits = {"month_usd": 100, "features": {"advice": {"day_usd": 8}}}
+    config.write_text(yaml.safe_dump({"exporter": {"data": str(tmp_path / "ledger")}, "budgets": limits}))
+    return lambda *arguments: topmast("--config", str(config), "cost", *arguments)
+
+
+def test_says_what_each_model_cost(cost: Callable[..., Any]) -> None:
+    told = json.loads(cost("--json").out)
+
+    assert (told["total_usd"], told["requests"], told["unpriced"]) == (6.0, 4, 1)
+    assert [(row["model"], row["usd"], row["usd_per_request"]) for row in told["rows"]] == [
+        ("big", 6.0, 2.0),
+        ("=nobody", 0.0, None),
+    ]
+    assert told["saved_usd"] is None  # no Prometheus is asked here
+
+
+def test_several_dimensions_and_a_shorter_time(cost: Callable[..., Any]) -> None:
+    told = json.loads(cost("--by", "feature,model", "--since", "1d", "--json").out)
+
+    assert {(row["feature"], row["model"]): row["usd"] for row in told["rows"]} == {
+        ("advice", "big"): 4.0,
+        ("search", "big"): 1.0,
+        ("", "=nobody"): 0.0,
+    }
+
+
+def test_for_people_it_is_a_table_a_course_and_the_budgets(cost: Callable[..., Any]) -> None:
+    out = cost().out
+
+    assert out.splitlines()[0].split()[:3] == ["model", "spent", "share"]
+    assert "█" in out
+    assert "1 of 4 calls are unpriced and in no sum" in out
+    assert "The day's budget of advice: $4.00 of $8.00 (50.0%)" in out
+
+
+def test_a_spreadsheet_gets_exact_amounts_and_runs_none_of_them(cost: Callable[..., Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(cost("--csv").out)))
+
+    assert [(row["model"], row["usd"], row["usd_output"]) for row in rows] == [
+        ("big", "6", "3"),
+        ("'=nobody", "0", "0"),
+    ]
+
+
+def test_the_dearest_calls_come_first(cost: Callable[..., Any]) -> None:
+    found = json.loads(cost("calls", "--json", "--top", "2").out)["calls"]
+
+    assert [(one["feature"], one["usd"]) for one in found] == [("advice", 4.0), ("search", 1.0)]
+    assert "acme/big for advice" in cost("calls").out
+
+
+def test_what_has_no_price_is_listed_and_is_a_failure(cost: Callable[..., Any]) -> None:
+    answer = cost("prices", "unpriced", "--json")
+
+    assert answer.code == 1
+    assert [(one["model"], one["requests"]) for one in json.loads(answer.out)["unpriced"]] == [("=nobody", 1)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "banana"], "say 24h, 7d, or a day"),
+        (["--by", "user"], "one or more of provider, model, feature, day"),
+        (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
+        (["prices", "override", "big"], "say the prices"),
+        (["prices", "override", "big", "--free"], "the provider belongs to the name"),
+        (["prices", "override", "acme/big", "--output", "1"], "--input is missing"),
+    ],
+)
+def test_a_slip_is_told(cost: Callable[..., Any], arguments: list[str], said: str) -> None:
+    answer = cost(*arguments)
+
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_without_a_ledger_it_says_where_one_comes_from(topmast: Any) -> None:
+    answer = topmast("cost")
+
+    assert answer.code != 0
+    assert "no ledger yet" in answer.err
+
+
+def test_a_price_of_ones_own_is_written_and_taken_back(cost: Callable[..., Any], tmp_path: Path) -> None:
+    def overrides() -> Any:
+        return yaml.safe_load((tmp_path / "topmast.yml").read_text())["exporter"].get("prices", {}).get("overrides")
+
+    cost("prices", "override", "acme/own", "--input", "3", "--output", "12.5")
+    assert overrides() == {"acme/own": {"input_usd_per_million": 3, "output_usd_per_million": 12.5}}
+    assert "$12.5 per million" in cost("prices", "show", "acme/own").out
+
+    told = json.loads(cost("prices", "override", "acme/own", "--free", "--json").out)
+    assert told["override"] == "free"
+    assert overrides() == {"acme/own": "free"}
+
+    cost("prices", "override", "acme/own", "--remove")
+    assert not overrides()
+
+
+def test_a_model_that_nobody_knows_is_a_failure(cost: Callable[..., Any]) -> None:
+    answer = cost("prices", "show", "openai/no-such-model")
+
+    assert answer.code == 1
+    assert "topmast cost prices override openai/no-such-model" in answer.out
+
+
+def test_the_tables_age_is_told(cost: Callable[..., Any]) -> None:
+    told = json.loads(cost("prices", "check", "--json").out)
+
+    assert told["source"].startswith("genai-prices ")
+    assert told["models"] > 1000
