@@ -4,10 +4,12 @@ The peers run in an environment of their own that is made at the first run (STAT
 them in the same process; rounds are interleaved, CPU time counts, and a value is the best of the rounds.
 """
 
+import http.client
 import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 import venv
@@ -40,7 +42,8 @@ _WORDS = (
 
 def run(bench: Run) -> Sequence[Measure]:
     rounds, calls = (30, 5_000) if bench.full else (15, 2_000)
-    return [*_formatting(bench, rounds, calls), *_grok(rounds, calls), _redact(rounds, calls)]
+    requests = 500 if bench.full else 150
+    return [*_formatting(bench, rounds, calls), *_grok(rounds, calls), _redact(rounds, calls), _http(bench, requests)]
 
 
 def _formatting(bench: Run, rounds: int, calls: int) -> Iterator[Measure]:
@@ -115,6 +118,53 @@ def _redact(rounds: int, calls: int) -> Measure:
     return measure(
         "intake.redact", found, "us", "<= 3",
         note=f"a line of {len(line)} characters, best of {rounds} rounds of {calls}, CPU time",
+    )  # fmt: skip
+
+
+# The input in a process of its own, so that its CPU time is its own; it ends when its standard input does.
+_SERVER = """
+import sys, time
+from pathlib import Path
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.inputs.http import INPUT
+from topmast_shipper.rooms import Setting
+folder = Path(sys.argv[1])
+setting = Setting(folder, folder, Checkpoint(folder), ("one",), (), lambda reason, size: None, time.monotonic)
+made = INPUT.build({"listen": "127.0.0.1:0", "max_spool_bytes": 1 << 34}, setting)
+print(made.address, flush=True)
+before = time.process_time()
+sys.stdin.read()
+print(time.process_time() - before, flush=True)
+"""
+_BATCH = 1000
+
+
+def _http(bench: Run, requests: int) -> Measure:
+    """Send NDJSON as a log drain does; what counts is the server's CPU time until the records are in the spool."""
+    bench.say(f"HTTP: {requests} requests of {_BATCH} events")
+    event = b'{"@timestamp":"2026-11-22T21:16:00.123Z","level":"info","message":"' + b"order placed " * 16 + b'"}\n'
+    body = event * _BATCH
+    with tempfile.TemporaryDirectory(prefix="intake-") as folder:
+        server = subprocess.Popen(
+            [sys.executable, "-c", _SERVER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        with server:
+            assert server.stdout is not None
+            connection = http.client.HTTPConnection(server.stdout.readline().strip(), timeout=60)
+            began = time.perf_counter()
+            for _ in range(requests):
+                connection.request("POST", "/", body)
+                answer = connection.getresponse()
+                if answer.status != 200 or json.loads(answer.read())["accepted"] != _BATCH:
+                    raise TopmastError(f"the HTTP input answered {answer.status}")
+            wall = time.perf_counter() - began
+            connection.close()
+            told, _ = server.communicate(timeout=60)
+        seconds = float(told)
+    events = requests * _BATCH
+    return measure(
+        "intake.http", events / seconds, "events/s", ">= 50000",
+        note=f"{events} events of {len(event)} bytes, {_BATCH} a request; {events / wall:,.0f}/s wall time",
     )  # fmt: skip
 
 

@@ -122,7 +122,8 @@ def defaults(layout: Layout) -> dict[str, Any]:
                         "parser": "json_lines",
                         "service": "topmast",
                     }
-                }
+                },
+                {"spool": {"name": "stdin", "path": str(layout.spool)}},
             ],
             "sinks": [],
         },

@@ -67,6 +67,11 @@ class Layout:
         return self.data / "logs"
 
     @property
+    def spool(self) -> Path:
+        """What `topmast ship --stdin` takes in, until the shipper has stored it."""
+        return self.data / "spool"
+
+    @property
     def inbox(self) -> Path:
         """One JSON line a notification that no real channel received."""
         return self.data / "inbox.ndjson"

@@ -10,6 +10,7 @@ import fcntl
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # Not in UTF-8 text: 0xF5 begins no character.
@@ -18,6 +19,8 @@ _HEADER = struct.Struct("<4sII")
 HEADER_BYTES = _HEADER.size
 MAX_PAYLOAD_BYTES = 1 << 20
 SEGMENT_BYTES = 64 << 20
+# Of many records, so much goes out with one write.
+WRITE_BYTES = 4 << 20
 
 
 class Record(NamedTuple):
@@ -116,7 +119,9 @@ class Writer:
 
     def append(self, payload: bytes) -> None:
         """Append a record; it outlives this process when this returns. Raises OSError when it could not."""
-        record = encode(payload)
+        self._write(encode(payload))
+
+    def _write(self, record: bytes) -> None:
         if os.getpid() != self._pid or self._left < len(record):
             self._open()
         if os.write(self._descriptor, record) != len(record):
@@ -126,6 +131,19 @@ class Writer:
         self._left -= len(record)
         if self._sync:
             os.fdatasync(self._descriptor)
+
+    def append_many(self, payloads: Sequence[bytes]) -> None:
+        """Append records with one write for as many as fit a segment; as `append` otherwise."""
+        parts: list[bytes] = []
+        size = 0
+        for payload in payloads:
+            parts.append(encode(payload))
+            size += len(parts[-1])
+            if size > WRITE_BYTES:
+                self._write(b"".join(parts))
+                parts, size = [], 0
+        if parts:
+            self._write(b"".join(parts))
 
     def close(self) -> None:
         if self._descriptor >= 0:

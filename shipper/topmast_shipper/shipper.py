@@ -129,6 +129,7 @@ class Shipper:
     def _build(self) -> None:
         config = self._config
         sinks: list[tuple[str, Sink]] = []
+        built: list[Input] = []
         try:
             for entry in config.sinks:
                 sinks.append((entry.name, rooms.kind("sinks", entry.kind).build(entry.options)))
@@ -141,10 +142,12 @@ class Shipper:
                 lost=self.telemetry.lost,
                 clock=self._clock,
             )
-            self._inputs: list[Input] = [
-                rooms.kind("inputs", entry.kind).build(entry.options, setting) for entry in config.inputs
-            ]
+            for entry in config.inputs:
+                built.append(rooms.kind("inputs", entry.kind).build(entry.options, setting))
+            self._inputs: list[Input] = built
         except BaseException:
+            for each in built:
+                each.close()  # one that listens would be in its own way
             for _, sink in sinks:
                 sink.close()
             raise

@@ -17,7 +17,7 @@ from topmast_shipper.window import of
 _MAX_SERVICES = 100
 OTHER = "_other"
 _ERRORS = ("error", "critical")
-LOST_REASONS = ("truncated", "deleted", "held", "damaged", "dead_letters")
+LOST_REASONS = ("truncated", "deleted", "held", "damaged", "dead_letters", "full", "too_long")
 """Why unread data can be gone; each starts at 0."""
 
 _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {

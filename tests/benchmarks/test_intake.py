@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from topmast.benchmark import Run
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,13 @@ def test_patterns_and_redaction_are_measured(intake: ModuleType) -> None:
 
     assert [one.name for one in taken] == ["intake.grok.match", "intake.grok.miss", "intake.redact"]
     assert all(one.value > 0 for one in taken)
+
+
+def test_the_http_input_takes_what_a_drain_sends(intake: ModuleType) -> None:
+    taken = intake._http(Run(HOME, False, 7, lambda _text: None), 2)
+
+    assert (taken.name, taken.goal) == ("intake.http", ">= 50000")
+    assert taken.note.startswith("2000 events")
 
 
 def test_the_best_round_counts(intake: ModuleType) -> None:

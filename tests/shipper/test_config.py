@@ -45,7 +45,7 @@ def test_the_least_that_works(tmp_path: Path) -> None:
         ),
         pytest.param(
             {"inputs": [{"file": FILE | {"parser": "morse"}}]},
-            "$.shipper.inputs[0].file.parser: no parser 'morse'; there are grok, json_lines, plain",
+            "$.shipper.inputs[0].file.parser: no parser 'morse'; there are auto, grok, json_lines, ",
             id="no such parser",
         ),
         pytest.param(

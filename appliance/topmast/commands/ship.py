@@ -25,15 +25,22 @@ _CONFIG = "topmast.ship.config"
     "-c", "--config", metavar="FILE", type=Path, help="topmast.yml; its `shipper` section. [as `topmast -c`]"
 )
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
+@click.option("--stdin", is_flag=True, help="Take in what comes on standard input: myapp | topmast ship --stdin")
+@click.option("--service", default="", metavar="NAME", help="With --stdin: whose lines they are.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print {checks: […]} as JSON.")
 @click.pass_context
-def ship(ctx: click.Context, config: Path | None, check: bool, as_json: bool) -> None:
+def ship(ctx: click.Context, config: Path | None, check: bool, stdin: bool, service: str, as_json: bool) -> None:
     """Ship logs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again. A backlog is shown on a terminal.
 
     Exit code 78 for a configuration that is refused, 75 when another shipper holds its data folder.
     `topmast ship -c FILE lag` (and `explain`, `fsck`) only look, also while a shipper is at work.
     """
     call: Call = ctx.obj
+    if stdin:
+        from topmast_shipper import standard_input
+
+        standard_input.take(sys.stdin.buffer, sys.stdout.buffer, Layout(call.home, call.state).spool, service)
+        return
     rendered = Layout(call.home, call.state).rendered / "topmast.yml"
     path = config or call.config or (rendered if rendered.is_file() else None)
     if path is None:

@@ -118,3 +118,13 @@ def test_without_a_configuration_it_says_what_it_needs(tmp_path: Path) -> None:
 
     assert done.returncode == 78
     assert "no configuration: name one with `topmast ship -c FILE`" in done.stderr
+
+
+def test_what_a_program_prints_is_taken_in(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "topmast", "--state", str(tmp_path), "ship", "--stdin", "--service", "mine"]
+
+    done = subprocess.run(argv, input=b"hello\n", capture_output=True, check=True, timeout=60)
+
+    (segment,) = (tmp_path / "data" / "spool").iterdir()
+    assert done.stdout == b"hello\n"
+    assert b'"service.name":"mine"' in segment.read_bytes()
