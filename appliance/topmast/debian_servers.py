@@ -25,14 +25,15 @@ READY_SECONDS = 60.0
 
 # What each needs beside what every Debian has.
 MARIADB = ("mariadb-server-core", "libaio1", "libnuma1", "liburing2")
-REDIS = ("redis-tools", "liblzf1", "libjemalloc2", "liblua5.1-0", "lua-bitop", "lua-cjson", "libatomic1")
-POSTGRES = ("postgresql-15", "postgresql-contrib", "libpq5", "libllvm14", "libldap-2.5-0", "libsasl2-2", "libz3-4")
-EXPORTERS = (
-    "prometheus-redis-exporter",
-    "prometheus-postgres-exporter",
-    "prometheus-mysqld-exporter",
-    "prometheus-elasticsearch-exporter",
-)
+REDIS = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
+POSTGRES = ("postgresql-15", "postgresql-client-15", "libpq5", "libldap-2.5-0", "libsasl2-2", "libicu72", "libxml2")
+# The field's own exporters, by the server that they read.
+EXPORTERS = {
+    "redis": "prometheus-redis-exporter",
+    "postgres": "prometheus-postgres-exporter",
+    "mysql": "prometheus-mysqld-exporter",
+    "elasticsearch": "prometheus-elasticsearch-exporter",
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,52 @@ def mariadb(state: Path, say: Callable[[str], None], options: Sequence[str] = ()
     return _started(argv, folder, root, port, "MariaDB")
 
 
+def redis(state: Path, say: Callable[[str], None], options: Sequence[str] = ()) -> Running:
+    """Return a Redis without persistence. Raises PrerequisiteError."""
+    root = debian.unpack(REDIS, state / "engines" / "redis", say)
+    _open_to_others(root)
+    folder, port = _folder("redis-"), free_port()
+    argv = [str(root / "usr/bin/redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
+    return _started(argv, folder, root, port, "Redis")
+
+
+def postgres(state: Path, say: Callable[[str], None], options: Sequence[str] = ()) -> Running:
+    """Return a PostgreSQL with pg_stat_statements, whose superuser `postgres` has no password.
+
+    Raises PrerequisiteError.
+    """
+    root = debian.unpack(POSTGRES, state / "engines" / "postgres", say)
+    _open_to_others(root)
+    folder, port = _folder("postgres-"), free_port()
+    binaries, data = root / "usr/lib/postgresql/15/bin", folder / "data"
+    initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "utf8", "--no-sync"]
+    done = _run(initdb, folder, root)
+    if done.returncode:
+        raise PrerequisiteError(f"initdb: {done.stderr.decode(errors='replace')[-300:]}")
+    settings = ("shared_preload_libraries=pg_stat_statements", "fsync=off", "jit=off", *options)
+    argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
+    argv += [word for setting in settings for word in ("-c", setting)]
+    return _started(argv, folder, root, port, "PostgreSQL")
+
+
+def exporter(kind: str, state: Path, say: Callable[[str], None], server: int, options: Sequence[str] = ()) -> Running:
+    """Return the field's own exporter of a kind of server, reading the one at that port. Raises PrerequisiteError."""
+    root = debian.unpack(tuple(EXPORTERS.values()), state / "engines" / "exporters", say)
+    folder, port = _folder("exporter-"), free_port()
+    binary, listen = str(root / "usr/bin" / EXPORTERS[kind]), f"127.0.0.1:{port}"
+    argv, source = {
+        "redis": ([f"-redis.addr=redis://127.0.0.1:{server}", f"-web.listen-address={listen}"], ""),
+        "postgres": (
+            [f"--web.listen-address={listen}"],
+            f"postgresql://postgres@127.0.0.1:{server}/postgres?sslmode=disable",
+        ),
+        "mysql": ([f"--web.listen-address={listen}"], f"root@(127.0.0.1:{server})/"),
+        "elasticsearch": ([f"--es.uri=http://127.0.0.1:{server}", f"--web.listen-address={listen}"], ""),
+    }[kind]
+    _open_to_others(root)
+    return _started([binary, *argv, *options], folder, root, port, EXPORTERS[kind], {"DATA_SOURCE_NAME": source})
+
+
 def _folder(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix))  # short: a Unix socket's path has at most 107 bytes
     _give_away(folder)
@@ -151,12 +198,12 @@ def _run(argv: Sequence[str], folder: Path, root: Path, given: bytes = b"") -> s
     )
 
 
-def _started(argv: Sequence[str], folder: Path, root: Path, port: int, what: str, account: bool = True) -> Running:
-    options: Mapping[str, Any] = _account() if account else {}
+def _started(
+    argv: Sequence[str], folder: Path, root: Path, port: int, what: str, more: Mapping[str, str] | None = None
+) -> Running:
+    options: dict[str, Any] = {"env": {**environment(root), **(more or {})}, "start_new_session": True, **_account()}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            argv, cwd=folder, env=environment(root), stdout=log, stderr=log, start_new_session=True, **options
-        )
+        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log, **options)
     running = Running(process, port, folder)
     deadline = time.monotonic() + READY_SECONDS
     while not _answers(port):

@@ -37,6 +37,22 @@ class Reading:
         """Add a sample of which the community's exporter does not say what it is."""
         self._add(name, name, "unknown", documentation, value, labels)
 
+    def summary(
+        self,
+        name: str,
+        documentation: str,
+        quantiles: Mapping[str, float],
+        count: float | None,
+        total: float | None,
+        /,
+        **labels: str,
+    ) -> None:
+        """Add the samples of a summary: a value for each quantile, the count and the sum."""
+        for quantile, value in quantiles.items():
+            self._add(name, name, "summary", documentation, value, {**labels, "quantile": quantile})
+        self._add(name, f"{name}_count", "summary", documentation, count, labels)
+        self._add(name, f"{name}_sum", "summary", documentation, total, labels)
+
     def leave_out(self, what: str, message: str, reason: str = "permission") -> None:
         """Say that `what` (a fixed word) was refused, for one of CollectError.REASONS."""
         self.refused[what] = (reason, message)

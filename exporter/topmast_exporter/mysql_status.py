@@ -90,6 +90,8 @@ def read_variables(reading: Reading, rows: Iterable[tuple[Any, Any]]) -> None:
         if value is not None:
             name = f"mysql_global_variables_{key}"
             reading.gauge(name, f"{key} of SHOW GLOBAL VARIABLES.", value)
+        elif key in ("tx_isolation", "transaction_isolation"):
+            reading.gauge("mysql_transaction_isolation", "Isolation of transactions.", 1, level=str(text))
         elif key in texts or key == "wsrep_cluster_name":
             texts[key] = str(text)
     cluster = texts.pop("wsrep_cluster_name", "")

@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/monitoring-stats.html. Costs (12 databas
 ms): stat_database 0.25, activity 0.23, locks 0.11, tables 0.99, statements 3.3, all sizes 14.7 (hence every 5 min).
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,20 +38,6 @@ LOCK_MODES = (
     "exclusivelock",
     "accessexclusivelock",
     "sireadlock",
-)
-# The limits that the connection rules read, and the ones people look for first.
-SETTINGS = (
-    "max_connections",
-    "superuser_reserved_connections",
-    "reserved_connections",
-    "shared_buffers",
-    "effective_cache_size",
-    "work_mem",
-    "maintenance_work_mem",
-    "max_wal_size",
-    "autovacuum",
-    "autovacuum_max_workers",
-    "fsync",
 )
 DATABASE_COUNTERS = (
     "xact_commit",
@@ -99,6 +86,10 @@ BGWRITER = (
 )
 
 
+_RESET = "EXTRACT(EPOCH FROM stats_reset)::bigint AS stats_reset"
+CONFLICTS = ("confl_tablespace", "confl_lock", "confl_snapshot", "confl_bufferpin", "confl_deadlock")
+
+
 @dataclass(frozen=True)
 class Group:
     """One query and what becomes of its rows."""
@@ -132,35 +123,43 @@ def _server(reading: Reading, rows: Sequence[Row]) -> None:
         reading.gauge("pg_postmaster_start_time_seconds", "Time at which postmaster started.", start)
         reading.gauge("pg_replication_is_replica", "Whether the server is a replica.", float(bool(row["is_replica"])))
         reading.gauge("pg_replication_lag_seconds", "Replication lag behind the primary.", row["lag_seconds"])
-        version = str(row["version"])
-        reading.gauge("pg_static", "Version of the server.", 1, version=version, short_version=version.split()[0])
+        short = f"{row['number'] // 10_000}.{row['number'] % 10_000}.0"
+        reading.untyped("pg_static", "Version of the server.", 1, version=str(row["version"]), short_version=short)
 
 
 def _settings(reading: Reading, rows: Sequence[Row]) -> None:
     for row in rows:
         value, suffix = _setting(row["setting"], row["unit"])
-        reading.gauge(f"pg_settings_{row['name']}{suffix}", f"Server parameter {row['name']}.", value)
+        name = row["name"].lower().replace(".", "_")
+        reading.gauge(f"pg_settings_{name}{suffix}", f"Server parameter {row['name']}.", value)
 
 
 def _setting(setting: str, unit: str | None) -> tuple[float | None, str]:
     if setting in ("on", "off"):
         return float(setting == "on"), ""
-    scale, suffix = _UNITS.get(unit or "", (1.0, ""))
+    count, scale, suffix = 1.0, 1.0, ""
+    if matched := _UNIT.fullmatch(unit or ""):
+        count = float(matched[1] or 1)
+        scale, suffix = _UNITS[matched[2]]
     try:
-        return float(setting) * scale, suffix
+        value = float(setting)
     except ValueError:
         return None, suffix
+    return (value * count * scale if value > 0 else value), suffix  # -1 is a word, and no size
 
 
-# pg_settings.unit -> factor, suffix of the name
+# pg_settings.unit, e.g. 8kB -> factor, suffix of the name
+_UNIT = re.compile(r"([0-9]*)(B|kB|MB|GB|ms|s|min|h|d)")
 _UNITS: Mapping[str, tuple[float, str]] = {
     "B": (1, "_bytes"),
     "kB": (2**10, "_bytes"),
-    "8kB": (2**13, "_bytes"),
     "MB": (2**20, "_bytes"),
+    "GB": (2**30, "_bytes"),
     "ms": (0.001, "_seconds"),
     "s": (1, "_seconds"),
     "min": (60, "_seconds"),
+    "h": (3600, "_seconds"),
+    "d": (86_400, "_seconds"),
 }
 
 
@@ -227,17 +226,35 @@ def _bgwriter(reading: Reading, rows: Sequence[Row]) -> None:
     for row in rows:
         for column in BGWRITER:
             reading.counter(f"pg_stat_bgwriter_{column}_total", f"{column} of pg_stat_bgwriter.", row.get(column))
+        reset = row.get("stats_reset")
+        reading.counter("pg_stat_bgwriter_stats_reset_total", "Unix time of the last reset.", reset)
+
+
+def _conflicts(reading: Reading, rows: Sequence[Row]) -> None:
+    for row in rows:
+        labels = {"datid": str(row["datid"]), "datname": row["datname"]}
+        for column in CONFLICTS:
+            name = f"pg_stat_database_conflicts_{column}"
+            reading.counter(name, f"{column} of pg_stat_database_conflicts.", row[column], **labels)
+
+
+def _archiver(reading: Reading, rows: Sequence[Row]) -> None:
+    for row in rows:
+        for column in ("archived_count", "failed_count"):
+            reading.counter(f"pg_stat_archiver_{column}", f"{column} of pg_stat_archiver.", row[column])
+        age = row["last_archive_age"]
+        reading.gauge("pg_stat_archiver_last_archive_age", "Seconds since the last archived segment.", age)
 
 
 def _bgwriter_sql(version: int) -> str:
     if version < 170000:
-        return f"SELECT {', '.join(BGWRITER)} FROM pg_stat_bgwriter"
+        return f"SELECT {', '.join(BGWRITER)}, {_RESET} FROM pg_stat_bgwriter"
     # 17 moved the checkpointer's columns to a view of their own and dropped buffers_backend*.
     return (
         "SELECT c.num_timed AS checkpoints_timed, c.num_requested AS checkpoints_req,"
         " c.write_time AS checkpoint_write_time, c.sync_time AS checkpoint_sync_time,"
-        " c.buffers_written AS buffers_checkpoint, b.buffers_clean, b.maxwritten_clean, b.buffers_alloc"
-        " FROM pg_stat_bgwriter b, pg_stat_checkpointer c"
+        " c.buffers_written AS buffers_checkpoint, b.buffers_clean, b.maxwritten_clean, b.buffers_alloc,"
+        " EXTRACT(EPOCH FROM b.stats_reset)::bigint AS stats_reset FROM pg_stat_bgwriter b, pg_stat_checkpointer c"
     )
 
 
@@ -249,7 +266,8 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "server",
         lambda _: (
-            "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS is_replica,"
+            "SELECT version() AS version, current_setting('server_version_num')::int AS number,"
+            " pg_is_in_recovery() AS is_replica,"
             " EXTRACT(EPOCH FROM pg_postmaster_start_time())::float AS start_seconds,"
             " CASE WHEN NOT pg_is_in_recovery() THEN 0"
             " WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
@@ -260,10 +278,13 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "settings",
+        # reset_val: the server's, where our own session has another (its time limits, read only)
         lambda _: (
-            f"SELECT name, setting, unit FROM pg_settings JOIN (VALUES {_values(SETTINGS)}) AS s(name) USING (name)"
+            "SELECT name, CASE WHEN source = 'session' OR name = 'transaction_read_only' THEN reset_val"
+            " ELSE setting END AS setting, unit FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')"
         ),
         _settings,
+        every_seconds=300.0,
     ),
     Group(
         "databases",
@@ -301,7 +322,7 @@ GROUPS: tuple[Group, ...] = (
         "sizes",
         lambda _: (
             "SELECT datname, pg_database_size(oid) AS bytes FROM pg_database"
-            " WHERE datallowconn AND has_database_privilege(oid, 'CONNECT')"
+            " WHERE datconnlimit <> -2 AND has_database_privilege(oid, 'CONNECT')"
         ),
         _sizes,
         every_seconds=300.0,
@@ -318,4 +339,17 @@ GROUPS: tuple[Group, ...] = (
         _tables,
     ),
     Group("bgwriter", _bgwriter_sql, _bgwriter),
+    Group(
+        "conflicts",
+        lambda _: f"SELECT datid, datname, {', '.join(CONFLICTS)} FROM pg_stat_database_conflicts",
+        _conflicts,
+    ),
+    Group(
+        "archiver",
+        lambda _: (
+            "SELECT archived_count, failed_count,"
+            " EXTRACT(EPOCH FROM now() - last_archived_time)::float AS last_archive_age FROM pg_stat_archiver"
+        ),
+        _archiver,
+    ),
 )

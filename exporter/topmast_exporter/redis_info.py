@@ -84,6 +84,16 @@ GAUGES: Mapping[str, str] = {
     "sync_partial_ok": "replica_partial_resync_accepted",
     "sync_partial_err": "replica_partial_resync_denied",
     "cluster_enabled": "cluster_enabled",
+    "cluster_connections": "cluster_connections",
+    "tracking_total_keys": "tracking_total_keys",
+    "tracking_total_items": "tracking_total_items",
+    "tracking_total_prefixes": "tracking_total_prefixes",
+    "number_of_cached_scripts": "number_of_cached_scripts",
+    "migrate_cached_sockets": "migrate_cached_sockets_total",
+    "active_defrag_hits": "defrag_hits",
+    "active_defrag_misses": "defrag_misses",
+    "active_defrag_key_hits": "defrag_key_hits",
+    "active_defrag_key_misses": "defrag_key_misses",
 }
 
 COUNTERS: Mapping[str, str] = {
@@ -99,6 +109,13 @@ COUNTERS: Mapping[str, str] = {
     "keyspace_misses": "keyspace_misses_total",
     "total_error_replies": "total_error_replies",
     "unexpected_error_replies": "unexpected_error_replies",
+    "total_reads_processed": "total_reads_processed",
+    "total_writes_processed": "total_writes_processed",
+    "io_threaded_reads_processed": "io_threaded_reads_processed",
+    "io_threaded_writes_processed": "io_threaded_writes_processed",
+    "dump_payload_sanitizations": "dump_payload_sanitizations",
+    "used_cpu_sys_main_thread": "cpu_sys_main_thread_seconds_total",
+    "used_cpu_user_main_thread": "cpu_user_main_thread_seconds_total",
     "used_cpu_sys": "cpu_sys_seconds_total",
     "used_cpu_user": "cpu_user_seconds_total",
     "used_cpu_sys_children": "cpu_sys_children_seconds_total",
@@ -133,6 +150,8 @@ def parse(info: str) -> Reading:
         reading.gauge(f"redis_{name}", f"{key} of INFO.", number(plain.get(key)))
     for key, name in COUNTERS.items():
         reading.counter(f"redis_{name}", f"{key} of INFO.", number(plain.get(key)))
+    _times(reading, plain)
+    _latencies(reading, fields)
     for (section, key), value in fields.items():
         if section == "commandstats":
             _command(reading, key.removeprefix("cmdstat_"), pairs(value))
@@ -197,6 +216,32 @@ def _command(reading: Reading, command: str, stats: Mapping[str, str]) -> None:
     for field in ("rejected_calls", "failed_calls"):
         reading.counter(
             f"redis_commands_{field}_total", f"{field} by command.", number(stats.get(field)), cmd=command
+        )
+
+
+def _times(reading: Reading, plain: Mapping[str, str]) -> None:
+    fork, now = number(plain.get("latest_fork_usec")), number(plain.get("server_time_usec"))
+    reading.gauge("redis_latest_fork_seconds", "Length of the last fork.", None if fork is None else fork / 1e6)
+    uptime = number(plain.get("uptime_in_seconds"))
+    if now is not None and uptime is not None:
+        reading.gauge("redis_start_time_seconds", "Unix time of the server's start.", now // 1_000_000 - uptime)
+
+
+def _latencies(reading: Reading, fields: Mapping[tuple[str, str], str]) -> None:
+    """Add the percentiles that Redis 7 keeps itself."""
+    for (section, key), value in fields.items():
+        if section != "latencystats":
+            continue
+        command = key.removeprefix("latency_percentiles_usec_")
+        quantiles = {place.removeprefix("p"): number(text) for place, text in pairs(value).items()}
+        stats = pairs(fields.get(("commandstats", f"cmdstat_{command}"), ""))
+        reading.summary(
+            "redis_latency_percentiles_usec",
+            "Percentiles of each command's time, in microseconds, since the server's start.",
+            {place: one for place, one in quantiles.items() if one is not None},
+            number(stats.get("calls")),
+            number(stats.get("usec")),
+            cmd=command,
         )
 
 

@@ -2,7 +2,8 @@
 
 Commands and what they cost a server (measured, 1 M keys): INFO everything 14 µs, SLOWLOG LEN and LATENCY LATEST
 0.2 µs, CONFIG GET of one key 25 µs; never KEYS, MONITOR, DEBUG or a script.
-ACL that is enough: `+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len +latency|latest +config|get ~*`.
+ACL that is enough: `+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len +slowlog|get +latency|latest
++config|get ~*`.
 """
 
 import time
@@ -19,6 +20,9 @@ from topmast_exporter.redis_namespaces import NamespaceScan
 
 # A longer INFO is no INFO: real ones have 6 to 60 kB.
 MAX_INFO_BYTES = 8 * 2**20
+
+# Empty databases are shown at 0 up to this one; the default is 16.
+MAX_DATABASES = 64
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,16 @@ def parse(answers: Mapping[str, Any]) -> Reading:
         raise CollectError("INFO: not an answer of Redis", "protocol")
     reading = parse_info(info.decode("utf-8", "replace"))
     maximum = reading.value("redis_max_clients")
-    if maximum is None and not isinstance(answers["config_maxclients"], Exception):
-        pair = list(answers["config_maxclients"])
-        maximum = number(pair[1].decode()) if len(pair) == 2 else None  # before 7.0 INFO has no maxclients
+    if maximum is None:
+        maximum = _setting(answers["config_maxclients"])  # before 7.0 INFO has no maxclients
     reading.gauge("redis_config_maxclients", "maxclients of CONFIG.", maximum)
-    if isinstance(answers["slowlog_len"], Exception):
-        reading.leave_out("SLOWLOG LEN", str(answers["slowlog_len"]))
-    else:
-        reading.gauge("redis_slowlog_length", "Entries in the slow log.", float(answers["slowlog_len"]))
+    reading.gauge("redis_config_maxmemory", "maxmemory of CONFIG.", _setting(answers["config_maxmemory"]))
+    reading.gauge("redis_config_io_threads", "io-threads of CONFIG.", _setting(answers["config_io_threads"]))
+    for number_of in range(min(MAX_DATABASES, int(_setting(answers["config_databases"]) or 0))):
+        if reading.value("redis_db_keys", db=f"db{number_of}") is None:  # INFO leaves the empty ones out
+            reading.gauge("redis_db_keys", "Keys by database.", 0.0, db=f"db{number_of}")
+            reading.gauge("redis_db_keys_expiring", "Keys with a TTL by database.", 0.0, db=f"db{number_of}")
+    _slow_log(reading, answers["slowlog_len"], answers["slowlog_last"])
     if isinstance(answers["latency_latest"], Exception):
         reading.leave_out("LATENCY LATEST", str(answers["latency_latest"]))
     else:
@@ -82,11 +88,35 @@ def parse(answers: Mapping[str, Any]) -> Reading:
     return reading
 
 
+def _setting(answer: Any) -> float | None:
+    """Return the number of a CONFIG GET, None when it was refused or is none."""
+    pair = [] if isinstance(answer, Exception) else list(answer)
+    return number(pair[1].decode("utf-8", "replace")) if len(pair) == 2 else None
+
+
+def _slow_log(reading: Reading, length: Any, last: Any) -> None:
+    if isinstance(length, Exception):
+        reading.leave_out("SLOWLOG LEN", str(length))
+        return
+    reading.gauge("redis_slowlog_length", "Entries in the slow log.", float(length))
+    if isinstance(last, Exception):  # an ACL may allow the one and not the other
+        return
+    # of an entry its number and time alone: what was asked may be somebody's secret
+    entry = last[0] if last else (0, 0, 0)
+    reading.gauge("redis_slowlog_last_id", "Number of the last slow command.", float(entry[0]))
+    seconds = float(entry[2]) / 1e6
+    reading.gauge("redis_last_slow_execution_duration_seconds", "Time the last slow command took.", seconds)
+
+
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "info": ("INFO", "everything"),
     "slowlog_len": ("SLOWLOG", "LEN"),
     "latency_latest": ("LATENCY", "LATEST"),
+    "slowlog_last": ("SLOWLOG", "GET", "1"),
     "config_maxclients": ("CONFIG", "GET", "maxclients"),
+    "config_maxmemory": ("CONFIG", "GET", "maxmemory"),
+    "config_io_threads": ("CONFIG", "GET", "io-threads"),
+    "config_databases": ("CONFIG", "GET", "databases"),
 }
 
 

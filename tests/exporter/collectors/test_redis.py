@@ -3,7 +3,7 @@
 import pytest
 import redis
 from topmast_exporter.collector import load
-from topmast_exporter.collectors.redis import Config, RedisSource, parse
+from topmast_exporter.collectors.redis import COMMANDS, Config, RedisSource, parse
 from topmast_exporter.errors import CollectError
 from topmast_exporter.redis_info import parse as parse_info
 from topmast_exporter.redis_namespaces import NamespaceScan
@@ -88,13 +88,41 @@ def test_a_server_without_info_has_one_reason(info, reason):
 def test_what_a_managed_service_refuses_is_left_out_and_the_rest_stays():
     refusal = redis.exceptions.ResponseError("ERR unknown command")
 
-    reading = parse(
-        {"info": INFO.encode(), "slowlog_len": refusal, "latency_latest": refusal, "config_maxclients": refusal}
-    )
+    reading = parse({**dict.fromkeys(COMMANDS, refusal), "info": INFO.encode()})
 
     assert set(reading.refused) == {"SLOWLOG LEN", "LATENCY LATEST"}
+    assert reading.value("redis_config_maxmemory") is None
     assert reading.value("redis_config_maxclients") == 10000.0
     assert reading.value("redis_slowlog_length") is None
+
+
+def test_databases_without_a_key_are_at_0_and_the_slow_log_says_no_command():
+    answers = {
+        **{key: [] for key in COMMANDS},
+        "info": INFO.encode(),
+        "config_databases": [b"databases", b"2"],
+        "slowlog_len": 1,
+        "slowlog_last": [[7, 1700000000, 12_500, [b"GET", b"secret"]]],
+    }
+
+    reading = parse(answers)
+
+    assert [reading.value("redis_db_keys", db=db) for db in ("db0", "db1", "db2")] == [3030, 0, None]
+    assert reading.value("redis_slowlog_last_id") == 7
+    assert reading.value("redis_last_slow_execution_duration_seconds") == 0.0125
+    assert "secret" not in str(reading.metrics())
+
+
+def test_percentiles_of_a_command_are_a_summary():
+    text = "# Commandstats\ncmdstat_get:calls=2,usec=30\n# Latencystats\n"
+    text += "latency_percentiles_usec_get:p50=14.0,p99.9=16.1\n"
+
+    reading = parse_info(text)
+
+    name = "redis_latency_percentiles_usec"
+    assert reading.value(name, cmd="get", quantile="50") == 14
+    assert reading.value(name, cmd="get", quantile="99.9") == 16.1
+    assert (reading.value(f"{name}_count", cmd="get"), reading.value(f"{name}_sum", cmd="get")) == (2, 30)
 
 
 class FakeServer:
