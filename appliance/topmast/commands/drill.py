@@ -10,15 +10,21 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+import yaml
 
-from topmast import catalogue, config, rulefile
+from topmast import catalogue, config, lock, rulefile
 from topmast.cli import Call
-from topmast.drill import making, measures, passes, receivers, report, scenes, world
+from topmast.drill import judge, live, making, measures, passes, receivers, report, scenes, world
 from topmast.drill.judge import Row
 from topmast.errors import TopmastError
 from topmast.layout import Layout
-from topmast.measure import to_table
+from topmast.measure import Measure, to_table
+from topmast.page.inbox import Inbox
 from topmast.rulefile import Rule
+
+_BRIEF = "2m"
+# On a busy machine these say more of the machine.
+_TIMES = ("drill.seconds", "drill.live_delay")
 
 
 @click.command()
@@ -27,11 +33,27 @@ from topmast.rulefile import Rule
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write a report with each message."
 )
+@click.option(
+    "--live",
+    "to_people",
+    is_flag=True,
+    help="One marked alert through the running Alertmanager to the real channels.",
+)
+@click.option("--wait", type=click.IntRange(1, 600), default=90, show_default=True, help="With --live: seconds.")
+@click.option("--full", is_flag=True, help="Also one alert at real clocks: some three minutes.")
 @click.option("--check", is_flag=True, help="Exit 1 also when it took too long.")
 @click.option("--json", "as_json", is_flag=True, help="Print {measures: […], alerts: […]}.")
 @click.pass_context
 def drill(
-    ctx: click.Context, alert: str | None, everything: bool, html: Path | None, check: bool, as_json: bool
+    ctx: click.Context,
+    alert: str | None,
+    everything: bool,
+    html: Path | None,
+    to_people: bool,
+    wait: int,
+    full: bool,
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Let every alert fire, and see the message arrive.
 
@@ -39,6 +61,7 @@ def drill(
     topmast drill --all                    all alerts: each alone, then all at once
     topmast drill --all --html drill.html  the same, and each message as it would look
     topmast drill RedisDown                one alert
+    topmast drill RedisDown --live         a marked alert to the real channels: people are told
 
     A private Prometheus and a private Alertmanager run with the real rules, routes and templates; what is sent ends
     at receivers that speak Slack's, PagerDuty's and SMTP's protocol on this machine. Nobody is told. Asserted are
@@ -47,10 +70,15 @@ def drill(
     call: Call = ctx.obj
     if everything == bool(alert):
         raise click.UsageError("name an alert, or say --all")
+    if to_people and alert is None:
+        raise click.UsageError("--live tells people: name the one alert")
     signal.signal(signal.SIGTERM, _leave)
     layout = Layout(call.home, call.state)
     settings = config.load(call.config, layout).values
     rules = rulefile.load(layout.monitoring / "prometheus")
+    if to_people and alert is not None:
+        _live(ctx, layout, catalogue.find(alert, layout), wait, as_json)
+        return
     off = [name for name, wanted in settings["alerts"].items() if wanted.get("enabled", True) is False]
     alerts = _chosen(alert, rules, layout, off)
     say = _silent if as_json else _aloud
@@ -61,9 +89,9 @@ def drill(
         with receivers.receiving() as capture:
             given = passes.Drill(kit, records, capture, world.Clocks(), pipe, settings["public_url"], say)
             result = passes.run(given, played, all_at_once=everything)
-    taken = [
-        each for each in measures.of(result, alerts, off if everything else ()) if everything or _of_one(each.name)
-    ]
+            taken = list(measures.of(result, alerts, off)) if everything else measures.of_one(result, alerts)
+            if everything or full:
+                taken.append(_delay(given, played, full=full))
     if html is not None:
         _write(html, report.page(result, taken))
     if as_json:
@@ -82,7 +110,7 @@ def drill(
         click.echo(to_table(taken))
         if html is not None:
             click.echo(f"\n{html}: each message as it would look")
-    if any(each.holds is False and (check or each.name != "drill.seconds") for each in taken):
+    if any(each.holds is False and (check or each.name not in _TIMES) for each in taken):
         ctx.exit(1)
 
 
@@ -94,8 +122,39 @@ def _silent(text: str) -> None:
     """Leave the answer to machines alone."""
 
 
-def _of_one(name: str) -> bool:
-    return name != "drill.muted_as_planned"
+def _delay(given: passes.Drill, played: Sequence[scenes.Scene], *, full: bool) -> Measure:
+    """Return `drill.live_delay`, of an alert that waits two minutes: the first such that is a critical."""
+    brief = [
+        each for each in played if each.rule.duration == _BRIEF and each.rule.labels.get("severity") == "critical"
+    ]
+    scene = next(iter([*brief, *played]))
+    seconds = passes.delay(given, scene) if full else None
+    routes = yaml.safe_load(given.kit.routes.read_text(encoding="utf-8"))
+    waits = judge.group_waits(routes, scene.rule, given.kit.environment)
+    return measures.live_delay(scene.rule, seconds, min(waits), taken=full)
+
+
+def _live(ctx: click.Context, layout: Layout, rule: Rule, wait: int, as_json: bool) -> None:
+    running = lock.status(layout)
+    here = Layout(layout.home, layout.state, running["port_offset"])
+    settings = yaml.safe_load((here.rendered / "topmast.yml").read_text(encoding="utf-8"))
+    checks = live.run(
+        here.url("alertmanager"),
+        rule,
+        settings["environment"],
+        here.rendered / "alertmanager" / "alertmanager.yml",
+        Inbox(here.inbox),
+        wait,
+        _silent if as_json else _aloud,
+    )
+    if as_json:
+        click.echo(json.dumps({"checks": [asdict(each) for each in checks]}, indent=2))
+    for each in () if as_json else checks:
+        click.echo(f"{'ok' if each.ok else 'FAILS':<6}{each.name}: {each.message}")
+        if each.remedy:
+            click.echo(f"      {each.remedy}")
+    if not all(each.ok for each in checks):
+        ctx.exit(1)
 
 
 def _chosen(alert: str | None, rules: Sequence[Rule], layout: Layout, off: Sequence[str]) -> list[Rule]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from topmast import routetree
+from topmast import promql, routetree
 from topmast.drill.receivers import Message
 from topmast.drill.rerouted import channels_of
 from topmast.drill.scenes import Scene
@@ -86,6 +86,19 @@ def places(routes: Mapping[str, Any], rule: Rule, environment: str) -> tuple[Pla
     if rule.labels.get("severity") == "critical" and environment == "production":
         found += [each for each in pagers[:1] if not any(channel == "pagerduty" for _, channel in found)]
     return tuple(dict.fromkeys(found))
+
+
+def group_waits(routes: Mapping[str, Any], rule: Rule, environment: str) -> list[float]:
+    """Return the group_wait, in seconds, of each route that an alert takes."""
+    labels = {"alertname": rule.name, **rule.labels, "environment": environment}
+    waits = []
+    for place, _ in routetree.taken(routes["route"], labels):
+        route, wait = routes["route"], str(routes["route"].get("group_wait", "30s"))
+        for index in place:
+            route = route["routes"][index]
+            wait = str(route.get("group_wait", wait))
+        waits.append(promql.milliseconds(wait) / 1000)
+    return waits
 
 
 def muted_as_planned(alerts: Sequence[Rule]) -> list[str]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+from topmast import promql
 from topmast.drill import judge
 from topmast.drill.passes import Result
 from topmast.measure import Measure, measure
 from topmast.rulefile import Rule
+
+INTERVAL = 15
+"""Seconds between two scrapes, and between two evaluations, in production."""
 
 
 def of(result: Result, alerts: Sequence[Rule], off: Sequence[str] = ()) -> list[Measure]:
@@ -45,6 +49,23 @@ def of(result: Result, alerts: Sequence[Rule], off: Sequence[str] = ()) -> list[
             note=f"both passes, start and stop of the engines included; {len(result.messages)} messages",
         ),
     ]
+
+
+def of_one(result: Result, alerts: Sequence[Rule]) -> list[Measure]:
+    """Return the numbers of a drill without its second pass."""
+    return [each for each in of(result, alerts) if each.name != "drill.muted_as_planned"]
+
+
+def live_delay(rule: Rule, seconds: float | None, group_wait: float, *, taken: bool) -> Measure:
+    """Return `drill.live_delay`: production's clocks, from the first true sample to the message."""
+    wait = promql.milliseconds(rule.duration) / 1000
+    goal = f"<= {wait + 3 * INTERVAL + group_wait + 5:g}"
+    note = f"{rule.name}: for {rule.duration}, scraped and evaluated every {INTERVAL} s, group_wait {group_wait:g} s"
+    if not taken:
+        return measure("drill.live_delay", None, "s", goal, note=f"some three minutes at real clocks: --full; {note}")
+    if seconds is None:
+        return measure("drill.live_delay", None, "s", goal, note=f"no message came; {note}")
+    return measure("drill.live_delay", round(seconds, 1), "s", goal, note=note)
 
 
 def muted(result: Result, alerts: Sequence[Rule]) -> Measure:

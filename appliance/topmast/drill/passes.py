@@ -127,6 +127,32 @@ def _together(drill: Drill, scenes: Sequence[Scene]) -> tuple[list[Row], list[st
     return found, muted, [each.alert for each in found if each.alert in quiet and each.delivered]
 
 
+REAL = Clocks(speed=1.0, interval="15s", resend="1m", shortest_for=0)
+_CALM_SECONDS = 20.0
+"""Prometheus finds its Alertmanager, and scrapes once that all is well."""
+_REAL_SECONDS = 300.0
+
+
+def delay(drill: Drill, scene: Scene) -> float | None:
+    """Return the seconds from the first scrape that saw a disaster to the message, at production's clocks.
+
+    None when no message came within five minutes.
+    """
+    drill.say(f"{scene.alert} at real clocks: some three minutes")
+    arguments = (drill.kit, "real", [scene], drill.capture, REAL, drill.pipe)
+    with world.started(*arguments, only=True, calm=True) as here:
+        time.sleep(_CALM_SECONDS)
+        here.strike()
+        deadline = time.monotonic() + _REAL_SECONDS
+        while time.monotonic() < deadline:
+            told = [each.at for each in drill.capture.of("real") if scene.alert in each.notification.alerts]
+            if told and here.first_sick is not None:
+                return min(told) - here.first_sick
+            with drill.capture.changed:
+                drill.capture.changed.wait(1.0)
+    return None
+
+
 def _turn(here: World) -> float:
     """Return the group interval of the root in seconds."""
     return promql.milliseconds(str(here.routes["route"].get("group_interval", "5m"))) / 1000

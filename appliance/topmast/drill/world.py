@@ -84,6 +84,8 @@ class World:
     """Monotonic seconds from which on the rules were evaluated."""
     healed: float | None = None
     scrapes: int = 0
+    first_sick: float | None = None
+    """When the first scrape saw a disaster (monotonic seconds)."""
     folder: Path = Path()
     """Where its engines' logs are."""
     extra: Sequence[stories.Series] = ()
@@ -96,8 +98,15 @@ class World:
             self.scrapes += 1
             self.told.notify_all()
             well = self.healed is not None
+            if not well and self.first_sick is None:
+                self.first_sick = now
             elapsed = now - (self.healed if self.healed is not None else self.began)
         return stories.exposition(self.scenes, elapsed, well=well, extra=self.extra)
+
+    def strike(self) -> None:
+        """Let the disasters begin."""
+        with self.told:
+            self.began, self.healed = time.monotonic(), None
 
     def heal(self) -> None:
         """End every cause: what is told is well from now on, and what was recorded is gone."""
@@ -135,9 +144,19 @@ class World:
 
 @contextmanager
 def started(
-    kit: Kit, name: str, scenes: Sequence[Scene], capture: Capture, clocks: Clocks, pipe: int, *, only: bool
+    kit: Kit,
+    name: str,
+    scenes: Sequence[Scene],
+    capture: Capture,
+    clocks: Clocks,
+    pipe: int,
+    *,
+    only: bool,
+    calm: bool = False,
 ) -> Iterator[World]:
     """Yield a world in which these disasters have begun. With `only`, no other alert is loaded.
+
+    With `calm` all is well until `strike()`, and nothing was before.
 
     Raises TopmastError when an engine does not start.
     """
@@ -154,7 +173,10 @@ def started(
         config = configuration(folder, kit.environment, clocks, page=page, alertmanager=address)
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         past, world.began = time.time(), time.monotonic()
-        make_blocks(kit.promtool, stories.history(scenes, past), folder)
+        if calm:
+            world.healed = world.began
+        else:
+            make_blocks(kit.promtool, stories.history(scenes, past), folder)
         address = free_address()
         argv = _prometheus(kit, clocks, folder, address)
         world.prometheus = stack.enter_context(running(argv, folder, address, folder, pipe))
