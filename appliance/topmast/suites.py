@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from topmast import chromium, newest
+from topmast import chromium, elasticnode, newest
 from topmast.binaries import find
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
@@ -56,10 +56,8 @@ def _docker(_layout: Layout, _say: Say) -> Mapping[str, str]:
     return {}
 
 
-def _java(_layout: Layout, _say: Say) -> Mapping[str, str]:
-    if shutil.which("java") is None or shutil.which("mvn") is None:
-        raise PrerequisiteError("no java and mvn on PATH")
-    return {}
+def _elasticsearch(layout: Layout, say: Say) -> Mapping[str, str]:
+    return {elasticnode.VARIABLE: str(elasticnode.install(layout, say).folder)}
 
 
 def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
@@ -72,7 +70,7 @@ SUITES = (
     Suite("live", "the whole appliance on the real engines", _engines),
     Suite("browser", "the page in Chromium", _browser),
     Suite("docker", "the compose files on a Docker engine", _docker),
-    Suite("elasticsearch", "a real Elasticsearch", _java),
+    Suite("elasticsearch", "a real Elasticsearch, fetched by maven", _elasticsearch),
     Suite("newest", "every rule on the newest promtool, built from source", _newest, on_request=True),
 )
 
