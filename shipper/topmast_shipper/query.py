@@ -4,7 +4,8 @@ checkout timeout                both words, anywhere in the event
 "payment failed"                the words side by side
 check*                          a beginning
 level:error service:shop        fields by their ECS name, or an alias: level service logger trace status
-status:>=500  level:>=warning   ranges; also status:[500 TO 599]
+status:>=500  level:>=warning   ranges; also status:[500 TO 599], and {500 TO 600} without its ends
+*out  ch*out  path:/api/*       a star anywhere; one that is not at the end is looked for line by line
 http.request.id:*               the field is there
 a OR b, NOT a, -a, (a b) OR c   AND is the default and binds closer than OR
 """
@@ -73,7 +74,7 @@ Node = Words | Compare | Not | And | Or
 TEXT_FIELDS = frozenset({"message", "error.message", "error.stack_trace", "event.original"})
 
 _VALUES = r"""
-    (?P<range>\[[^\]]*\]) |
+    (?P<range>[\[{][^\]}]*[\]}]) |
     "(?P<phrase>(?:[^"\\]|\\.)*)(?P<end>")? |
     (?P<word>(?:[^\s()":\\]|\\.|:)+)
 """
@@ -242,14 +243,17 @@ class _Reader:
 
 
 def _range(field: str, token: _Token) -> Node:
-    """Return `[500 TO 599]` as two comparisons; `*` leaves a side open."""
+    """Return `[500 TO 599]` as two comparisons; `*` leaves a side open, a curly bracket leaves its end out."""
     sides = token.text[1:-1].split(" TO ")
     if len(sides) != 2 or not all(side.strip() for side in sides):
         raise QueryError("a range is [LOW TO HIGH], * for an open side", token.position)
     low, high = (side.strip() for side in sides)
     nodes = [
         Compare(field, operator, value, token.position)
-        for operator, value in ((">=", low), ("<=", high))
+        for operator, value in (
+            (">=" if token.text[0] == "[" else ">", low),
+            ("<=" if token.text[-1] == "]" else "<", high),
+        )
         if value != "*"
     ]
     if not nodes:
@@ -259,9 +263,12 @@ def _range(field: str, token: _Token) -> Node:
 
 def _words(token: _Token, field: str) -> Node:
     text = _unescaped(token.text)
-    if token.kind == "word" and text.endswith("*"):
+    if token.kind == "word" and "*" in text:
         if not text.strip("*"):
             raise QueryError("a star needs a beginning: check*", token.position)
+        if "*" in text.rstrip("*"):
+            # no index knows it: the text itself is looked through
+            return Compare(field or "message", "=", f"*{text.strip('*')}*", token.position)
         return Words(text.rstrip("*"), True, field)
     if not text.strip():
         raise QueryError("this phrase is empty", token.position)

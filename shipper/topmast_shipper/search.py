@@ -21,12 +21,13 @@ from topmast_shipper.errors import QueryError
 from topmast_shipper.sql import Condition
 from topmast_shipper.store import Part
 
-__all__ = ["QueryError", "count", "facets", "histogram", "lines", "search"]
+__all__ = ["QueryError", "around", "count", "facets", "histogram", "lines", "messages", "search"]
 
 _FIRST_SLICE = 4096
 _GROWTH = 8
 # Up to so many matches of a word are fetched at once and sorted; above, the newest slices come first.
 _RARE = 5000
+_HOUR_MICROSECONDS = 3600 * 1_000_000
 _EVER = (0, 1 << 62)
 
 
@@ -105,6 +106,41 @@ def facets(
                 counts[str(value)] = counts.get(str(value), 0) + number
         found[field] = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:limit]
     return found
+
+
+def messages(
+    folder: Path, query: str, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield level, service and message of every match, in no order; nothing is kept."""
+    condition = sql.compile_node(language.parse(query))
+    text = f"SELECT e.level, e.service, json_extract(e.document, '$.message') FROM events e {_where(condition)}"  # noqa: S608 - values are bound
+    for level, service, message in _rows(folder, text, condition, since, until):
+        yield level, service, str(message)
+
+
+def around(folder: Path, document: Mapping[str, Any], before: int, after: int) -> tuple[list[str], list[str]]:
+    """Return what the same file (else the same service) said just before and just after a found event, oldest first.
+
+    Up to so many documents each, as JSON text, of the same day and within an hour.
+    """
+    path = ((document.get("log") or {}).get("file") or {}).get("path")
+    said = (document.get("service") or {}).get("name") or ""
+    same = "json_extract(e.document, '$.log.file.path') = :of" if path else "e.service = :of"
+    for day in _days(folder, *_range(None, None)):
+        for connection in _opened(day):
+            found = connection.execute(
+                "SELECT time, n FROM events WHERE id = ?", (document.get("event", {}).get("id"),)
+            ).fetchone()
+            if found is None:
+                continue
+            values = {"of": path or said, "time": found[0], "n": found[1], "hour": _HOUR_MICROSECONDS}
+            text = "SELECT e.document FROM events e WHERE {} AND {} ORDER BY e.time {}, e.n {} LIMIT {}"
+            earlier = "e.time >= :time - :hour AND (e.time, e.n) < (:time, :n)"
+            later = "e.time <= :time + :hour AND (e.time, e.n) > (:time, :n)"
+            first = connection.execute(text.format(same, earlier, "DESC", "DESC", int(before)), values).fetchall()
+            last = connection.execute(text.format(same, later, "ASC", "ASC", int(after)), values).fetchall()
+            return [row[0] for row in reversed(first)], [row[0] for row in last]
+    return [], []
 
 
 def _where(condition: Condition) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from topmast_shipper import search
 from topmast_shipper.errors import QueryError
@@ -224,3 +225,34 @@ def test_the_newest_three_of_many(many: Path, query: str, numbers: list[int]) ->
 
 def test_all_of_many(many: Path) -> None:
     assert [each["weight"] for each in search.search(many, "common", limit=20_000)] == list(range(COUNT - 1, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("*eckout", ["paid", "crash", "old"]),
+        ("ch*failed", ["crash"]),
+        ("status:{200 TO 402}", []),
+        ("status:{200 TO 402]", ["refused"]),
+        ("path:/api/*", ["list", "slow"]),
+    ],
+)
+def test_stars_and_curly_brackets(folder: Path, query: str, names: list[str]) -> None:
+    assert found(folder, query) == names
+
+
+def test_messages_of_all_matches(folder: Path) -> None:
+    told = set(search.messages(folder, "service:nginx"))
+
+    assert told == {("info", "nginx", f"GET {path}") for path in ("/health 200", "/api/cart 200", "/api/search")}
+
+
+def test_what_stood_around_a_match(folder: Path) -> None:
+    def names(lines: list[str]) -> list[str]:
+        return [orjson.loads(line)["labels"]["name"] for line in lines]
+
+    # events are an hour apart, and an hour is looked at
+    before, after = search.around(folder, search.search(folder, "refused")[0], 3, 3)
+
+    assert (names(before), names(after)) == (["crash"], ["paid"])
+    assert search.around(folder, {"event": {"id": "nobody"}}, 1, 1) == ([], [])

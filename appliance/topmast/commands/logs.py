@@ -4,19 +4,20 @@ import json
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from topmast import logprint
 from topmast.cli import Call
 from topmast.layout import Layout
 
 _AGO = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d|w)$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red", "critical": "bright_red"}
 # A line is searchable within 2 s of its writing; looking so often adds little to that.
 _POLL_SECONDS = 0.25
 # A line may be stored after younger ones of other files; following looks back so far for it.
@@ -35,7 +36,14 @@ _REMEMBERED = 20_000
 )
 @click.option("--service", metavar="NAME", help="Only this service: the same as service:NAME in the query.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is written, until Ctrl-C.")
+@click.option("--trace", metavar="ID", help="Only this trace, the whole of it: the same as trace:ID in the query.")
+@click.option("-C", "--context", default=0, type=click.IntRange(0, 1000), help="So many lines around each match.")
+@click.option("--fields", metavar="A,B", help="These fields instead of the usual line, or as the columns of --csv.")
 @click.option("--count", is_flag=True, help="Only print how many match.")
+@click.option("--histogram", is_flag=True, help="Print how many match over time; errors in red.")
+@click.option("--top", metavar="FIELD", help="Print the most frequent values of a field among the matches.")
+@click.option("--patterns", is_flag=True, help="Group the messages of all matches into the shapes they have.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a row a match, names in the first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one nested ECS document a line.")
 @click.pass_context
 def logs(
@@ -45,8 +53,15 @@ def logs(
     until: str | None,
     limit: int,
     service: str | None,
+    trace: str | None,
     follow: bool,
+    context: int,
+    fields: str | None,
     count: bool,
+    histogram: bool,
+    top: str | None,
+    patterns: bool,
+    as_csv: bool,
     as_json: bool,
 ) -> None:
     """Search the logs; the newest line is printed last.
@@ -58,32 +73,39 @@ def logs(
             status:>=500              ranges; level:>=warning; http.request.id:* for "is there"
             a OR b, NOT a, (a b)      AND is the default
 
+    All of it: docs/search.md. `--json` and `--csv` with a high --limit export what is found.
+
     Exit code 2 for a query that does not parse; it is shown with the place.
     """
+    from topmast_shipper import query as language
     from topmast_shipper import search
     from topmast_shipper.errors import QueryError
 
     call: Call = ctx.obj
     store = Layout(call.home, call.state).log_store
-    asked = " ".join(query)
-    if service:
-        asked = f'service:"{service}"' + (f" ({asked})" if asked.strip() else "")
+    asked = _asked(query, service, trace)
     begin, end = _moment(since), _moment(until)
     if not store.is_dir() and not follow:
         click.echo(f"no logs in {store}: `topmast up --demo` writes some", err=True)
+    chosen = [language.ALIASES.get(name, name) for name in (fields or "").split(",") if name]
+    out = Output(chosen, as_json, as_csv)
     try:
         if count:
             number = search.count(store, asked, begin, end)
             click.echo(json.dumps({"count": number}) if as_json else number)
-            return
-        seen = recent(store, asked) if follow else OrderedDict()
-        for line in reversed(search.lines(store, asked, begin, end, limit)):
-            document = json.loads(line)
-            seen[document["event"]["id"]] = None
-            _print(document, as_json)
-        if follow:
-            for document in newer(store, asked, seen):
-                _print(document, as_json)
+        elif histogram:
+            _histogram(store, asked, begin, end, as_json)
+        elif top:
+            _top(store, asked, begin, end, top, as_json)
+        elif patterns:
+            _patterns(store, asked, begin, end, limit, as_json)
+        else:
+            out.head()
+            seen = recent(store, asked) if follow else OrderedDict()
+            _found(store, search.lines(store, asked, begin, end, limit), context, out, seen)
+            if follow:
+                for document in newer(store, asked, seen):
+                    out(document)
     except QueryError as error:
         click.echo(f"topmast logs: {error.message}\n  {asked}\n  {' ' * error.position}^", err=True)
         ctx.exit(2)
@@ -119,39 +141,107 @@ def _since(store: Path, query: str, since: datetime) -> list[dict[str, Any]]:
     return [json.loads(line) for line in reversed(search.lines(store, query, since, None, _REMEMBERED))]
 
 
-def _print(document: Mapping[str, Any], as_json: bool) -> None:
+@dataclass
+class Output:
+    """Prints documents in one form."""
+
+    fields: Sequence[str]
+    as_json: bool
+    as_csv: bool
+
+    def head(self) -> None:
+        if self.as_csv:
+            click.echo(logprint.csv_row(self.fields or logprint.COLUMNS))
+
+    def __call__(self, document: Mapping[str, Any]) -> None:
+        if self.as_csv:
+            names = self.fields or logprint.COLUMNS
+            click.echo(logprint.csv_row(logprint.at(document, name) for name in names))
+        elif self.as_json:
+            told = logprint.picked(document, self.fields) if self.fields else document
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            click.echo(logprint.one_line(document, self.fields))
+
+
+def _asked(query: Sequence[str], service: str | None, trace: str | None) -> str:
+    asked = " ".join(query)
+    for name, value in (("service", service), ("trace", trace)):
+        if value:
+            quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+            asked = f'{name}:"{quoted}"' + (f" ({asked})" if asked.strip() else "")
+    return asked
+
+
+def _found(store: Path, lines: Sequence[str], context: int, out: Output, seen: "OrderedDict[str, None]") -> None:
+    """Print what was found, oldest first; with context, what stood around each match, and nothing twice."""
+    from topmast_shipper import search
+
+    shown: set[str] = set()
+    matches = [json.loads(line) for line in reversed(lines)]
+    for number, document in enumerate(matches):
+        seen[document["event"]["id"]] = None
+        if not context:
+            out(document)
+            continue
+        before, after = search.around(store, document, context, context)
+        some = [*map(json.loads, before), document, *map(json.loads, after)]
+        fresh = [each for each in some if each["event"]["id"] not in shown]
+        if number and len(fresh) == len(some) and not (out.as_json or out.as_csv):
+            click.echo("--")
+        for each in fresh:
+            shown.add(each["event"]["id"])
+            out(each)
+
+
+def _histogram(store: Path, asked: str, begin: datetime | None, end: datetime | None, as_json: bool) -> None:
+    from topmast_shipper import search
+
+    # the day's buckets tell how long the matches go on, where nobody said it
+    days = search.histogram(store, asked, 60, begin, end)
+    seconds = days[-1]["time"] - days[0]["time"] + 60 if days else 60
+    width = logprint.width_of(seconds)
+    buckets = search.histogram(store, asked, width, begin, end)
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(json.dumps({"bucket_seconds": width, "buckets": buckets}))
     else:
-        click.echo(one_line(document))
+        click.echo("\n".join(logprint.bars(buckets, width)) or "nothing matches")
 
 
-def one_line(document: Mapping[str, Any]) -> str:
-    """Return time, level, service and message, and the status and error where there are some."""
-    level = str(_at(document, "log", "level") or "info")
-    service = str(_at(document, "service", "name") or "-")
-    told = [str(document.get("message", ""))]
-    for name, path in (("status", ("http", "response", "status_code")), ("error", ("error", "type"))):
-        value = _at(document, *path)
-        if value is not None:
-            told.append(f"{name}={value}")
-    if stack := _at(document, "error", "stack_trace"):
-        told.append(f"| {str(stack).strip().rsplit(chr(10), 1)[-1]}")
-    moment = str(document.get("@timestamp", ""))
-    text = f"{moment:<27} {level.upper():<8} {harmless(service):<12} {harmless(' '.join(told))}"
-    return click.style(text, fg=_COLOURS[level]) if level in _COLOURS else text
+def _top(store: Path, asked: str, begin: datetime | None, end: datetime | None, field: str, as_json: bool) -> None:
+    from topmast_shipper import search
+
+    found = search.facets(store, asked, [field], begin, end)[field]
+    if as_json:
+        click.echo(json.dumps({"field": field, "values": [{"value": v, "count": n} for v, n in found]}))
+    else:
+        click.echo("\n".join(f"{number:>9}  {logprint.harmless(value)}" for value, number in found) or "no values")
 
 
-def harmless(text: str) -> str:
-    """Return the text on one line, with control characters written out: no log line drives a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _patterns(
+    store: Path, asked: str, begin: datetime | None, end: datetime | None, limit: int, as_json: bool
+) -> None:
+    from topmast_shipper import search
+    from topmast_shipper.clusters import Clusters
 
-
-def _at(document: Mapping[str, Any], *path: str) -> Any:
-    value: Any = document
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+    clusters = Clusters()
+    for level, service, message in search.messages(store, asked, begin, end):
+        clusters.add(level, service, message)
+    found = clusters.largest(limit)
+    if as_json:
+        told = [
+            {"template": each.template, "count": each.count, "levels": dict(each.levels),
+             "services": dict(each.services), "example": each.example}
+            for each in found
+        ]  # fmt: skip
+        click.echo(
+            json.dumps({"patterns": told, "shapes": len(clusters), "other": clusters.other}, ensure_ascii=False)
+        )
+        return
+    for each in found:
+        level = each.levels.most_common(1)[0][0]
+        click.echo(f"{each.count:>9}  {level.upper():<8} {logprint.harmless(each.template)}")
+    click.echo(f"{len(clusters)} shapes" + (f", and {clusters.other} messages of others" if clusters.other else ""))
 
 
 def _moment(text: str | None) -> datetime | None:

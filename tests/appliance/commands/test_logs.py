@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from topmast.cli import topmast
-from topmast.commands.logs import harmless, newer, one_line, recent
+from topmast.commands.logs import newer, recent
 from topmast.layout import Layout
+from topmast.logprint import harmless, one_line
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.testing import event
 
@@ -134,3 +135,62 @@ def test_a_stack_is_told_by_its_last_line() -> None:
     document = {"message": "no", "error": {"type": "KeyError", "stack_trace": "Traceback\n  x\nKeyError: 'a'\n"}}
 
     assert one_line(document).endswith("no error=KeyError | KeyError: 'a'")
+
+
+class TestWays:
+    """What `topmast logs` does with what it finds."""
+
+    @pytest.fixture(autouse=True)
+    def _trace(self, sink: SqliteSink) -> None:
+        for number in range(6):
+            failed = {"level": "error"} if number == 3 else {}
+            stored(
+                sink, number, 20 - number, message=f"step {number} of 6", **{"trace.id": f"t{number // 3}"}, **failed
+            )
+
+    def test_context_is_around_a_match_and_nothing_comes_twice(self, state: Path) -> None:
+        assert messages(logs(state, "level:error", "-C", "1", "--json")) == [f"step {n} of 6" for n in (2, 3, 4)]
+        assert messages(logs(state, "step", "-C", "2", "--json")) == [f"step {n} of 6" for n in range(6)]
+
+    def test_a_trace(self, state: Path) -> None:
+        assert messages(logs(state, "--trace", "t1", "--json")) == [f"step {n} of 6" for n in (3, 4, 5)]
+        assert messages(logs(state, "level:error", "--trace", "t0", "--json")) == []
+
+    def test_fields(self, state: Path) -> None:
+        told = logs(state, "level:error", "--fields", "trace,level,nothing", "--json").stdout
+
+        assert json.loads(told) == {"trace.id": "t1", "log.level": "error"}
+        assert logs(state, "level:error", "--fields", "message,level").stdout == "step 3 of 6  error\n"
+
+    def test_csv(self, state: Path) -> None:
+        told = logs(state, "level:error", "--csv", "--fields", "level,message").stdout
+
+        assert told == "log.level,message\nerror,step 3 of 6\n"
+
+    def test_a_formula_in_csv_is_text(self, state: Path, sink: SqliteSink) -> None:
+        stored(sink, 9, message='=cmd|"x",y')
+
+        assert logs(state, "cmd", "--csv", "--fields", "message").stdout.splitlines()[1] == '"\'=cmd|""x"",y"'
+
+    def test_a_histogram(self, state: Path) -> None:
+        told = json.loads(logs(state, "--histogram", "--json").stdout)
+        shown = logs(state, "--histogram").stdout.splitlines()
+
+        assert sum(each["count"] for each in told["buckets"]) == 6
+        assert sum(int(line.split()[2]) for line in shown) == 6
+        assert logs(state, "nothing", "--histogram").stdout == "nothing matches\n"
+
+    def test_the_most_frequent_values(self, state: Path) -> None:
+        assert logs(state, "--top", "level").stdout.split() == ["5", "info", "1", "error"]
+        assert json.loads(logs(state, "--top", "trace", "--json").stdout)["values"] == [
+            {"value": "t0", "count": 3},
+            {"value": "t1", "count": 3},
+        ]
+
+    def test_patterns(self, state: Path, sink: SqliteSink) -> None:
+        stored(sink, 10, message="worker 7 is up")
+
+        (first, second) = json.loads(logs(state, "--patterns", "--json").stdout)["patterns"]
+        assert (first["template"], first["count"], first["levels"]) == ("step <*> of <*>", 6, {"info": 5, "error": 1})
+        assert second["template"] == "worker <*> is up"
+        assert "        6  INFO     step <*> of <*>" in logs(state, "--patterns").stdout
