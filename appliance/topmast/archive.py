@@ -43,6 +43,7 @@ TRIES = 5
 COMPRESSION = 1
 _ULID = re.compile(r"^[0-9A-HJKMNP-TV-Z]{26}$")
 _SEGMENT = re.compile(r"^\d{8}$")
+_NAMED = re.compile(r"^topmast-\d{8}T\d{6}Z\.tar\.gz$")
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _MAX_MANIFEST_BYTES = 50_000_000
 
@@ -88,6 +89,18 @@ def backup(layout: Layout, config: Path | None, file: Path, clock: Callable[[], 
     finally:
         draft.unlink(missing_ok=True)
     return Told(file, file.stat().st_size, len(listed), created)
+
+
+def named(folder: Path, now: float) -> Path:
+    """Return the name of a backup that is taken now, in a folder of backups."""
+    return folder / f"topmast-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete the oldest backups of a folder but for `keep`; files of other names are not ours."""
+    ours = sorted(path for path in folder.iterdir() if _NAMED.match(path.name))
+    for path in ours[:-keep]:
+        path.unlink(missing_ok=True)
 
 
 def _gathered(layout: Layout, config: Path | None, folder: Path) -> Iterator[Source]:

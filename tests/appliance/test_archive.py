@@ -201,3 +201,17 @@ def test_with_nothing_recorded_there_is_nothing_to_back_up(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"backup.tar.gz.part: cannot be backed up"):
         archive.backup(recorded(tmp_path / "one"), None, tmp_path / "nowhere" / "backup.tar.gz")
+
+
+def test_of_a_folder_of_backups_the_newest_stay_and_strangers_too(tmp_path: Path) -> None:
+    for day in range(1, 5):
+        archive.named(tmp_path, day * 86400.0).touch()
+    (tmp_path / "topmast-mine.tar.gz").touch()
+
+    archive.prune(tmp_path, 2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "topmast-19700104T000000Z.tar.gz",
+        "topmast-19700105T000000Z.tar.gz",
+        "topmast-mine.tar.gz",
+    ]
