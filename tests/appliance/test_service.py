@@ -89,8 +89,8 @@ def test_without_systemd_it_says_what_works_instead() -> None:
 def test_units_lie_where_systemd_looks(systemctl_stand_in: Path, tmp_path: Path) -> None:
     path = {"PATH": f"{tmp_path}/bin"}
 
-    assert service.find({**path, "HOME": "/home/a"}, root=False).folder == Path("/home/a/.config/systemd/user")
-    assert service.find({**path, "HOME": "/home/a", "XDG_CONFIG_HOME": "/x"}, root=False).folder == Path(
+    assert service.find({**path, "HOME": "/h/a"}, root=False).folder == Path("/h/a/.config/systemd/user")
+    assert service.find({**path, "HOME": "/h/a", "XDG_CONFIG_HOME": "/x"}, root=False).folder == Path(
         "/x/systemd/user"
     )
     assert service.find(path, root=True) == Systemd(Path("/etc/systemd/system"), user=False)
