@@ -83,13 +83,19 @@ def drill(
     alerts = _chosen(alert, rules, layout, off)
     say = _silent if as_json else _aloud
     with tempfile.TemporaryDirectory(prefix="topmast-drill-") as folder, world.guarded() as pipe:
+        if settings["environment"] != catalogue.PRODUCTION:
+            say(f"environment {settings['environment']}: nobody is paged, criticals go where warnings go")
         kit = making.kit(layout, settings, Path(folder), say)
         played = scenes.read(layout.home / "tests" / "monitoring" / "alerts", alerts)
         records = {rule.name: rule for rule in rules if rule.kind == "record"}
         with receivers.receiving() as capture:
             given = passes.Drill(kit, records, capture, world.Clocks(), pipe, settings["public_url"], say)
             result = passes.run(given, played, all_at_once=everything)
-            taken = list(measures.of(result, alerts, off)) if everything else measures.of_one(result, alerts)
+            taken = (
+                list(measures.of(result, alerts, settings["alerts"]))
+                if everything
+                else measures.of_one(result, alerts)
+            )
             if everything or full:
                 taken.append(_delay(given, played, full=full))
     if html is not None:

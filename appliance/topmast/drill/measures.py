@@ -1,6 +1,8 @@
 """The drill's numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from topmast import promql
 from topmast.drill import judge
@@ -12,8 +14,18 @@ INTERVAL = 15
 """Seconds between two scrapes, and between two evaluations, in production."""
 
 
-def of(result: Result, alerts: Sequence[Rule], off: Sequence[str] = ()) -> list[Measure]:
-    """Return `drill.planned` to `drill.seconds`. `off` are alerts that the configuration switches off."""
+def of(
+    result: Result, alerts: Sequence[Rule], changed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> list[Measure]:
+    """Return `drill.planned` to `drill.seconds`. `changed` is `alerts:` of the configuration."""
+    off = [name for name, wanted in changed.items() if wanted.get("enabled", True) is False]
+    other = sorted({name for name, wanted in changed.items() if "threshold" in wanted} - set(off))
+    note = "; ".join(
+        [
+            *([f"switched off: {', '.join(off)}"] if off else []),
+            *([f"at the shipped threshold, not yours: {', '.join(other)}"] if other else []),
+        ]
+    )
     count = len(alerts)
     wrong = [f"{row.alert}: {problem}" for row in result.alone for problem in row.problems]
     missing = [row.alert for row in result.alone if not row.delivered]
@@ -24,7 +36,7 @@ def of(result: Result, alerts: Sequence[Rule], off: Sequence[str] = ()) -> list[
             count,
             "alerts",
             f"== {count}",
-            note=f"switched off: {', '.join(off)}" if off else "every alert of the catalogue has a scene",
+            note=note or "every alert of the catalogue has a scene",
         ),
         measure(
             "drill.delivered",

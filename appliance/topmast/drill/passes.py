@@ -1,5 +1,6 @@
 """Pass A: each alert alone arrives. Pass B: all at once, and exactly the planned ones are muted."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from topmast.drill.judge import Row, Seen
 from topmast.drill.receivers import Capture, Message
 from topmast.drill.scenes import Scene
 from topmast.drill.world import Clocks, Kit, World
+from topmast.errors import TopmastError
 from topmast.rulefile import Rule
 
 # Without anything new for so long, nothing more is waited for.
@@ -51,6 +53,8 @@ class Drill:
     public_url: str
     say: Callable[[str], None]
     complaints: set[str] = field(default_factory=set)
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set when the drill is broken off."""
 
 
 def run(drill: Drill, scenes: Sequence[Scene], *, all_at_once: bool = True) -> Result:
@@ -58,12 +62,17 @@ def run(drill: Drill, scenes: Sequence[Scene], *, all_at_once: bool = True) -> R
     began = time.monotonic()
     companies = stories.alone(scenes, drill.records)
     with ThreadPoolExecutor(len(companies) + 1) as pool:
-        waiting = [
-            pool.submit(_alone, drill, f"alone-{number}", company) for number, company in enumerate(companies, 1)
-        ]
-        second = pool.submit(_together, drill, scenes) if all_at_once else None
-        rows = {row.alert: row for future in waiting for row in future.result()}
-        together, muted, loud = second.result() if second is not None else ([], [], [])
+        try:
+            waiting = [
+                pool.submit(_alone, drill, f"alone-{number}", company) for number, company in enumerate(companies, 1)
+            ]
+            second = pool.submit(_together, drill, scenes) if all_at_once else None
+            rows = {row.alert: row for future in waiting for row in future.result()}
+            together, muted, loud = second.result() if second is not None else ([], [], [])
+        except BaseException:
+            # Ctrl-C, or one world failed: the others must not wait for what nobody reads any more.
+            drill.ended.set()
+            raise
     return Result(
         alone=[rows[scene.alert] for scene in scenes],
         together=together,
@@ -116,7 +125,7 @@ def _together(drill: Drill, scenes: Sequence[Scene]) -> tuple[list[Row], list[st
     with world.started(*arguments, only=False) as here:
         _wait(as_planned, drill, here)
         # A muted one would be told at its group's next turn.
-        time.sleep(2 * _turn(here))
+        drill.ended.wait(2 * _turn(here))
         held = here.firing()
         drill.complaints.update(here.complaints())
         # Later a warning may be told rightly: when its critical ends a moment before it.
@@ -162,6 +171,8 @@ def _wait(done: Callable[[], bool], drill: Drill, here: World) -> None:
     """Wait until it is so, or nothing new has arrived for a while."""
     begin = time.monotonic()
     while not done():
+        if drill.ended.is_set():
+            raise TopmastError("the drill was broken off")
         told = [each for each in drill.capture.of(here.name) if judge.HEARTBEAT not in each.notification.alerts]
         newest = max((each.at for each in told), default=begin)
         now = time.monotonic()
