@@ -5,11 +5,10 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from topmast import chromium, elasticnode, newest
+from topmast import chromium, dockerengine, elasticnode, newest
 from topmast.binaries import find
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
@@ -48,11 +47,8 @@ def _browser(layout: Layout, say: Say) -> Mapping[str, str]:
 
 
 def _docker(_layout: Layout, _say: Say) -> Mapping[str, str]:
-    if shutil.which("docker") is None:
-        raise PrerequisiteError("no docker on PATH")
-    answer = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=30)
-    if answer.returncode != 0:
-        raise PrerequisiteError("no Docker engine answers")
+    if why := dockerengine.refusal():
+        raise PrerequisiteError(why)
     return {}
 
 

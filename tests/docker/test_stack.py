@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 from running import wait_for
+from topmast.rehearsal import BIND_ADDR, ONE_SHOTS, Project
 
 pytestmark = pytest.mark.docker
-
-ONE_SHOTS = {"secrets", "elasticsearch-setup"}
-BIND_ADDR = "127.0.0.77"
 
 
 def get(port: int, path: str) -> Any:
@@ -21,7 +19,7 @@ def get(port: int, path: str) -> Any:
         return json.load(answer)
 
 
-def test_every_service_is_healthy_and_every_one_shot_has_ended(stack: Any) -> None:
+def test_every_service_is_healthy_and_every_one_shot_has_ended(stack: Project) -> None:
     told = stack.services()
 
     assert {name: one["Health"] for name, one in told.items() if name not in ONE_SHOTS} == dict.fromkeys(
@@ -32,7 +30,7 @@ def test_every_service_is_healthy_and_every_one_shot_has_ended(stack: Any) -> No
     )
 
 
-def test_every_port_is_on_the_address_asked_for(stack: Any) -> None:
+def test_every_port_is_on_the_address_asked_for(stack: Project) -> None:
     published = [
         publisher["URL"]
         for one in stack.services().values()
@@ -43,7 +41,7 @@ def test_every_port_is_on_the_address_asked_for(stack: Any) -> None:
     assert set(published) == {BIND_ADDR}
 
 
-def test_the_engine_applies_what_the_file_says(stack: Any) -> None:
+def test_the_engine_applies_what_the_file_says(stack: Project) -> None:
     for name in sorted(stack.services().keys() - ONE_SHOTS):
         host = stack.inspect(name)["HostConfig"]
 
@@ -55,7 +53,7 @@ def test_the_engine_applies_what_the_file_says(stack: Any) -> None:
         assert not host["Privileged"], name
 
 
-def test_no_secret_is_in_an_environment_or_a_command_line(stack: Any) -> None:
+def test_no_secret_is_in_an_environment_or_a_command_line(stack: Project) -> None:
     secrets = set()
     for name in ("grafana", "logstash", "elasticsearch"):
         script = "for f in /run/topmast/*; do [ -f $f ] && cat $f && echo; done"
@@ -67,7 +65,7 @@ def test_no_secret_is_in_an_environment_or_a_command_line(stack: Any) -> None:
     assert [secret for secret in secrets if secret in told] == []
 
 
-def test_prometheus_reaches_everything_that_runs(stack: Any) -> None:
+def test_prometheus_reaches_everything_that_runs(stack: Project) -> None:
     def down() -> list[str]:
         targets = get(9090, "/api/v1/targets")["data"]["activeTargets"]
         return [one["labels"]["job"] for one in targets if one["health"] != "up"]
@@ -76,7 +74,7 @@ def test_prometheus_reaches_everything_that_runs(stack: Any) -> None:
     assert wait_for("targets up", lambda: sorted(down()) == ["cadvisor", "grafana"], seconds=60)
 
 
-def test_the_watchdog_reaches_the_inbox(stack: Any) -> None:
+def test_the_watchdog_reaches_the_inbox(stack: Project) -> None:
     def arrived() -> bool:
         notifications = get(3002, "/api/inbox")["notifications"]
         return any("Watchdog" in one["alerts"] for one in notifications)
@@ -84,7 +82,7 @@ def test_the_watchdog_reaches_the_inbox(stack: Any) -> None:
     assert wait_for("the Watchdog in the inbox", arrived, seconds=120)
 
 
-def test_a_second_start_changes_nothing(stack: Any) -> None:
+def test_a_second_start_changes_nothing(stack: Project) -> None:
     def containers() -> dict[str, str]:
         return {name: stack.inspect(name)["Id"] for name in stack.services()}
 
@@ -96,7 +94,7 @@ def test_a_second_start_changes_nothing(stack: Any) -> None:
     assert "elasticsearch: nothing to do" in stack.compose("logs", "elasticsearch-setup")
 
 
-def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Any) -> None:
+def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Project) -> None:
     """The last one: it takes the stack down and its secrets away."""
     stack.compose("down", "--timeout", "5")
     stack.engine.run("volume", "rm", "topmast-test_secrets")

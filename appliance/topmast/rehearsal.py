@@ -1,0 +1,138 @@
+"""The compose files on an engine without a registry: images made here, the stack in a project of its own.
+
+What the distribution has is the real software (Prometheus, Alertmanager, node_exporter), ours is built from its
+Dockerfiles, and the rest are the labelled stand-ins of tests/docker/stand_ins/ (its README says which and what that
+proves). Needs a clone.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topmast import debian, dockerengine
+from topmast.dockerengine import DockerEngine
+from topmast.errors import PrerequisiteError
+
+FULL = ("docker-compose.monitoring.yml",)
+LITE = (*FULL, "docker-compose.lite.yml")
+STAND_INS = Path("tests/docker/stand_ins")
+PROJECT = "topmast-test"
+BASE = f"{PROJECT}/base"
+# An address that only this machine has, and that no appliance listens on: the ports stay those of the files.
+BIND_ADDR = "127.0.0.77"
+# Run once to their end.
+ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup"})
+STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"})
+
+# What `python:3.11-slim` is to a user's build.
+_BASE_PACKAGES = (
+    *("base-files", "base-passwd", "bash", "coreutils", "curl", "dash", "grep", "openssl", "python3-venv"),
+    *("sed", "wget"),
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """One `docker compose` project of the files of a clone, with the images made here."""
+
+    engine: DockerEngine
+    home: Path
+    files: tuple[str, ...] = FULL
+
+    def compose(self, *arguments: str, seconds: float = 300, check: bool = True, **environment: str) -> str:
+        """Run Docker Compose; return what it printed, its messages at the end. Raises TopmastError."""
+        argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
+        for file in (*self.files, str(STAND_INS / "compose.yml")):
+            argv += ["-f", str(self.home / file)]
+        told = {**self.engine.environment, "BIND_ADDR": BIND_ADDR, **environment}
+        done = dockerengine.call([*argv, "--progress", "plain", *arguments], told, seconds, check)
+        return done.stdout + done.stderr
+
+    def up(self, *services: str, **environment: str) -> str:
+        return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services, **environment)
+
+    def down(self, *, purge: bool = True) -> None:
+        self.compose("down", "--timeout", "5", "--remove-orphans", *(["--volumes"] if purge else []))
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Return what `docker compose ps --all` tells of each service."""
+        lines = self.compose("ps", "--all", "--format", "json").splitlines()
+        return {each["Service"]: each for each in (json.loads(line) for line in lines if line.startswith("{"))}
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        told: list[dict[str, Any]] = json.loads(self.engine.run("inspect", f"{PROJECT}-{service}-1").stdout)
+        return told[0]
+
+    def shell(self, service: str, script: str) -> str:
+        """Run a script in a service's container; return what it printed."""
+        return self.compose("exec", "-T", service, "sh", "-c", script, check=False)
+
+
+def make_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
+    """Make every image that the stack names, under names that nobody else uses. Raises TopmastError."""
+    if not (home / STAND_INS).is_dir():
+        raise PrerequisiteError(f"{home}: no {STAND_INS}; the compose files are proved from a clone")
+    say("a base image from the distribution's packages")
+    make_base(engine, folder)
+    packages = debian.unpack(
+        ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"], folder / "engines", lambda _: None
+    )
+    stand_ins = home / STAND_INS
+    _build(engine, "engines", stand_ins / "engines.Dockerfile", packages)
+    say("our own images from their Dockerfiles")
+    with ThreadPoolExecutor(2) as pool:
+        ours = [pool.submit(_build, engine, n, home / n / "Dockerfile", home) for n in ("appliance", "exporter")]
+        ours.append(pool.submit(_build, engine, "shipper", home / "shipper" / "Dockerfile", home))
+        for each in ours:
+            each.result()
+    # A stand-in for Logstash takes Lumberjack as our own test server does: it is made on our image.
+    _build(engine, "stand-in", stand_ins / "Dockerfile", home / "tests", base=f"{PROJECT}/appliance")
+
+
+def _build(engine: DockerEngine, name: str, file: Path, context: Path, base: str = BASE) -> None:
+    engine.run(
+        *("build", "-q", "--build-arg", f"BASE={base}", "-t", f"{PROJECT}/{name}", "-f", file, context), seconds=900
+    )
+
+
+def make_base(engine: DockerEngine, folder: Path) -> None:
+    """Make a small Debian with Python from its packages."""
+    root = folder / "base"
+    unpack_closure(_BASE_PACKAGES, root)
+    for name in ("etc", "tmp", "root"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    # The bundle that the machine trusts: a company's proxy is in it.
+    bundle = root / "etc/ssl/certs/ca-certificates.crt"
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", bundle)
+    archive = folder / "base.tar"
+    dockerengine.call(["tar", "-C", str(root), "-cf", str(archive), "."], {}, 120)
+    engine.run("import", "-c", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", archive, BASE)
+    archive.unlink()
+
+
+def unpack_closure(packages: Sequence[str], into: Path) -> None:
+    """Unpack the packages and all that they depend on, as if nothing was installed: the root of an image.
+
+    Nothing is configured: what a package's own scripts would make is not there.
+    """
+    work = into.parent / f"{into.name}.apt"
+    for name in ("lists/partial", "cache/archives/partial"):
+        (work / name).mkdir(parents=True)
+    (work / "status").touch()
+    options = [f"Dir::State::lists={work / 'lists'}", f"Dir::Cache={work / 'cache'}"]
+    options += [f"Dir::State::status={work / 'status'}", "APT::Sandbox::User=", "Debug::NoLocking=true"]
+    options += ["APT::Install-Recommends=false", "Acquire::Languages=none"]
+    apt = ["apt-get", "-q", "-y", *(word for option in options for word in ("-o", option))]
+    dockerengine.call([*apt, "update"], {}, 300)
+    dockerengine.call([*apt, "install", "--download-only", *packages], {}, 600)
+    for archive in sorted((work / "cache/archives").glob("*.deb")):
+        dockerengine.call(["dpkg", "-x", str(archive), str(into)], {}, 60)
+    shutil.rmtree(work)
