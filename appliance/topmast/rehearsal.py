@@ -53,8 +53,8 @@ class Project:
         done = dockerengine.call([*argv, "--progress", "plain", *arguments], told, seconds, check)
         return done.stdout + done.stderr
 
-    def up(self, *services: str, **environment: str) -> str:
-        return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services, **environment)
+    def up(self, *services: str) -> str:
+        return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)
 
     def down(self, *, purge: bool = True) -> None:
         self.compose("down", "--timeout", "5", "--remove-orphans", *(["--volumes"] if purge else []))

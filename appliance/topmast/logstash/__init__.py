@@ -1,0 +1,1 @@
+"""Logstash's pipelines without Logstash: its language parsed, and the filters that ours use carried out."""
