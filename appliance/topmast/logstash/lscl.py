@@ -1,4 +1,4 @@
-r"""Logstash's configuration language as a tree with line numbers.
+"""Logstash's configuration language as a tree with line numbers.
 
 The grammar is Elastic's own (logstash-core, grammar.treetop): sections, plugins, branches, conditions. A string keeps
 its backslashes, as it does there while `config.support_escapes` is off.
