@@ -19,14 +19,19 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 # An application cannot explode the index: more fields or a deeper tree than this stay text.
 MAX_FIELDS = 256
 MAX_DEPTH = 16
+MAX_NAME_CHARACTERS = 256
 FUTURE_MICROSECONDS = 86400 * 1_000_000
 
+# Of logging, log4j, java.util.logging, zap, bunyan, loguru, syslog, PostgreSQL; Redis writes signs.
 _LEVEL_NAMES = {
-    **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "5", "10", "d"), "debug"),
+    **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "5", "10", "d", "t", "v"), "debug"),
+    **dict.fromkeys(("debug1", "debug2", "debug3", "debug4", "debug5", ".", "-"), "debug"),
     **dict.fromkeys(("info", "information", "informational", "notice", "log", "20", "i"), "info"),
-    **dict.fromkeys(("warn", "warning", "30", "w"), "warning"),
+    **dict.fromkeys(("success", "config", "*"), "info"),
+    **dict.fromkeys(("warn", "warning", "30", "w", "#"), "warning"),
     **dict.fromkeys(("err", "error", "severe", "exception", "40", "e"), "error"),
     **dict.fromkeys(("critical", "crit", "fatal", "alert", "emerg", "emergency", "panic", "50", "f"), "critical"),
+    **dict.fromkeys(("dpanic", "60"), "critical"),
 }  # fmt: skip
 
 # The names of logging.LogRecord, python-json-logger, structlog, bunyan, logstash, older gen_ai: ECS.
@@ -142,6 +147,8 @@ def _leaves(fields: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tupl
         raise _TooMuchError(f"deeper than {MAX_DEPTH}")
     for key, value in fields.items():
         name = f"{prefix}{key}"
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise _TooMuchError(f"a name longer than {MAX_NAME_CHARACTERS} characters")
         if type(value) is dict and value:
             # `"error": {...}` is ECS's object, `"error": "text"` an old name
             yield from _leaves(value, name + ".", depth + 1)
@@ -182,7 +189,7 @@ def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 def _settle_time(document: dict[str, Any], event: Event, zone: tzinfo) -> int:
     now = int(event.read_at * 1_000_000)
     said = document["@timestamp"]
-    time = timestamps.parse(said, zone) if said is not None else None
+    time = timestamps.parse(said, zone, now) if said is not None else None
     if time is None or not 0 < time <= now + FUTURE_MICROSECONDS:
         # a time that cannot be (2099, a date nobody can read) would be the newest line for ever
         time = now

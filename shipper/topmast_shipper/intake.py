@@ -4,7 +4,10 @@ Records of a shape that came before take the shortest road (`shapes`), others th
 (`swift`); whatever is unusual, the careful one (`ecs`). All give the same document.
 """
 
+import re
+from base64 import b64encode
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 from topmast_shipper import ecs
@@ -17,12 +20,18 @@ from topmast_shipper.tail.lines import Lines, text
 from topmast_shipper.template import Columns, Place
 from topmast_shipper.window import Rows
 
+# Colours and what else a terminal obeys (ECMA-48: CSI, OSC, two-character sequences).
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|[@-Z\\^_a-z])")
+_MAX_RAW_BYTES = 65_536
+
 
 class Intake:
     """One parser at work. May be called from the threads of several sinks."""
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: Parser, zone: tzinfo = UTC) -> None:
+        """`zone` is for times that name none."""
         self._parser = parser
+        self._zone = zone
         self._swift = Swift()
         self._shapes = Shapes() if parser is json_lines.parse else None
 
@@ -47,7 +56,7 @@ class Intake:
     def _one(self, event: Event) -> tuple[Event, bool]:
         """Return the event completed, and whether it took the short road."""
         line, end, start, origin, now, flags, *_ = event
-        if not flags:
+        if not flags and b"\x1b" not in line:
             try:
                 found = self._swift.complete(line, end, start, origin, now, self._parser(line.decode()))
             except Exception:  # noqa: BLE001 - the guard: the careful road says what is wrong with it
@@ -61,10 +70,16 @@ class Intake:
         if not valid:
             event = event._replace(flags=(*event.flags, "invalid_utf8"))
         try:
-            found: dict[str, Any] = self._parser(message)
+            plain = _ANSI.sub("", message) if "\x1b" in message else message
+            found: dict[str, Any] = self._parser(plain)
+            if plain is not message:
+                found.setdefault("event.original", message)
         except Exception as error:  # noqa: BLE001 - the guard: a parser's fault costs a field, never the line
             found = {"message": message, "error.type": "parser", "error.message": repr(error)[:200]}
-        return ecs.complete(event, found)
+        if not valid and len(event.line) <= _MAX_RAW_BYTES:
+            # what stands for a byte in the text may have stood there as text
+            found = {**found, "labels.raw_base64": b64encode(event.line).decode()}
+        return ecs.complete(event, found, self._zone)
 
 
 class _Taken:

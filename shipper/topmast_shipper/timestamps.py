@@ -1,25 +1,27 @@
 """Times as people and programs write them, as microseconds since 1970 in UTC.
 
 ISO 8601 and RFC 3339 with `T`, space, comma or zone (also logging's `asctime`), Unix seconds, milli-, micro- and
-nanoseconds, and the `22/Nov/2026:21:16:00 +0000` of access logs (Common Log Format).
+nanoseconds; what else programs write is in writtendates.py.
 """
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
-_MONTHS = {name: number for number, name in enumerate(
-    ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
-)}  # fmt: skip
+from topmast_shipper import writtendates
+
 _SECOND = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse(value: object, zone: tzinfo = UTC) -> int | None:
-    """Return the time in microseconds; None when the value is no time. `zone` is for values that name none."""
+def parse(value: object, zone: tzinfo = UTC, now: int | None = None) -> int | None:
+    """Return the time in microseconds; None when the value is no time.
+
+    `zone` is for values that name none, `now` (microseconds) for those without a year; without it those are no times.
+    """
     try:
         if isinstance(value, str):
-            return _parse_text(value.strip(), zone)
+            return _parse_text(value.strip(), zone, now)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return _parse_number(value)
     except (ValueError, OverflowError):
@@ -71,24 +73,17 @@ def from_datetime(moment: datetime, zone: tzinfo = UTC) -> int:
     return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _parse_text(text: str, zone: tzinfo) -> int | None:
-    if len(text) >= 20 and text[2] == "/" and text[6] == "/":
-        return from_datetime(_parse_common(text), zone)
-    if text.isdecimal() and len(text) > 8:
+def _parse_text(text: str, zone: tzinfo, now: int | None) -> int | None:
+    # fourteen digits are 20261122211600
+    if text.isdecimal() and len(text) > 8 and len(text) != 14:
         return _parse_number(int(text))
-    if len(text) < 10 or text[4] != "-":
-        return _parse_number(float(text))
-    return from_datetime(datetime.fromisoformat(text), zone)
-
-
-def _parse_common(text: str) -> datetime:
-    """Return the moment of `22/Nov/2026:21:16:00 +0000`."""
-    month = _MONTHS.get(text[3:6].capitalize())
-    if month is None:
-        raise ValueError(text)
-    clock, _, offset = text[7:].partition(" ")
-    year, hour, minute, second = clock.split(":")
-    return datetime.fromisoformat(f"{year}-{month:02d}-{text[:2]}T{hour}:{minute}:{second}{offset}")
+    if len(text) >= 10 and text[4] == "-" and text[-1] != "]":
+        try:
+            return from_datetime(datetime.fromisoformat(text), zone)
+        except ValueError:
+            pass  # a blank before the zone, its name
+    moment = writtendates.parse(text, zone, None if now is None else _EPOCH + timedelta(microseconds=now))
+    return from_datetime(moment) if moment is not None else _parse_number(float(text))
 
 
 def _parse_number(value: float) -> int | None:

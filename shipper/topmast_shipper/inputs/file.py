@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from topmast_shipper import rooms
 from topmast_shipper.component import Input, Kind, Line, Parser, Source
@@ -33,6 +34,8 @@ class Config:
     """The name of a parser, or `{name: options}`."""
     service: str = ""
     """`service.name` of lines that do not name their own."""
+    timezone: str = "UTC"
+    """Of times that name no zone: `Europe/Berlin`."""
     max_line_bytes: int = 1 << 20
     rotate_wait_seconds: float = 5.0
     framing: str = ""
@@ -58,7 +61,11 @@ class FileInput:
         self.config = config
         self.name = config.name
         self.service = config.service
-        self._intake = Intake(unwrapping(parser) if config.framing else parser)
+        try:
+            zone = ZoneInfo(config.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigError(f"input {config.name}: timezone: no zone {config.timezone!r}") from error
+        self._intake = Intake(unwrapping(parser) if config.framing else parser, zone)
         follow = Follow(
             input=config.name,
             patterns=absolute(config.paths, setting.base),
@@ -126,6 +133,7 @@ INPUT = Kind[Input](
             "exclude": {"type": "array", "items": {"type": "string", "minLength": 1}},
             "parser": {"type": ["string", "object"]},
             "service": {"type": "string", "maxLength": 100},
+            "timezone": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_/+-]{0,63}$"},
             "max_line_bytes": {"type": "integer", "minimum": 1024, "maximum": 16777216},
             "rotate_wait_seconds": {"type": "number", "minimum": 0.1, "maximum": 3600},
             "framing": {"enum": sorted(FRAMES)},

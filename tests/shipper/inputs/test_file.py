@@ -9,6 +9,7 @@ import pytest
 from topmast_shipper import rooms
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.component import Cursor, Input, Line
+from topmast_shipper.errors import ConfigError
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.inputs.file import INPUT, FileInput
 from topmast_shipper.rooms import Setting
@@ -90,3 +91,12 @@ def test_a_fault_of_a_parser_costs_a_field_and_not_the_line(setting: Setting) ->
 
 def test_it_is_in_the_room() -> None:
     assert rooms.kind("inputs", "file") is INPUT
+
+
+def test_times_without_a_zone_are_of_the_inputs(setting: Setting) -> None:
+    made = build(setting, timezone="Europe/Berlin")
+
+    assert parsed(made, "2026-07-01 12:00:00 hello").document["@timestamp"] == "2026-07-01T10:00:00.000Z"
+    with pytest.raises(ConfigError, match="no zone 'Europe/Atlantis'"):
+        build(setting, timezone="Europe/Atlantis")
+    made.close()
