@@ -15,6 +15,7 @@ from typing import TypeVar
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.event import Origin
 from topmast_shipper.tail.archives import Archives
+from topmast_shipper.tail.containers import name_of
 from topmast_shipper.tail.copies import Copies, Verdict
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import ARCHIVE, Found, discover, folders, looks_rotated, siblings, whereabouts
@@ -229,7 +230,8 @@ class Catalogue:
         stream, generation = record.stream, record.generation
         file.head = first_line(head) or b""
         file.generation = generation
-        file.origin = Origin(self._follow.input, file.path, self._follow.service)
+        service = self._follow.service or (name_of(file.path) if self._follow.framing else "")
+        file.origin = Origin(self._follow.input, file.path, service)
         file.cuts = self._checkpoint.cuts(stream, generation)
         file.store_cut = lambda offset: self._checkpoint.cut(stream, generation, offset)
         file.stream = stream

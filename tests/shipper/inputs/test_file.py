@@ -100,3 +100,18 @@ def test_times_without_a_zone_are_of_the_inputs(setting: Setting) -> None:
     with pytest.raises(ConfigError, match="no zone 'Europe/Atlantis'"):
         build(setting, timezone="Europe/Atlantis")
     made.close()
+
+
+def test_lines_of_a_container_are_of_the_service_it_is(setting: Setting) -> None:
+    folder = setting.base / "containers"
+    folder.mkdir()
+    (folder / "config.v2.json").write_text('{"Name": "/shop-web-1"}')
+    line = '{"log":"hello\\n","stream":"stdout","time":"2026-11-22T21:16:00Z"}\n'
+    (folder / f"{'0af7651916cd43dd' * 4}-json.log").write_text(line)
+    made = build(setting, paths=["containers/*-json.log"], framing="docker")
+
+    made.sweep()
+    (source,) = made.sources()
+
+    assert source.origin.service == "shop-web-1"
+    made.close()
