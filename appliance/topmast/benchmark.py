@@ -17,6 +17,8 @@ class Run:
     full: bool
     seed: int
     say: Callable[[str], None]
+    trace: Path | None = None
+    """Recorded requests, for a benchmark that replays some."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """`topmast benchmark NAME`: measure ours and the peers in one run, on this machine."""
 
+from pathlib import Path
+
 import click
 
 from topmast import benchmark as room
@@ -11,10 +13,18 @@ from topmast.measure import report
 @click.argument("name", required=False)
 @click.option("--full", is_flag=True, help="The size that the numbers are claimed for; takes longer.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of what is generated.")
+@click.option(
+    "--trace",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Recorded requests that `cost` replays: CSV with the columns ContextTokens and GeneratedTokens.",
+)
 @click.option("--check", is_flag=True, help="Exit 1 when a measure does not hold.")
 @click.option("--json", "as_json", is_flag=True, help="Print {measures: […]} as JSON.")
 @click.pass_obj
-def benchmark(call: Call, name: str | None, full: bool, seed: int, check: bool, as_json: bool) -> None:
+def benchmark(
+    call: Call, name: str | None, full: bool, seed: int, trace: Path | None, check: bool, as_json: bool
+) -> None:
     """Run a benchmark and print its measures; without NAME, list the benchmarks.
 
     Each measure stands beside its goal and, where there is one, a peer measured in the same run: the ratio is what
@@ -29,7 +39,9 @@ def benchmark(call: Call, name: str | None, full: bool, seed: int, check: bool, 
         click.echo(f"  {text}", err=True)
 
     chosen = room.load(call.home, name)
-    report(chosen.run(room.Run(home=call.home, full=full, seed=seed, say=say)), as_json=as_json, check=check)
+    report(
+        chosen.run(room.Run(home=call.home, full=full, seed=seed, say=say, trace=trace)), as_json=as_json, check=check
+    )
 
 
 COMMAND = benchmark

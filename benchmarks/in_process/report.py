@@ -1,0 +1,39 @@
+"""`report.py FOLDER EVENTS`: the seconds of a month's report by feature, over a ledger that has these many events."""
+
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+
+from topmast_exporter.ledger_report import report
+from topmast_exporter.ledger_store import FILE, SPEND_COLUMNS, Spend, Store
+
+NOW = 1_795_176_000.0
+
+
+def main(folder: Path, events: int) -> None:
+    """Print the seconds of five reports, and what they were of."""
+    # 30 days of quarters x 4 models x 4 features: what a million events leave in the ledger's spend
+    rows = [
+        (int(NOW // 900) - quarter, "openai", f"model-{model}", f"feature-{feature}")
+        for quarter, model, feature in itertools.product(range(30 * 96), range(4), range(4))
+    ]
+    store = Store(folder)
+    amounts = [events // len(rows), 0, *(1_000_000 for _ in SPEND_COLUMNS[2:])]
+    with store.transaction():
+        store.save({}, {}, {key: Spend(amounts) for key in rows})
+    store.close()
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        found = report(folder, ("feature",), NOW - 31 * 86_400, NOW + 900)
+        taken.append(time.perf_counter() - began)
+    size = (folder / FILE).stat().st_size / 2**20
+    found = report(folder, ("feature",), NOW - 31 * 86_400, NOW + 900)
+    told = {"rows": len(rows), "requests": sum(row.requests for row in found), "mib": size, "seconds": taken}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
