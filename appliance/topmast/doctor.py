@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from topmast import compose, config, debian, lock, ports
+from topmast import compose, config, debian, forecast, lock, ports, stage
 from topmast.checkup import Checkup
-from topmast.errors import ConfigError, NotRunningError
+from topmast.errors import ConfigError, NotRunningError, TopmastError
 from topmast.layout import PORTS, Layout
 from topmast.start import FREE_BYTES
 
@@ -52,6 +52,7 @@ def examine(layout: Layout, path: Path | None, mode: str) -> Iterator[Checkup]:
         yield disk(layout.state, FREE_BYTES, "the engines and a day of data")
         wanted = {name: layout.port(name) for name in PORTS if name not in DEMO_PORTS}
         yield listeners(wanted, _running_ports(layout))
+        yield from _forecast(layout)
     yield clock(layout, time.time(), _synchronised())
 
 
@@ -206,6 +207,25 @@ def _running_ports(layout: Layout) -> frozenset[int]:
     except NotRunningError:
         return frozenset()
     return frozenset(port + offset for port in PORTS.values())
+
+
+def _forecast(layout: Layout) -> Iterator[Checkup]:
+    """Yield the disk's forecast while Prometheus runs and answers; nothing else."""
+    try:
+        offset = int(lock.status(layout)["port_offset"])
+        retention = yaml.safe_load((layout.rendered / "topmast.yml").read_text(encoding="utf-8"))["retention"]
+        there = Layout(layout.home, layout.state, offset)
+        url = there.url("prometheus")
+
+        def ask(expression: str) -> float | None:
+            found = stage.query(url, expression)
+            return float(found[0]["value"][1]) if found else None
+
+        yield forecast.checkup(forecast.forecast(there, retention, ask))
+    except (NotRunningError, OSError):
+        return
+    except TopmastError as error:
+        yield Checkup("disk forecast", ok=True, message=f"cannot be told: {error}")
 
 
 def _output(argv: Sequence[str]) -> str | None:

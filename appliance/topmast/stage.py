@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +43,13 @@ class Stage:
 
 
 @contextmanager
-def started(layout: Layout, *arguments: str, beside: Sequence[Stage] = ()) -> Iterator[Stage]:
+def started(
+    layout: Layout, *arguments: str, beside: Sequence[Stage] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Stage]:
     """Yield a fresh appliance, with the engines that `layout` has unpacked already; stop it in the end.
 
-    It has no topmast.yml: what is proved is what everybody gets. Raises TopmastError when it does not start.
+    It has no topmast.yml: what is proved is what everybody gets. `environment` is added to this process's. Raises
+    TopmastError when it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="topmast-stage-") as name:
         folder = Path(name)
@@ -56,19 +59,17 @@ def started(layout: Layout, *arguments: str, beside: Sequence[Stage] = ()) -> It
             shutil.copytree(layout.engines, state / "engines", symlinks=True)
         own = Layout(layout.home, state, free_offset({each.layout.port_offset for each in beside}))
         argv = [sys.executable, "-m", "topmast", "--state", str(state), "-c", str(folder / "topmast.yml")]
-        environment = {**os.environ, "TOPMAST_HOME": str(layout.home)}
+        around = {**os.environ, **(environment or {}), "TOPMAST_HOME": str(layout.home)}
         up = [*argv, "up", "--detach", "--json", "--port-offset", str(own.port_offset), *arguments]
         try:
-            done = subprocess.run(
-                up, capture_output=True, text=True, check=False, timeout=_UP_SECONDS, env=environment
-            )
+            done = subprocess.run(up, capture_output=True, text=True, check=False, timeout=_UP_SECONDS, env=around)
             if done.returncode != 0:
                 raise TopmastError(f"up {' '.join(arguments)}: {done.stderr.strip()[-300:]}")
             yield Stage(own, json.loads(done.stdout)["pid"])
         finally:
             # With --purge: the demo's database lies outside the state folder when root starts it.
             subprocess.run(
-                [*argv, "down", "--purge"], capture_output=True, check=False, timeout=_DOWN_SECONDS, env=environment
+                [*argv, "down", "--purge"], capture_output=True, check=False, timeout=_DOWN_SECONDS, env=around
             )
 
 

@@ -36,6 +36,7 @@ class Settings:
             logs=path("SHOP_LOGS") or cls.logs,
             faults=path("DEMO_FAULTS"),
             seed=int(env.get("DEMO_SEED", cls.seed)),
+            log_files=int(env.get("SHOP_LOG_FILES", cls.log_files)),
         )
 
     def conninfo(self) -> str:
