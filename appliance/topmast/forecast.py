@@ -66,7 +66,7 @@ def forecast(
     return Forecast(
         free=free,
         days=days,
-        metrics_per_day=_metrics_per_day(ask),
+        metrics_per_day=_metrics_per_day(ask) if known else None,
         metrics_at_most=float(retention["metrics_bytes"]),
         logs_per_day=_logs_per_day(layout.log_store, clock()),
         logs_at_most=float(retention["logs_bytes"]),
@@ -114,9 +114,9 @@ def checkup(found: Forecast | None) -> Checkup:
     name = "disk forecast"
     if found is None:
         return Checkup(name, ok=True, message="nobody watches this disk yet")
-    until = "not getting fuller, or watched for less than half an hour"
+    until = "not getting fuller (or watched for less than half an hour)"
     if found.days is not None:
-        until = f"full in {found.days:.1f} days" if found.days < 365 else "not full within a year"
+        until = f"full in {found.days:.1f} days at its pace" if found.days < 365 else "not full within a year"
     kinds = (
         ("metrics", found.metrics_per_day, found.metrics_at_most),
         ("logs", found.logs_per_day, found.logs_at_most),
@@ -126,7 +126,7 @@ def checkup(found: Forecast | None) -> Checkup:
         for kind, per_day, most in kinds
         if per_day is not None
     ]
-    message = "; ".join([f"{found.free:.0%} free, {until} at its pace", *told])
+    message = "; ".join([f"{found.free:.0%} free, {until}", *told])
     if not found.alarming:
         return Checkup(name, ok=True, message=message)
     return Checkup(name, ok=False, message=message, remedy="free some disk, or lower `retention:` in topmast.yml")
