@@ -47,11 +47,20 @@ class Running:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop it in its tracks (SIGSTOP): connections stay open, nothing is answered."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        pids = self._pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self.process.pid, signal.SIGCONT)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        # not the group: each backend of PostgreSQL makes one of its own
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [self.process.pid, *map(int, children.read_text().split() if children.exists() else ())]
 
     def stop(self) -> None:
         """End it and what it started."""
@@ -134,7 +143,15 @@ def postgres(state: Path, say: Callable[[str], None], options: Sequence[str] = (
     settings = ("shared_preload_libraries=pg_stat_statements", "fsync=off", "jit=off", *options)
     argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
     argv += [word for setting in settings for word in ("-c", setting)]
-    return _started(argv, folder, root, port, "PostgreSQL")
+    running = _started(argv, folder, root, port, "PostgreSQL")
+    ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    deadline = time.monotonic() + READY_SECONDS
+    while _run(ready, folder, root).returncode:  # it listens before it lets anybody in
+        if time.monotonic() > deadline:
+            running.stop()
+            raise PrerequisiteError(f"PostgreSQL lets nobody in for {READY_SECONDS:g} s")
+        time.sleep(0.05)
+    return running
 
 
 def exporter(kind: str, state: Path, say: Callable[[str], None], server: int, options: Sequence[str] = ()) -> Running:

@@ -7,7 +7,7 @@ the I/O, `COLLECTOR = Collector(...)`. The folder is the registry: the module's 
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,10 @@ class Reading:
     def leave_out(self, what: str, message: str, reason: str = "permission") -> None:
         """Say that `what` (a fixed word) was refused, for one of CollectError.REASONS."""
         self.refused[what] = (reason, message)
+
+    def include(self, metrics: Iterable[Metric]) -> None:
+        """Add whole families that were read before and stand still; they are shared, not copied."""
+        self._families.update({metric.name: metric for metric in metrics})
 
     def metrics(self) -> list[Metric]:
         return list(self._families.values())

@@ -36,15 +36,21 @@ def sql(schema: str, version: int, known: Sequence[int]) -> str:
     exec_ms = "total_exec_time" if version >= 130000 else "total_time"
     prefix = "shared_" if version >= 170000 else ""
     listed = ", ".join(str(int(one)) for one in known) or "0"
+    # Read once, summed in floats (sums of bigint are numeric), and grouped for the chosen ones only: ranking and
+    # grouping all rows costs a third more. A statement may have two rows (by itself, inside another): hence the sums.
     return (
-        'SELECT * FROM (SELECT pg_get_userbyid(userid) AS "user", d.datname, queryid, calls, exec_ms, rows, read_ms,'  # noqa: S608 ids are integers, the schema is quoted by the server
-        " write_ms, row_number() OVER (ORDER BY exec_ms DESC) AS rank, sum(calls) OVER () AS all_calls,"
-        " sum(exec_ms) OVER () AS all_exec_ms, sum(rows) OVER () AS all_rows, sum(read_ms) OVER () AS all_read_ms,"
-        " sum(write_ms) OVER () AS all_write_ms FROM (SELECT userid, dbid, queryid, sum(calls)::bigint AS calls,"
-        f" sum({exec_ms})::float AS exec_ms, sum(rows)::bigint AS rows, sum({prefix}blk_read_time)::float AS read_ms,"
-        f" sum({prefix}blk_write_time)::float AS write_ms FROM {schema}.pg_stat_statements(false)"
-        " GROUP BY userid, dbid, queryid) AS s LEFT JOIN pg_database d ON d.oid = s.dbid) AS ranked"
-        f" WHERE rank <= {TOP} OR queryid IN ({listed})"
+        "WITH s AS MATERIALIZED (SELECT userid, dbid, queryid, calls::float,"  # noqa: S608 ids are integers, the schema is quoted by the server
+        f" {exec_ms}::float AS exec_ms, rows::float,"
+        f" {prefix}blk_read_time::float AS read_ms, {prefix}blk_write_time::float AS write_ms"
+        f" FROM {schema}.pg_stat_statements(false)), chosen AS (SELECT userid, dbid, queryid FROM"
+        f" (SELECT userid, dbid, queryid FROM s WHERE queryid IS NOT NULL ORDER BY exec_ms DESC LIMIT {TOP}) AS top"
+        f" UNION SELECT userid, dbid, queryid FROM s WHERE queryid IN ({listed})), totals AS (SELECT"
+        " sum(calls) AS all_calls, sum(exec_ms) AS all_exec_ms, sum(rows) AS all_rows, sum(read_ms) AS all_read_ms,"
+        " sum(write_ms) AS all_write_ms FROM s), shown AS (SELECT userid, dbid, queryid, sum(calls) AS calls,"
+        " sum(exec_ms) AS exec_ms, sum(rows) AS rows, sum(read_ms) AS read_ms, sum(write_ms) AS write_ms"
+        " FROM s JOIN chosen USING (userid, dbid, queryid) GROUP BY userid, dbid, queryid)"
+        ' SELECT pg_get_userbyid(shown.userid) AS "user", d.datname, shown.*, totals.* FROM totals LEFT JOIN shown'
+        " ON true LEFT JOIN pg_database d ON d.oid = shown.dbid ORDER BY shown.exec_ms DESC"
     )
 
 
@@ -65,8 +71,10 @@ class Statements:
             return
         shown: dict[Key, dict[str, float]] = {}
         for row in rows:
-            # a NULL id is another user's statement, hidden from a role without pg_monitor
-            key = (row["user"] or "unknown", row["datname"] or "unknown", str(row["queryid"] or "unknown"))
+            if row["queryid"] is None:
+                # another user's, hidden from a role without pg_monitor, or none at all: the totals have it
+                continue
+            key = (row["user"] or "unknown", row["datname"] or "unknown", str(row["queryid"]))
             values = {column: float(row[column] or 0) for column in COLUMNS}
             if key not in self._before:
                 if len(self._before) >= MAX_SHOWN:

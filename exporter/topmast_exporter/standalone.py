@@ -216,6 +216,9 @@ def _listen(address: Address) -> socket.socket:
         listener = socket.create_server((address.host, address.port), family=family, backlog=128)
     except OSError as error:
         raise PortError(f"{address}: cannot listen: {error.strerror or error}") from error
+    # What is accepted inherits it. asyncio sets it on sockets that say they are TCP, which those of create_server do
+    # not: a small answer would wait 40 ms for the scraper's delayed acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 

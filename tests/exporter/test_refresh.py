@@ -125,6 +125,19 @@ def test_retries_back_off_to_the_interval_and_end_with_a_success(target, source)
     assert target.wait_seconds() == 10
 
 
+@pytest.mark.parametrize(("jitter", "waits"), [(0.0, (1, 10)), (0.5, (0.95, 9.5)), (1.0, (0.9, 9.0))])
+def test_jitter_shortens_each_wait_by_a_tenth_at_the_most(source, clock, jitter, waits):
+    collector = Collector("fake", "A fake.", Config, {}, (), lambda _: source, "fake_up")
+    target = Target(collector, Config(), source, clock=clock, jitter=lambda: jitter)
+    source.answer = CollectError("gone", "connection")
+    target.refresh()
+    after_a_failure = target.wait_seconds()
+    source.answer = 1.0
+    target.refresh()
+
+    assert (after_a_failure, target.wait_seconds()) == pytest.approx(waits)
+
+
 def test_a_fault_of_a_collector_is_a_failure_and_not_the_end(target, source):
     source.answer = ZeroDivisionError("ours")
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -9,6 +10,8 @@ import urllib.request
 
 import pytest
 import yaml
+from topmast_exporter import standalone
+from topmast_exporter.config import Address
 
 
 def fetch(port, path, body=None, headers=()):
@@ -66,8 +69,6 @@ class Exporter:
 
 @pytest.fixture
 def ports(start_valkey):
-    import socket
-
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     numbers = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
@@ -176,6 +177,27 @@ def test_no_scrape_during_reloads_lacks_a_sample(exporter, eventually):
 
     assert exporter.log.read_text().count("the configuration is read again") >= 1
     assert seen == {(1.0, True, 1.0)}
+
+
+def test_a_server_that_was_down_at_the_start_is_found_when_it_comes(tmp_path, ports, port, start_valkey, eventually):
+    target = {"target": "late", "url": f"redis://127.0.0.1:{port}/0", "interval_seconds": 1, "timeout_seconds": 0.5}
+    one = Exporter(tmp_path, ports, {"collectors": [{"redis": target}]}, eventually)
+    one.start()
+    redis = "/probe?module=redis&target=late"
+    refused = 'exporter_collector_failures_total{collector="redis",reason="connection"}'
+    eventually(lambda: (one.sample(refused) or 0) >= 1, "the failure is counted")
+    assert one.sample("redis_up", redis) == 0
+    assert one.sample("redis_connected_clients", redis) is None
+
+    start_valkey(port=port)
+
+    eventually(lambda: one.sample("redis_up", redis) == 1, "the server is found")
+    one.kill()
+
+
+def test_a_small_answer_waits_for_no_delayed_acknowledgement(ports):
+    with standalone._listen(Address("127.0.0.1", ports[0])) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_terminate_ends_it_cleanly(exporter):

@@ -1,6 +1,6 @@
 """MySQL and MariaDB: mysqld_exporter's names over one kept connection, and the statements that take the most time.
 
-A user that is enough: GRANTS below (docs/connect-your-app.md). What a lesser one may not read is left out and
+A user that is enough: GRANTS below (`topmast mysql grants` prints it). What a lesser one may not read is left out and
 said once. Every wait ends at the deadline of the refresh, and so does every statement, on the server.
 """
 
@@ -14,13 +14,13 @@ from topmast_exporter import deadline_socket, mysql_digests, mysql_status
 from topmast_exporter.collector import Collector, Reading, read_secret
 from topmast_exporter.errors import CollectError
 
-GRANTS = """\
-CREATE USER IF NOT EXISTS '{user}'@'{host}' IDENTIFIED BY '...' WITH MAX_USER_CONNECTIONS 2;
-GRANT PROCESS, REPLICATION CLIENT ON *.* TO '{user}'@'{host}';
-GRANT SELECT ON performance_schema.* TO '{user}'@'{host}';
--- MariaDB 10.5 and newer, where it replicates:
-GRANT SLAVE MONITOR ON *.* TO '{user}'@'{host}';
-"""
+GRANTS = (
+    "CREATE USER IF NOT EXISTS {account} WITH MAX_USER_CONNECTIONS 2;",
+    "GRANT PROCESS, REPLICATION CLIENT ON *.* TO {account};",
+    "GRANT SELECT ON performance_schema.* TO {account};",
+)
+# 10.5 made a right of its own of it.
+GRANTS_MARIADB = ("GRANT SLAVE MONITOR ON *.* TO {account};",)
 
 # Each by itself: MySQL has the first, MariaDB the second, and a refusal costs only the one.
 SESSION = (

@@ -1,6 +1,6 @@
 """PostgreSQL: postgres_exporter's names over one kept, read-only, deadline-guarded connection.
 
-Role that is enough: `CREATE ROLE topmast LOGIN CONNECTION LIMIT 2; GRANT pg_monitor TO topmast;` (no superuser).
+Role that is enough: GRANTS below, no superuser (`topmast postgres grants` prints it).
 What a lesser role may not read is left out and said once. What is asked, and what it costs: postgres_queries.py.
 """
 
@@ -9,11 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client.core import Metric
+
 from topmast_exporter.collector import Collector, Reading, read_secret
 from topmast_exporter.errors import CollectError
 from topmast_exporter.postgres_queries import GROUPS, Group, Row, parse
 from topmast_exporter.postgres_statements import Statements
 from topmast_exporter.postgres_statements import sql as statements_sql
+
+GRANTS = (
+    "CREATE ROLE {role} LOGIN CONNECTION LIMIT 2;",
+    "GRANT pg_monitor TO {role};",
+    "-- statements by time: shared_preload_libraries = 'pg_stat_statements', and in the database of the dsn",
+    "CREATE EXTENSION IF NOT EXISTS pg_stat_statements;",
+)
 
 # No query of ours may hold up the server's own work: set in every session, before anything is asked.
 SESSION = (
@@ -57,6 +66,8 @@ class PostgresSource:
         self._connection: Any = None
         self._rows: dict[str, Sequence[Row]] = {}
         self._read_at: dict[str, float] = {}
+        # What is read seldom is parsed as seldom: 250 settings are half of a refresh's own work.
+        self._seldom: dict[str, list[Metric]] = {}
         self._statements = Statements()
         self._statements_schema: str | None = None
 
@@ -72,6 +83,8 @@ class PostgresSource:
             for group in GROUPS:
                 self._read(group, refused)
             reading = parse(self._rows)
+            for metrics in self._seldom.values():
+                reading.include(metrics)
             if self._statements_schema is not None:
                 self._read_statements(reading, refused)
         except (psycopg.Error, OSError, TimeoutError) as error:
@@ -90,7 +103,7 @@ class PostgresSource:
         import psycopg
 
         now = time.monotonic()
-        if group.name in self._rows and now - self._read_at[group.name] < group.every_seconds:
+        if group.name in self._seldom and now - self._read_at[group.name] < group.every_seconds:
             return
         try:
             rows = self._query(group.sql(self._connection.info.server_version))
@@ -98,8 +111,13 @@ class PostgresSource:
             # this group only: the connection is good, and the other groups are not the poorer for it
             refused[group.name] = (_reason(error), _one_line(error))
             self._rows.pop(group.name, None)
+            self._seldom.pop(group.name, None)
             return
-        self._rows[group.name], self._read_at[group.name] = rows, now
+        self._read_at[group.name] = now
+        if group.every_seconds:
+            self._seldom[group.name] = parse({group.name: rows}).metrics()
+        else:
+            self._rows[group.name] = rows
 
     def _read_statements(self, reading: Reading, refused: dict[str, tuple[str, str]]) -> None:
         import psycopg

@@ -115,10 +115,9 @@ def test_the_grants_are_enough_and_a_lesser_user_loses_only_what_it_may_not_read
     password = tmp_path / "password"
     password.write_text("s3cret\n")
     with root(mariadb_server) as cursor:
-        for statement in mysql.GRANTS.format(user="watch", host="127.0.0.1").replace("...", "s3cret").split(";\n"):
-            plain = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
-            if plain.strip():
-                cursor.execute(plain)
+        for statement in (*mysql.GRANTS, *mysql.GRANTS_MARIADB):
+            cursor.execute(statement.format(account="'watch'@'127.0.0.1'"))
+        cursor.execute("ALTER USER 'watch'@'127.0.0.1' IDENTIFIED BY 's3cret'")
         cursor.execute("CREATE OR REPLACE USER 'lesser'@'127.0.0.1' IDENTIFIED BY 's3cret'")
     options = {"target": "db", "port": mariadb_server.port, "password_file": str(password)}
     with contextlib.closing(MysqlSource(Config(user="watch", **options))) as enough:
