@@ -62,35 +62,6 @@ def apply(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] 
     return Applied("reloaded", "Prometheus has it")
 
 
-def apply_routing(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> Applied:
-    """Make the channels of `values` those of the running Alertmanager, or say when they will be.
-
-    Raises TopmastError when Alertmanager refuses what was rendered: it goes on with what it had.
-    """
-    if compose.mode(layout, None) == "compose":
-        return Applied("compose", "`topmast up --mode compose` again applies it")
-    try:
-        there, status = running(layout)
-    except NotRunningError:
-        return Applied("next-start", "applies at the next `topmast up`")
-    path = there.rendered / "topmast.yml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) | {"notify": values["notify"]}
-    config.check(settings, str(path))
-    setup = Setup(layout=there, settings=settings, demo=status["demo"], real_clocks=status["real_clocks"], say=say)
-    rendering.render(setup)
-    try:
-        answer = urllib3.request(
-            "POST", f"{there.url('alertmanager')}/-/reload", timeout=RELOAD_SECONDS, retries=False
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise TopmastError("alertmanager: it does not answer; the change applies when it is back") from error
-    if answer.status != 200:
-        raise TopmastError(
-            f"alertmanager: it goes on with the old routes: {answer.data.decode(errors='replace')[:300]}"
-        )
-    return Applied("reloaded", "Alertmanager has it")
-
-
 def reload(layout: Layout, status: Mapping[str, Any]) -> None:
     """Make Prometheus read its files again and wait until it says that it did. Raises TopmastError."""
     pid = next((one["pid"] for one in status["components"] if one["name"] == "prometheus"), 0)

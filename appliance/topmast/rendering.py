@@ -18,16 +18,12 @@ DEMO_SPEED = 10
 
 def render(setup: Setup) -> None:
     """Write topmast.yml, prometheus/ and alertmanager/ below STATE/rendered. Raises ConfigError, OSError."""
-    render_scraping(setup)
-    render_routing(setup)
-
-
-def render_routing(setup: Setup) -> None:
-    """Write alertmanager/: routes, receivers and templates. A running Alertmanager may be told to read them."""
     layout, settings = setup.layout, setup.settings
+    rendered = layout.rendered
+    render_scraping(setup)
     rules.render_alertmanager(
         layout.monitoring / "alertmanager",
-        layout.rendered / "alertmanager",
+        rendered / "alertmanager",
         inbox=layout.url("page"),
         smtp=f"{LOOPBACK}:{layout.port('inbox-smtp')}",
         notify=settings["notify"],

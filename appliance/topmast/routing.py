@@ -45,7 +45,7 @@ def render_alertmanager(
     `inbox` is the page's base URL and `smtp` its HOST:PORT: whatever `notify` does not name goes there. Waits are
     divided by `speed`, the heartbeat's apart. Raises ConfigError `$.notify.…: what is wrong`.
     """
-    check(notify)
+    _check(notify)
     templates = target / "templates"
     templates.mkdir(parents=True, exist_ok=True)
     for path in sorted((source / "templates").glob("*.tmpl")):
@@ -62,8 +62,7 @@ def render_alertmanager(
     return written
 
 
-def check(notify: Mapping[str, Any]) -> None:
-    """Raise ConfigError `$.notify.…: what is wrong` for a channel that cannot be rendered."""
+def _check(notify: Mapping[str, Any]) -> None:
     for channel, options in notify.items():
         if channel not in CHANNELS:
             raise ConfigError(f"$.notify.{channel}: no such channel; one of {', '.join(sorted(CHANNELS))}")
