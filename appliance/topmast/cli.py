@@ -13,6 +13,9 @@ from topmast import __version__, commands, plugins
 from topmast.errors import TopmastError
 from topmast.layout import find_config, find_home, find_state
 
+ARGUMENTS = "topmast.arguments"
+"""In `ctx.meta`: the command's name and everything behind it."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -29,6 +32,13 @@ class Room(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [name.replace("_", "-") for name in plugins.names(commands)]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # What a command hands on to a container as it was said (compose.inside).
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         module = cmd_name.replace("-", "_")

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from topmast.errors import NotRunningError, PrerequisiteError
 from topmast.layout import Layout
 
 FILE = "docker-compose.monitoring.yml"
+INSIDE = "/var/lib/topmast"
+"""The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 
 
 def mode(layout: Layout, chosen: str | None) -> str:
@@ -94,6 +97,16 @@ def status(layout: Layout) -> dict[str, Any]:
         "state": str(layout.state),
         "components": components,
     }
+
+
+def inside(layout: Layout, service: str, arguments: Sequence[str]) -> int:
+    """Run our command line in a container, its output here; return its exit code. Raises PrerequisiteError.
+
+    What it reads lies in a volume that only containers mount.
+    """
+    terminal = [] if sys.stdout.isatty() else ["-T"]
+    argv = [*command(layout), "exec", *terminal, service, "python", "-m", "topmast", "--state", INSIDE, *arguments]
+    return subprocess.run(argv, cwd=layout.home, check=False).returncode
 
 
 def parse_ps(text: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from topmast import compose, composition
+from topmast import cli, compose, composition
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 
@@ -90,3 +90,40 @@ def test_the_mode_is_remembered(layout: Layout) -> None:
     assert compose.mode(layout, None) == "embedded"
     assert compose.mode(layout, "compose") == "compose"
     assert compose.mode(layout, None) == "compose"
+
+
+def test_what_a_volume_holds_is_asked_for_in_its_container(
+    topmast_in_compose_mode: Path, capfd: pytest.CaptureFixture[str], layout: Layout
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--state", str(layout.state), "logs", "level:error", "--since", "1h", "--json"])
+
+    assert left.value.code == 7
+    file = HOME / compose.FILE
+    assert topmast_in_compose_mode.read_text().splitlines()[-1] == (
+        f"compose --project-directory {HOME} -f {file} exec -T page "
+        "python -m topmast --state /var/lib/topmast logs level:error --since 1h --json"
+    )
+    assert capfd.readouterr().out == "from the container\n"
+
+
+def test_the_inbox_too(topmast_in_compose_mode: Path, layout: Layout) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--state", str(layout.state), "inbox", "--limit", "3"])
+
+    assert topmast_in_compose_mode.read_text().splitlines()[-1].endswith("/var/lib/topmast inbox --limit 3")
+
+
+@pytest.fixture
+def topmast_in_compose_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: Layout) -> Path:
+    """Return the file of calls that a stand-in for Docker writes, one line each."""
+    calls, program = tmp_path / "calls", tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$*" >> {calls}\ncase "$*" in *exec*) echo from the container; exit 7;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    compose.mode(layout, "compose")
+    return calls

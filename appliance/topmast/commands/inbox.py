@@ -3,15 +3,14 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from topmast import compose
+from topmast.cli import ARGUMENTS, Call
 from topmast.layout import Layout
 from topmast.page.inbox import Inbox, now
-
-if TYPE_CHECKING:
-    from topmast.cli import Call
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _POLL_SECONDS = 0.5
@@ -31,13 +30,17 @@ def age(value: str) -> timedelta:
 @click.option("--since", type=age, metavar="AGE", help="Only what came within AGE, such as 10m.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most N.")
 @click.option("--follow", is_flag=True, help="Stay and print what comes in.")
-@click.pass_obj
-def inbox(call: "Call", as_json: bool, since: timedelta | None, limit: int, follow: bool) -> None:
+@click.pass_context
+def inbox(ctx: click.Context, as_json: bool, since: timedelta | None, limit: int, follow: bool) -> None:
     """Show what each channel would have received, newest last.
 
     Until a channel is configured (`notify:` in topmast.yml), notifications end here.
     """
-    found = Inbox(Layout(home=call.home, state=call.state).inbox)
+    call: Call = ctx.obj
+    layout = Layout(home=call.home, state=call.state)
+    if compose.mode(layout, None) == "compose":
+        ctx.exit(compose.inside(layout, "page", ctx.meta[ARGUMENTS]))
+    found = Inbox(layout.inbox)
     oldest = datetime.now(UTC) - since if since else None
     # Before it is read: what comes in meanwhile is then still news to --follow.
     version, began = found.version(), now()

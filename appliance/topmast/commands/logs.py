@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from topmast import logprint
-from topmast.cli import Call
+from topmast import compose, logprint
+from topmast.cli import ARGUMENTS, Call
 from topmast.layout import Layout
 
 _AGO = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d|w)$")
@@ -82,7 +82,10 @@ def logs(
     from topmast_shipper.errors import QueryError
 
     call: Call = ctx.obj
-    store = Layout(call.home, call.state).log_store
+    layout = Layout(call.home, call.state)
+    if compose.mode(layout, None) == "compose":
+        ctx.exit(compose.inside(layout, "page", ctx.meta[ARGUMENTS]))
+    store = layout.log_store
     asked = _asked(query, service, trace)
     begin, end = _moment(since), _moment(until)
     if not store.is_dir() and not follow:
