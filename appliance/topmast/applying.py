@@ -1,4 +1,4 @@
-"""Tell a running Prometheus what topmast.yml now says of alerts and targets: render again, reload, wait for its word.
+"""Tell a running Prometheus or Alertmanager what topmast.yml now says: render again, reload, wait for its word.
 
 Everything else that runs keeps the configuration that it was started with.
 """
@@ -60,6 +60,34 @@ def apply(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] 
     )
     reload(there, status)
     return Applied("reloaded", "Prometheus has it")
+
+
+def notify(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> Applied:
+    """Make the channels of `values` those of the running Alertmanager, or say when they will be.
+
+    Raises TopmastError when Alertmanager refuses what was rendered: it goes on with what it had.
+    """
+    if compose.mode(layout, None) == "compose":
+        return Applied("compose", "`topmast up --mode compose` again applies it; mount the secret's file there too")
+    try:
+        there, status = running(layout)
+    except NotRunningError:
+        return Applied("next-start", "applies at the next `topmast up`")
+    settings = yaml.safe_load((there.rendered / "topmast.yml").read_text(encoding="utf-8"))
+    settings["notify"] = values["notify"]
+    setup = Setup(layout=there, settings=settings, demo=status["demo"], real_clocks=status["real_clocks"], say=say)
+    rendering.render_scraping(setup)
+    rendering.render_notifying(setup)
+    try:
+        answer = urllib3.request(
+            "POST", f"{there.url('alertmanager')}/-/reload", timeout=urllib3.Timeout(total=10), retries=False
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise TopmastError("alertmanager: it does not answer; the change applies when it is back") from error
+    if answer.status != 200:
+        told = answer.data[:300].decode("utf-8", "replace").strip()
+        raise TopmastError(f"alertmanager: it did not take the new file and goes on with the old: {told}")
+    return Applied("reloaded", "Alertmanager has it")
 
 
 def reload(layout: Layout, status: Mapping[str, Any]) -> None:

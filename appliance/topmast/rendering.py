@@ -18,12 +18,16 @@ DEMO_SPEED = 10
 
 def render(setup: Setup) -> None:
     """Write topmast.yml, prometheus/ and alertmanager/ below STATE/rendered. Raises ConfigError, OSError."""
-    layout, settings = setup.layout, setup.settings
-    rendered = layout.rendered
     render_scraping(setup)
+    render_notifying(setup)
+
+
+def render_notifying(setup: Setup) -> None:
+    """Write alertmanager/: routes, receivers and templates. Raises ConfigError, OSError."""
+    layout, settings = setup.layout, setup.settings
     rules.render_alertmanager(
         layout.monitoring / "alertmanager",
-        rendered / "alertmanager",
+        layout.rendered / "alertmanager",
         inbox=layout.url("page"),
         smtp=f"{LOOPBACK}:{layout.port('inbox-smtp')}",
         notify=settings["notify"],

@@ -26,7 +26,10 @@ CHANNELS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"smarthost", "from", "to"}),
     ),
     "webhook": (frozenset({"url"}), frozenset({"url"})),
+    "heartbeat": (frozenset({"url"}), frozenset({"url"})),
 }
+# The receivers that people read; PagerDuty's and the heartbeat's are machines'.
+_READ = ("slack-critical", "slack-warning", "email-cost")
 _WAITS = re.compile(r"^(?P<head> *(?:group_wait|group_interval|repeat_interval): *)(?P<value>[0-9a-z]+)(?P<tail>.*)$")
 
 
@@ -45,7 +48,7 @@ def render_alertmanager(
     `inbox` is the page's base URL and `smtp` its HOST:PORT: whatever `notify` does not name goes there. Waits are
     divided by `speed`, the heartbeat's apart. Raises ConfigError `$.notify.…: what is wrong`.
     """
-    _check(notify)
+    check(notify)
     templates = target / "templates"
     templates.mkdir(parents=True, exist_ok=True)
     for path in sorted((source / "templates").glob("*.tmpl")):
@@ -53,16 +56,18 @@ def render_alertmanager(
         (templates / path.name).write_text(text, encoding="utf-8")
     lines = (source / "alertmanager.yml").read_text(encoding="utf-8").splitlines()
     lines = _quickened(lines, speed) if speed != 1 else lines
-    if "slack" not in notify:
+    if not {"slack", "email", "webhook"} & set(notify):
         lines = [line for line in lines if "mute_time_intervals:" not in line]
     lines = [changed for line in lines for changed in _channel(line, notify)]
+    lines = _more(lines, notify)
     text = "\n".join(lines).replace(INBOX, inbox.rstrip("/")).replace(SMTP, smtp) + "\n"
     written = target / "alertmanager.yml"
     written.write_text(text, encoding="utf-8")
     return written
 
 
-def _check(notify: Mapping[str, Any]) -> None:
+def check(notify: Mapping[str, Any]) -> None:
+    """Raise ConfigError for the first thing that no channel has, that one lacks, or that would break the file."""
     for channel, options in notify.items():
         if channel not in CHANNELS:
             raise ConfigError(f"$.notify.{channel}: no such channel; one of {', '.join(sorted(CHANNELS))}")
@@ -84,8 +89,8 @@ def _channel(line: str, notify: Mapping[str, Mapping[str, Any]]) -> list[str]:
     body = line[len(indent) :]
     if "slack" in notify and body.startswith(f"api_url: '{INBOX}/"):
         return [f"{indent}api_url_file: '{notify['slack']['api_url_file']}'"]
-    if "webhook" in notify and body.startswith(f"url: '{INBOX}/inbox/webhook/"):
-        return [f"{indent}url: '{notify['webhook']['url']}'"]
+    if "heartbeat" in notify and body.startswith(f"url: '{INBOX}/inbox/webhook/heartbeat'"):
+        return [f"{indent}url: '{notify['heartbeat']['url']}'"]
     if "pagerduty" in notify:
         options = notify["pagerduty"]
         if body.startswith(f"url: '{INBOX}/inbox/pagerduty/"):
@@ -95,6 +100,24 @@ def _channel(line: str, notify: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if "email" in notify:
         return _mail(line, indent, body, notify["email"])
     return [line]
+
+
+def _more(lines: list[str], notify: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Give the receivers that people read the webhook as well, and e-mail where there is no Slack."""
+    start = lines.index("    email_configs:")
+    mail = lines[start : lines.index("    slack_configs:", start)]
+    made: list[str] = []
+    for line in lines:
+        made.append(line)
+        name = line.removeprefix("  - name: ")
+        if name == line or name not in _READ:
+            continue
+        if "webhook" in notify:
+            made += ["    webhook_configs:", f"      - url: '{notify['webhook']['url']}'"]
+            made.append("        send_resolved: true")
+        if "email" in notify and "slack" not in notify and name != "email-cost":
+            made += mail
+    return made
 
 
 def _mail(line: str, indent: str, body: str, options: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def _embedded_place(layout: Layout, settings: Mapping[str, Any]) -> Place:
         token=lambda: Path(token_file).read_text(encoding="utf-8").strip() if token_file else "",
         log=log,
         elsewhere="" if str(layout.log_store) in stores else f"the shipper sends to {others} alone",
+        outside="heartbeat" in settings["notify"],
     )
 
 
@@ -88,7 +90,10 @@ def append(path: Path, line: str) -> None:
 def composed(layout: Layout) -> tuple[list[Checkup], Place]:
     """Return the containers and where they are published. Raises NotRunningError, PrerequisiteError."""
     told = compose.status(layout)
-    return [_container(one) for one in told["components"]], _composed_place(compose.command(layout))
+    rendered = layout.state / "rendered-compose" / "alertmanager" / "alertmanager.yml"
+    outside = rendered.is_file() and "/inbox/webhook/heartbeat" not in rendered.read_text(encoding="utf-8")
+    place = replace(_composed_place(compose.command(layout)), outside=outside)
+    return [_container(one) for one in told["components"]], place
 
 
 def _container(one: Mapping[str, Any]) -> Checkup:

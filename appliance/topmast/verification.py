@@ -47,6 +47,8 @@ class Place:
     elsewhere: str = ""
     """Why lines are not searched here: the shipper sends them to other stores."""
     arrival_seconds: float = ARRIVAL_SECONDS
+    outside: bool = True
+    """Whether the dead man's switch ends on another machine."""
 
 
 def verify(components: Sequence[Checkup], place: Place) -> Iterator[Checkup]:
@@ -61,6 +63,13 @@ def verify(components: Sequence[Checkup], place: Place) -> Iterator[Checkup]:
     ways = (targets, logged, sent, fired)
     with ThreadPoolExecutor(len(ways)) as threads:
         yield from threads.map(lambda way: way(place), ways)
+    if not place.outside:
+        yield Checkup(
+            "the dead man's switch",
+            ok=True,
+            message="ends on this machine: nobody is told when the machine dies",
+            remedy="topmast notify setup heartbeat --url ADDRESS (a health-check service elsewhere)",
+        )
 
 
 def targets(place: Place) -> Checkup:

@@ -21,7 +21,8 @@ EVERY_CHANNEL = {
         "username": "topmast",
         "password_file": "/etc/topmast/mail",
     },
-    "webhook": {"url": "https://health.example.com/ping/1"},
+    "webhook": {"url": "https://hooks.example.com/alerts"},
+    "heartbeat": {"url": "https://health.example.com/ping/1"},
 }
 
 
@@ -70,7 +71,27 @@ def test_channels_take_the_inboxs_place_and_name_files_for_their_secrets(tmp_pat
         "smtp_from": "topmast@example.com",
         "smtp_require_tls": True,
     }
-    assert "inbox" not in str(config)
+    # What `topmast verify` fires is for the inbox alone.
+    left = [each["name"] for each in config["receivers"] if "/inbox/" in str(each)]
+    assert left == ["verify"]
+
+
+def test_a_webhook_is_told_what_people_are_told_and_nothing_else(tmp_path: Path) -> None:
+    config = render(tmp_path, {"webhook": EVERY_CHANNEL["webhook"]})
+
+    told = [each["name"] for each in config["receivers"] if "hooks.example.com" in str(each)]
+    assert told == ["slack-critical", "slack-warning", "email-cost"]
+
+
+def test_without_slack_every_alert_is_mailed(tmp_path: Path) -> None:
+    by_mail = render(tmp_path, {"email": EVERY_CHANNEL["email"]})
+    with_slack = render(tmp_path, {key: EVERY_CHANNEL[key] for key in ("email", "slack")})
+
+    def mailed(config: Any) -> list[str]:
+        return [each["name"] for each in config["receivers"] if "email_configs" in each]
+
+    assert mailed(by_mail) == ["slack-critical", "slack-warning", "email-cost"]
+    assert mailed(with_slack) == ["email-cost"]
 
 
 def test_the_address_that_people_open_is_in_the_templates(tmp_path: Path) -> None:
@@ -105,7 +126,11 @@ def test_what_is_wrong_is_refused(notify: dict[str, Any], message: str, tmp_path
 
 
 @pytest.mark.rules
-@pytest.mark.parametrize("notify", [{}, EVERY_CHANNEL], ids=["the inbox", "every channel"])
+@pytest.mark.parametrize(
+    "notify",
+    [{}, EVERY_CHANNEL, {"email": EVERY_CHANNEL["email"], "webhook": EVERY_CHANNEL["webhook"]}],
+    ids=["the inbox", "every channel", "e-mail and a webhook"],
+)
 def test_amtool_accepts_what_is_rendered(notify: dict[str, Any], tmp_path: Path) -> None:
     program = promtool.find_amtool()
     if program is None:
