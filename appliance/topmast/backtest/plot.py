@@ -7,15 +7,19 @@ from html import escape
 from topmast.backtest.states import Episode
 
 QUIET, PENDING, FIRING = "·", "░", "█"
-# (at most so long, seconds of a row, seconds of a cell)
-_SCALES = ((12 * 3600.0, 3600.0, 60.0), (2 * 86400.0, 14400.0, 300.0), (float("inf"), 86400.0, 1800.0))
+# (at most so long, seconds of a row, seconds of a cell, what the quarters of a row are called)
+_SCALES = (
+    (12 * 3600.0, 3600.0, 60.0, (":00", ":15", ":30", ":45")),
+    (2 * 86400.0, 14400.0, 300.0, ("+0 h", "+1 h", "+2 h", "+3 h")),
+    (float("inf"), 86400.0, 1800.0, ("0:00", "6:00", "12:00", "18:00")),
+)
 MAX_ROWS = 60
 _COLORS = {QUIET: "none", PENDING: "#d9822b55", FIRING: "#c4314b"}
 
 
 def rows(episodes: Sequence[Episode], start: float, end: float, zone: tzinfo) -> list[tuple[str, str]]:
     """Return (when the row begins, its cells), oldest first; what lies outside the span is blank."""
-    _, row_seconds, cell_seconds = next(each for each in _SCALES if end - start <= each[0])
+    _, row_seconds, cell_seconds, _ = next(each for each in _SCALES if end - start <= each[0])
     begin = _begin(start, row_seconds, zone)
     found: list[tuple[str, str]] = []
     while begin.timestamp() <= end and len(found) < MAX_ROWS:
@@ -50,7 +54,10 @@ def _cell(episodes: Sequence[Episode], left: float, right: float, start: float, 
 
 def text(episodes: Sequence[Episode], start: float, end: float, zone: tzinfo) -> str:
     """Return the rows for a terminal, with what the cells mean."""
-    lines = [f"{name}  {cells}" for name, cells in rows(episodes, start, end, zone)]
+    listed = rows(episodes, start, end, zone)
+    width, cells = len(listed[0][0]), len(listed[0][1])
+    quarters = "".join(each.ljust(cells // 4) for each in next(one for one in _SCALES if end - start <= one[0])[3])
+    lines = [f"{'':<{width}}  {quarters.rstrip()}", *(f"{name}  {row}" for name, row in listed)]
     return "\n".join([*lines, f"{FIRING} fired  {PENDING} held, not for long enough  {QUIET} quiet"])
 
 

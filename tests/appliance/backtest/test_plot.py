@@ -25,6 +25,13 @@ def test_hours_are_rows_of_minutes() -> None:
     assert found[0] == ("01 Jan 00:00", plot.QUIET + plot.FIRING * 59)
 
 
+def test_a_terminal_is_told_the_hours() -> None:
+    lines = plot.text([], 0.0, 3 * DAY, UTC).splitlines()
+
+    assert lines[0] == "            0:00        6:00        12:00       18:00"
+    assert lines[1].startswith("Thu 01 Jan  ····")
+
+
 def test_a_page_takes_a_name_for_text() -> None:
     page = plot.page("<title>", {"<b>": "a < b"}, {"<b>": [("now", plot.FIRING)]})
 
