@@ -44,10 +44,21 @@ class EcsFormatter(logging.Formatter):
     """Writes a record as one line of ECS JSON. Never raises, never loses the record; redacts always."""
 
     def __init__(
-        self, service: str = "", version: str = "", environment: str = "", redactor: Redactor | None = None
+        self,
+        service: str = "",
+        version: str = "",
+        environment: str = "",
+        redactor: Redactor | None = None,
+        *,
+        static_fields: Mapping[str, Any] | None = None,
+        rename_fields: Mapping[str, str] | None = None,
     ) -> None:
+        """`static_fields` are in every record, `rename_fields` gives extras other names: as in python-json-logger."""
         super().__init__()
+        self._static = {f"labels.{k}" if k in context.TAKEN else k: v for k, v in (static_fields or {}).items()}
+        self._rename = dict(rename_fields or {})
         named = {"name": service, "version": version, "environment": environment}
+        self._taken = context.TAKEN | self._static.keys()
         self._service = {name: value for name, value in named.items() if value}
         self._redactor = redactor or Redactor()
         self._second: tuple[int, bytes] = (-1, b"")
@@ -103,8 +114,10 @@ class EcsFormatter(logging.Formatter):
         bound, traced, extra = context.current(), context.trace(), b""
         if len(names) > usual:
             said = {name: own[name] for name in names[usual:] if name not in _OWN}
+            if self._rename:
+                said = {self._rename.get(name, name): value for name, value in said.items()}
             if said:
-                if not context.TAKEN.isdisjoint(said) or not bound.fields.keys().isdisjoint(said) or traced:
+                if not self._taken.isdisjoint(said) or not bound.fields.keys().isdisjoint(said) or traced:
                     return None
                 extra = b"," + _dump(said)[1:-1]
         told = orjson.dumps(message)
@@ -137,7 +150,7 @@ class EcsFormatter(logging.Formatter):
         }
         if self._service:
             origin["service"] = self._service
-        return origin
+        return {**origin, **self._static}
 
     def _carefully(self, record: logging.LogRecord) -> bytes:
         document = self._document(record)
@@ -164,8 +177,9 @@ class EcsFormatter(logging.Formatter):
             error["stack_trace"] = f"{error['stack_trace']}\n{stack}" if error else stack
         for name, value in record.__dict__.items():
             if name not in _OWN:
+                called = self._rename.get(name, name)
                 # an extra never takes the place of what the record itself says
-                document[name if name not in context.TAKEN else f"labels.{name}"] = value
+                document[called if called not in context.TAKEN else f"labels.{called}"] = value
         return document
 
     def _error(self, info: _Exception) -> dict[str, Any]:

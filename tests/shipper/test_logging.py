@@ -256,3 +256,36 @@ def test_an_environment_that_means_nothing_is_refused(environ: dict[str, str], s
         for each in set(logging.getLogger().handlers) - set(handlers):
             logging.getLogger().removeHandler(each)
         logging.setLogRecordFactory(logging.LogRecord)
+
+
+def test_fields_for_all_and_other_names_also_from_a_configuration() -> None:
+    import logging.config
+
+    stream = io.StringIO()
+    told = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "ecs": {
+                "()": "topmast_shipper.logging.EcsFormatter",
+                "service": "shop",
+                "static_fields": {"labels.region": "eu", "message": "x"},
+                "rename_fields": {"user": "user.id"},
+            }
+        },
+        "handlers": {"here": {"class": "logging.StreamHandler", "formatter": "ecs", "stream": stream}},
+        "loggers": {"test.configured": {"handlers": ["here"], "level": "INFO", "propagate": False}},
+    }
+    logging.config.dictConfig(told)
+
+    logging.getLogger("test.configured").info("m", extra={"user": 7})
+    logging.getLogger("test.configured").info("m", extra={"labels.region": "us"})
+
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["user.id"], first["labels.region"], first["message"], first["labels.message"]) == (
+        7,
+        "eu",
+        "m",
+        "x",
+    )
+    assert (second["labels.region"], stream.getvalue().count("labels.region")) == ("us", 2)
