@@ -63,7 +63,8 @@ def _forms(chance: random.Random) -> dict[str, str]:
 _NAMES = (
     "password", "passwd", "db_password", "PGPASSWORD", "passphrase", "pwd", "client_secret", "secret", "token",
     "access_token", "refresh_token", "id_token", "api_key", "apiKey", "x-api-key", "OPENAI_API_KEY", "secret_key",
-    "private_key", "AWS_SECRET_ACCESS_KEY", "authToken", "csrf_token", "session_token", "AccountKey", "credential",
+    "OPENAI_KEY", "SECRET_KEY_BASE", "db_pass", "dbpass", "private_key", "AWS_SECRET_ACCESS_KEY", "authToken",
+    "csrf_token", "session_token", "AccountKey", "credential",
 )  # fmt: skip
 
 
@@ -77,6 +78,9 @@ def _in_text(name: str, value: str) -> Iterator[tuple[str, str]]:
     yield "a query", f"GET https://api.example.org/v1/items?page=2&{name}={value}&sort=asc"
     yield "a keyword argument", f"Client(host='db', {name}='{value}', timeout=3)"
     yield "pairs", f"[('{name}', '{value}'), ('accept', '*/*')]"
+    yield "a hidden value's repr", f"Settings({name}=SecretStr('{value}'), n=1)"
+    yield "an arrow", f"{name} -> {value}"
+    yield "a list", f"{name}=['first', '{value}'] n=2"
 
 
 def _in_extra(name: str, value: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -86,6 +90,7 @@ def _in_extra(name: str, value: str) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "JSON in a field", {"body": json.dumps({"user": 7, name: value})}
     yield "bytes", {"body": json.dumps({name: value}).encode()}
     yield "a pair", {"headers": [[name, value], ["accept", "*/*"]]}
+    yield "a name and a value", {"variables": [{"name": name, "value": value}]}
 
 
 def planted(seed: int) -> list[Planted]:
@@ -146,6 +151,13 @@ def planted(seed: int) -> list[Planted]:
         ("a form", f"user=anna&password={value}&next=%2F"),
         ("a signed URL", f"GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature={value}"),
         ("a storage URL", f"GET https://x.blob.core.windows.net/c?sv=2024&sig={value}"),
+        ("a sentence", f"the password for anna: {value}1"),
+        ("another sentence", f"token {value}1 was refused"),
+        ("a password that is said", f"my password is {value}1"),
+        ("a password with a slash", f"postgres://shop:pa/{value}@db/shop"),
+        ("a key in a query", f"GET /v1?key={value}&x=1"),
+        ("Digest", f'Authorization: Digest username="anna", response="{value}"'),
+        ("a quoted cookie", f'Cookie: sid="{value}"; theme=dark'),
         ("a webhook", f"POST https://hooks.slack.com/services/T0AB12CD/B0AB12CD/{value}{value}"),
     ):
         add(f"{name}", value, text)

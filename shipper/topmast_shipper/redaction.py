@@ -20,11 +20,11 @@ CONTENT_MASK = "[content not captured]"
 
 # Words that stand near a secret. The first that fits at a place decides, so the longer ones come first; all of them
 # together stay below 64, for so many are looked for at once, with vector instructions.
-_INNOCENT = (b"tokens", b"token_", b"author", b"authent", b"msg.")
+_INNOCENT = (b"tokens", b"token_", b"author", b"authent", b"msg.", b"keyspa", b"keywo", b"keyboa", b"keyerr")
 _NEAR = (
     *(b"passw", b"passphr", b"pwd", b"secret", b"token", b"credential", b"cookie", b"auth", b"bearer", b"basic "),
-    *(b"pi_key", b"pikey", b"pi-key", b"ss_key", b"sskey", b"ss-key", b"private", b"ng_key", b"on_key", b"on-key"),
-    *(b"nt_key", b"ntkey", b"signature", b"sessionid", b"sig=", b"fied by", b"eyj", b"sk-", b"sk_", b"rk_live"),
+    *(b"key", b"private", b"pass=", b"_pass", b"bpass", b"otp"),
+    *(b"signature", b"sessionid", b"sig=", b"fied by", b"eyj", b"sk-", b"sk_", b"rk_live"),
     *(b"_pat_", b"ghp_", b"gho_", b"ghs_", b"glpat-", b"xox", b"akia", b"asia", b"aiza", b"ya29.", b"hf_", b"npm_"),
     *(b"pypi-", b"sg.", b"pplx-", b"hooks.", b"%40", b"r8_", b"curl"),
 )  # fmt: skip
@@ -46,32 +46,37 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_PARTS = frozenset({
     "password", "passwords", "passwd", "pwd", "pw", "pass", "passphrase", "passcode", "secret", "secrets", "token",
     "credential", "credentials", "cookie", "cookies", "authorization", "auth", "apikey", "sessionid", "jwt", "csrf",
-    "xsrf", "signature", "sig", "otp",
+    "xsrf", "signature", "sig", "otp", "dbpass",
 })  # fmt: skip
 _SECRET_ENDS = (
     *("password", "passwd", "secret", "token", "apikey", "sessionid", "accesskey", "accountkey", "privatekey"),
 )  # fmt: skip
 _KEYS = frozenset({
     "api", "access", "private", "secret", "signing", "encryption", "account", "subscription", "shared", "master",
+    "openai", "anthropic", "stripe", "azure", "gemini", "mistral", "groq", "cohere", "sendgrid", "twilio", "mailgun",
 })  # fmt: skip
-_TRAILING = frozenset({"hash", "value", "header", "plain", "raw", "encrypted"})
+_TRAILING = frozenset({"hash", "value", "header", "plain", "raw", "encrypted", "base"})
 # What is under these names is looked at one by one; what is under another secret name is a secret as a whole.
 _MIXED = frozenset({"auth", "credentials"})
 
 _KEYED = re.compile(
     r"""(?P<name>
-        pass(?:word|wd|phrase|code)s? | pwd | secrets? | token | credentials? | authori[sz]ation | cookie |
-        (?:api|access|account|private|signing|encryption|subscription|secret|master|shared)[_.\s-]?key | session_?id |
-        csrf | xsrf | signature | (?<![A-Za-z0-9])(?:auth|sig|pw|pass|jwt|otp)
+        pass(?:word|wd|phrase|code)s? | pwd | secrets? | token | credentials? | authori[sz]ation | cookies? |
+        (?:api|access|account|private|signing|encryption|subscription|secret|master|shared)[_.\s-]?keys?(?:_base)? |
+        (?-i:[A-Z][A-Z0-9]{1,30}_KEY) | (?<=[?&])key |
+        sessionid | csrf | xsrf | signature | (?<![A-Za-z0-9])(?:auth|sig|pw|(?:db|root|user)?pass|jwt|otp)
     )(?:[_.-](?:hash|value|header|raw))?
     (?P<middle>
-        \\{0,8}["']?[\])]?\s{0,3}(?:=>|:=|==?|:(?!//)|%3[dD]|>)\s{0,3}(?:[bru]?(?P<quote>\\{0,8}["'`]))?
+        \\{0,8}["']?[\])]?\s{0,3}(?:=>|->|:=|==?|:(?!//)|%3[dD]|>)\s{0,3}(?:[A-Z]\w{0,31}\()?
+        (?:[bru]?(?P<quote>\\{0,8}["'`]))?
       | \\{0,8}["']\s?,\s?[bru]?(?P<listed>\\{0,8}["'])
-    )(?:(?:bearer|basic|digest|apikey)\s+|token\s+(?=\w))?""",
+    )(?:(?:bearer|basic|apikey)\s+|(?P<digest>digest)\s|token\s+(?=\w))?""",
     re.IGNORECASE | re.VERBOSE,
 )
 _BARE = re.compile(r"""[^\s"'`,;&<>()\[\]{}|\\]+""")
-_TO_END = re.compile(r"""[^\r\n"'\\]+""")
+_TO_END = re.compile(r"""[^\r\n'\\]+""")
+_CLOSING = {"[": "]", "(": ")", "{": "}"}
+_MAX_LIST_CHARACTERS = 8192
 # After `name: ` in a sentence: what is no value.
 _NO_VALUE = frozenset({
     "none", "null", "true", "false", "nil", "undefined", "required", "missing", "invalid", "incorrect", "expired",
@@ -103,7 +108,13 @@ _SAID = re.compile(
     )(?P<value>[^\s'"]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_USERINFO = re.compile(r"""(://[^\s:/@"'<>]{0,128}:)([^\s/"'<>\\]{1,256})(@)""")
+# A word that no sentence has: letters and digits, long.
+_TOLD = re.compile(
+    r"""(?P<before>\b(?:password|passphrase|secret|token|api[ _-]?key|access[ _-]?key)s?
+        (?:\s(?:is|was)\s|\sfor\s[^\s:]{1,64}:\s|\s))(?=[^\s]*\d)(?=[^\s]*[A-Za-z])[A-Za-z0-9._~+/!$%-]{10,256}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_USERINFO = re.compile(r"""(://[^\s:/@"'<>]{0,128}:)((?!\d{1,5}/)[^\s"'<>\\?#]{1,256})(@)""")
 _LONE_USERINFO = re.compile(r"(://)([0-9A-Za-z]{24,128})(@)")
 _HOOK = re.compile(r"(hooks\.[a-z0-9.-]{1,64}/[a-z]{1,32}/)([A-Za-z0-9_/-]{16,})")
 _EMAIL = re.compile(
@@ -159,7 +170,12 @@ class Redactor:
                 return CONTENT_MASK
             if name not in _MIXED and is_secret_name(name):
                 return _masked(value)
-            return {key: self._value(key, each, f"{path}.{key}") for key, each in value.items()}
+            told = {key: self._value(key, each, f"{path}.{key}") for key, each in value.items()}
+            # a header, a variable: {"name": "PASSWORD", "value": "…"}
+            for naming in ("name", "key"):
+                if "value" in told and type(value.get(naming)) is str and is_secret_name(value[naming]):
+                    told["value"] = _masked(value["value"])
+            return told
         if type(value) is list:
             if path in self._content:
                 return CONTENT_MASK
@@ -179,7 +195,7 @@ class Redactor:
             text = _LONE_USERINFO.sub(_middle, _USERINFO.sub(_middle, text))
             text = _HOOK.sub(rf"\1{MASK}", text)
         text = _keyed(text)
-        text = _SAID.sub(lambda found: f"{found['before']}{MASK}", text)
+        text = _SAID.sub(_behind, _TOLD.sub(_behind, text))
         text = _SCHEME.sub(rf"\1\2{MASK}", text)
         return _EMAIL.sub(EMAIL_MASK, text) if "@" in text or "%40" in text else text
 
@@ -200,6 +216,8 @@ def is_secret_name(name: str) -> bool:
     if not parts:
         return False
     last = parts[-1]
+    if last == "key" and len(parts) > 1 and name.isupper():
+        return True  # of the environment: OPENAI_KEY
     if last in _SECRET_PARTS or last.endswith(_SECRET_ENDS):
         return True
     return last in ("key", "keys") and len(parts) > 1 and parts[-2] in _KEYS
@@ -225,6 +243,10 @@ def _middle(found: re.Match[str]) -> str:
     return found[0] if found[2].startswith("[redacted") else f"{found[1]}{MASK}{found[3]}"
 
 
+def _behind(found: re.Match[str]) -> str:
+    return f"{found['before']}{MASK}"
+
+
 def _keyed(text: str) -> str:
     """Return the text without the values that stand behind a name: `password=…`, `"token": "…"`."""
     parts: list[str] = []
@@ -247,8 +269,12 @@ def _value_end(text: str, start: int, found: re.Match[str]) -> int:
     if quote:
         end = text.find(quote, start)
         return end if end >= 0 else len(text)
-    # a Cookie header is several values
-    ends = _TO_END if found["name"].lower() == "cookie" else _BARE
+    closing = _CLOSING.get(text[start : start + 1])
+    if closing:
+        end = text.find(closing, start, start + _MAX_LIST_CHARACTERS)
+        return end + 1 if end >= 0 else len(text)
+    # a Cookie header is several values, and so is Digest's
+    ends = _TO_END if found["digest"] or found["name"].lower().startswith("cookie") else _BARE
     bare = ends.match(text, start)
     return bare.end() if bare else start
 
