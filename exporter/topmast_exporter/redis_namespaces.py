@@ -18,6 +18,8 @@ OTHER = "_other"
 SCAN_COUNT = 500
 # A SCAN slower than this says that the server is busy: the sweep goes on at the next tick.
 SLOW_SCAN_SECONDS = 0.02
+# The first look ends here at the latest: there is an estimate at once, and the rest comes with the next ticks.
+FIRST_LOOK_SECONDS = 0.05
 # MEMORY USAGE and PTTL are asked for one key in this many, the first of each namespace always.
 SAMPLE_EVERY = 50
 
@@ -61,17 +63,26 @@ class NamespaceScan:
         self._database_keys = 0
         self._sizes = True
 
+    @property
+    def swept(self) -> bool:
+        """Whether a whole sweep has ended."""
+        return self._finished is not None
+
     def tick(self, run: Run) -> None:
         """Continue the sweep by at most `budget_calls` SCANs; start a new one when the last one ended.
 
         Raises what a refused SCAN answered.
         """
-        sweep = self._running
+        sweep, until = self._running, float("inf")
         if sweep is None:
             sweep = self._running = _Sweep(self._clock())
             self._open(sweep)
+            if self._finished is None:
+                until = sweep.started_at + FIRST_LOOK_SECONDS
         for _ in range(self._budget_calls):
             before = self._clock()
+            if before > until:
+                return
             answers = run([("SCAN", sweep.cursor, "COUNT", SCAN_COUNT), ("DBSIZE",)])
             if isinstance(answers[0], Exception):
                 raise answers[0]

@@ -27,12 +27,14 @@ MAX_DATABASES = 64
 
 @dataclass(frozen=True)
 class Config:
-    """One Redis or Valkey server."""
+    """One Redis or Valkey server; of a cluster each node is a target of its own, and its keys are that node's."""
 
     target: str
     url: str = field(repr=False)
     """`redis://[USER@]HOST:PORT/DB`, `rediss://…` for TLS, `unix://PATH`."""
     password_file: str = ""
+    ca_file: str = ""
+    """Of rediss://, in place of the system's authorities."""
     namespaces: Mapping[str, str] = field(default_factory=dict)
     """NAME: glob of its keys, the first match counts; empty scans nothing."""
     interval_seconds: float = 15.0
@@ -44,6 +46,7 @@ class Config:
 PROPERTIES: Mapping[str, Any] = {
     "url": {"type": "string", "pattern": "^(redis|rediss|unix)://"},
     "password_file": {"type": "string"},
+    "ca_file": {"type": "string"},
     "namespaces": {
         "type": "object",
         "maxProperties": 50,
@@ -167,6 +170,10 @@ class RedisSource:
                 answers.append(error)
         return answers
 
+    def swept(self) -> bool:
+        """Return whether a whole sweep has ended: what is shown of the namespaces is counted, no estimate."""
+        return self._scan is None or self._scan.swept
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -193,6 +200,8 @@ class RedisSource:
         kind = options.pop("connection_class", Connection)
         if self._config.password_file:
             options["password"] = read_secret(self._config.password_file)
+        if self._config.ca_file:
+            options["ssl_ca_certs"] = self._config.ca_file
         timeout = self._config.timeout_seconds
         options |= {"socket_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
         if "path" not in options:

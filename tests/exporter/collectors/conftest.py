@@ -11,19 +11,41 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="session")
-def mariadb_server():
-    """A MariaDB whose user `root` has no password, shared by the session."""
-    from topmast import debian_servers
+def unpacked(start, *arguments):
+    """Return a started server of the distribution's, or skip (fail, where the machine must have it)."""
     from topmast.errors import PrerequisiteError
     from topmast.suites import required
 
     try:
-        server = debian_servers.mariadb(ROOT / ".topmast", lambda _: None)
+        return start(ROOT / ".topmast", lambda _: None, *arguments)
     except PrerequisiteError as error:
         if "live" in required():
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def start_redis():
+    """Return a function that starts Debian's Redis with options: unlike the wheel's Valkey it speaks TLS."""
+    from topmast import debian_servers
+
+    started = []
+
+    def start(*options):
+        started.append(unpacked(debian_servers.redis, options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """A MariaDB whose user `root` has no password, shared by the session."""
+    from topmast import debian_servers
+
+    server = unpacked(debian_servers.mariadb)
     yield server
     server.stop()
 

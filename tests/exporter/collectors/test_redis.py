@@ -2,6 +2,8 @@
 
 import pytest
 import redis
+import trustme
+from topmast.debian_servers import free_port
 from topmast_exporter.collector import load
 from topmast_exporter.collectors.redis import COMMANDS, Config, RedisSource, parse
 from topmast_exporter.errors import CollectError
@@ -155,7 +157,7 @@ def read(scan):
 
 
 def test_a_sweep_counts_every_key_exactly():
-    scan = NamespaceScan({"llm": "llm:*", "session": "session:*"})
+    scan = NamespaceScan({"llm": "llm:*", "session": "session:*"}, clock=lambda: 0.0)
 
     scan.tick(FakeServer([b"llm:%d" % n for n in range(1200)] + [b"else"]).run)
 
@@ -164,7 +166,7 @@ def test_a_sweep_counts_every_key_exactly():
 
 
 def test_a_tick_stays_within_its_budget_and_the_first_sweep_is_scaled_up():
-    scan = NamespaceScan({"llm": "llm:*"}, budget_calls=2)
+    scan = NamespaceScan({"llm": "llm:*"}, budget_calls=2, clock=lambda: 0.0)
     server = FakeServer([b"llm:%d" % n for n in range(10_000)])
 
     scan.tick(server.run)
@@ -173,8 +175,26 @@ def test_a_tick_stays_within_its_budget_and_the_first_sweep_is_scaled_up():
     assert read(scan).value("cache_keys", namespace="llm") == 10_000
 
 
+def test_the_first_look_is_short_and_the_next_ticks_have_their_whole_budget():
+    now = [0.0]
+
+    def clock():
+        now[0] += 0.005  # each look at the clock: two a SCAN
+        return now[0]
+
+    scan = NamespaceScan({"llm": "llm:*"}, budget_calls=15, clock=clock)
+    server = FakeServer([b"llm:%d" % n for n in range(50_000)])
+
+    scan.tick(server.run)
+    first = server.scans
+    scan.tick(server.run)
+
+    assert (first, server.scans - first) == (5, 15)
+    assert read(scan).value("cache_keys", namespace="llm") == 50_000
+
+
 def test_bytes_and_ttl_come_from_a_sample():
-    scan = NamespaceScan({"llm": "llm:*"})
+    scan = NamespaceScan({"llm": "llm:*"}, clock=lambda: 0.0)
 
     scan.tick(FakeServer([b"llm:%d" % n for n in range(200)]).run)
 
@@ -255,6 +275,66 @@ def test_an_acl_without_slowlog_and_scan_costs_only_these(valkey, start_valkey):
     assert set(reading.refused) == {"SLOWLOG LEN", "SCAN"}
     assert reading.value("redis_connected_clients") == 1
     source.close()
+
+
+# --- TLS, users, a cluster: Debian's Redis -----------------------------------------------------------------------
+
+
+@pytest.mark.live
+def test_tls_with_an_authority_of_its_own_and_a_user_of_the_acl(start_redis, tmp_path, port):
+    authority = trustme.CA()
+    pair = authority.issue_cert("localhost")
+    pair.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    pair.private_key_pem.write_to_path(tmp_path / "key.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "password").write_text("s3cret\n")
+    for path in (tmp_path, *tmp_path.iterdir()):
+        path.chmod(0o755)
+    for parent in tmp_path.parents[:3]:
+        parent.chmod(parent.stat().st_mode | 0o055)  # the server runs as nobody
+    files = {"cert-file": "cert.pem", "key-file": "key.pem", "ca-cert-file": "ca.pem"}
+    tls = [word for name, file in files.items() for word in (f"--tls-{name}", str(tmp_path / file))]
+    allowed = "+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len +slowlog|get +latency|latest +config|get"
+    user = ["--user", "watch", "on", ">s3cret", "~*", *allowed.split()]
+    start_redis("--tls-port", str(port), "--tls-auth-clients", "no", *tls, *user)
+    options = {"url": f"rediss://watch@localhost:{port}/0", "password_file": str(tmp_path / "password")}
+
+    trusting = RedisSource(Config("tls", **options, ca_file=str(tmp_path / "ca.pem"), namespaces={"llm": "llm:*"}))
+    reading = trusting.collect()
+    trusting.close()
+    with pytest.raises(CollectError, match="certificate verify failed") as refused:
+        RedisSource(Config("tls", **options)).collect()
+
+    assert reading.refused == {}
+    assert reading.value("cache_keys", namespace="llm") == 0
+    assert refused.value.reason == "connection"
+
+
+@pytest.mark.live
+def test_of_a_cluster_each_node_counts_its_own_keys(start_redis, eventually):
+    buses = [free_port() for _ in range(3)]  # by default 10,000 above the port, which may be no port at all
+    nodes = [start_redis("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses]
+    clients = [redis.Redis(port=node.port) for node in nodes]
+    for client, slots in zip(clients, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True):
+        client.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
+        client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
+    eventually(lambda: all(c.execute_command("CLUSTER INFO")["cluster_state"] == "ok" for c in clients), "a cluster")
+    with redis.RedisCluster(host="127.0.0.1", port=nodes[0].port) as cluster:
+        for number in range(90):
+            cluster.set(f"llm:{number}", "x")
+    for client in clients:
+        client.close()
+
+    sources = [
+        RedisSource(Config(f"n{number}", f"redis://127.0.0.1:{node.port}", namespaces={"llm": "llm:*"}))
+        for number, node in enumerate(nodes)
+    ]
+    readings = [source.collect() for source in sources]
+    for source in sources:
+        source.close()
+
+    assert sum(reading.value("cache_keys", namespace="llm") for reading in readings) == 90
+    assert [reading.value("redis_cluster_enabled") for reading in readings] == [1, 1, 1]
 
 
 def test_the_module_ends_in_its_constant():
