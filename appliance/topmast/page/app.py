@@ -1,5 +1,6 @@
 """The page's server: static files, dashboards, a read-only view of the engines, log search, and the inbox."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from topmast.page import batch, dashboards, intake, logs, runbooks, silences, static, upstream
 from topmast.page.door import standing_open
 from topmast.page.guard import Guard
+from topmast.page.heartbeat import Heartbeat, listening
 from topmast.page.inbox import Inbox
 from topmast.page.quiet import StatusInHeader
 from topmast.page.settings import Settings
@@ -34,6 +36,7 @@ VIEWS = ("/", "/d/{name}", "/alerts", "/alerts/{name}", "/inbox", "/logs", "/run
 def build(settings: Settings) -> Starlette:
     """Return the application; its lifespan holds the mail receiver open."""
     inbox = Inbox(settings.layout.inbox)
+    heartbeat = Heartbeat(inbox)
     prometheus, alertmanager = upstream.engines(settings)
 
     @contextlib.asynccontextmanager
@@ -41,7 +44,11 @@ def build(settings: Settings) -> Starlette:
         anyio.to_thread.current_default_thread_limiter().total_tokens = MAX_THREADS
         host, port = settings.address[0], settings.layout.port("inbox-smtp")
         async with intake.mail(inbox, host, port, settings.max_request_bytes), standing_open(settings.door, app):
-            yield
+            looking = asyncio.create_task(listening(heartbeat))
+            try:
+                yield
+            finally:
+                looking.cancel()
 
     return Starlette(
         routes=[
@@ -54,7 +61,7 @@ def build(settings: Settings) -> Starlette:
             *silences.routes(alertmanager),
             *logs.routes(settings.layout.log_store),
             *inbox_routes(inbox),
-            *intake.routes(inbox, settings.max_request_bytes),
+            *intake.routes(inbox, settings.max_request_bytes, heartbeat.heard),
             *runbook_routes(settings),
             Route("/api/settings", lambda _: JSONResponse({"trace_url": settings.trace_url})),
             Route("/api/status", status(settings.layout.run / "status.json")),

@@ -6,7 +6,7 @@ Alertmanager posts here what it would have sent to the real services, unchanged 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _RECEIVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.#-]{0,79}\Z")
 
 
-def routes(inbox: Inbox, max_bytes: int) -> list[Route]:
-    """Return the routes of the HTTP channels."""
+def routes(inbox: Inbox, max_bytes: int, heard: Callable[[str], None]) -> list[Route]:
+    """Return the routes of the HTTP channels. `heard` is told the receiver of each notification."""
 
     async def receive(request: Request) -> Response:
         channel, receiver = request.path_params["channel"], request.path_params["receiver"]
@@ -46,6 +46,7 @@ def routes(inbox: Inbox, max_bytes: int) -> list[Route]:
         if not isinstance(body, dict):
             return PlainTextResponse("not a JSON object\n", status_code=400)
         await run_in_threadpool(inbox.append, channels.CHANNELS[channel](receiver, body, now()))
+        await run_in_threadpool(heard, receiver)
         return accepted(channel, body)
 
     return [Route("/inbox/{channel}/{receiver}", receive, methods=["POST"])]
