@@ -50,7 +50,7 @@ def instrument_openai(
         return client
     request = target.request
 
-    def begin(args: tuple[Any, ...], options: dict[str, Any]) -> tuple["_Call | None", tuple[Any, ...]]:
+    def begin(args: tuple[Any, ...], options: dict[str, Any]) -> tuple["Call | None", tuple[Any, ...]]:
         try:
             return _begin(args, bool(options.get("stream")), provider, sender, ask_for_usage)
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
@@ -96,17 +96,17 @@ def usage_of(answer: Any) -> Usage | None:
     said = getattr(answer, "usage", None)
     if said is None:
         return None
-    inputs = _count(said, "prompt_tokens") or _count(said, "input_tokens")
-    outputs = _count(said, "completion_tokens") or _count(said, "output_tokens")
+    inputs = count(said, "prompt_tokens") or count(said, "input_tokens")
+    outputs = count(said, "completion_tokens") or count(said, "output_tokens")
     of_input = getattr(said, "prompt_tokens_details", None) or getattr(said, "input_tokens_details", None)
     of_output = getattr(said, "completion_tokens_details", None) or getattr(said, "output_tokens_details", None)
     return Usage(
         input=inputs,
         output=outputs,
-        cache_read=_count(of_input, "cached_tokens"),
-        reasoning=_count(of_output, "reasoning_tokens"),
-        audio_in=_count(of_input, "audio_tokens"),
-        audio_out=_count(of_output, "audio_tokens"),
+        cache_read=count(of_input, "cached_tokens"),
+        reasoning=count(of_output, "reasoning_tokens"),
+        audio_in=count(of_input, "audio_tokens"),
+        audio_out=count(of_output, "audio_tokens"),
     )
 
 
@@ -120,8 +120,10 @@ def outcome_of(error: BaseException) -> Outcome:
     return "timeout" if names & {"APITimeoutError", "TimeoutError", "TimeoutException"} else "error"
 
 
-class _Call:
+class Call:
     """One model call under way."""
+
+    site = "openai"
 
     def __init__(
         self, provider: str, model: str, operation: str, stream: bool, hide_usage: bool, raw: bool, sender: Any
@@ -165,7 +167,7 @@ class _Call:
             self._learn(answer)
             self.end("ok")
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
-            default_registry().count_internal_error("openai")
+            default_registry().count_internal_error(self.site)
         return result if self._raw else answer
 
     def end(self, outcome: Outcome) -> None:
@@ -192,15 +194,18 @@ class _Call:
     def sees(self, chunk: Any) -> bool:
         """Learn from a chunk of the stream; return whether the application gets it."""
         try:
-            kind = getattr(chunk, "type", "") or ""
             choices = getattr(chunk, "choices", None)
-            if self._first_token is None and (choices or kind.endswith(".delta")):
+            if self._first_token is None and self.first(chunk):
                 self._first_token = perf_counter() - self._started
             self._learn(getattr(chunk, "response", None) or chunk)
             return not (self._hide_usage and choices == [] and getattr(chunk, "usage", None) is not None)
         except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
-            default_registry().count_internal_error("openai")
+            default_registry().count_internal_error(self.site)
             return True
+
+    def first(self, chunk: Any) -> bool:
+        """Return whether a chunk holds a token."""
+        return bool(getattr(chunk, "choices", None)) or (getattr(chunk, "type", "") or "").endswith(".delta")
 
     def _learn(self, answer: Any) -> None:
         self._usage = usage_of(answer) or self._usage
@@ -234,7 +239,7 @@ class _Call:
 class _Chunks:
     """The chunks of a stream, seen."""
 
-    def __init__(self, inner: Iterator[Any], call: _Call) -> None:
+    def __init__(self, inner: Iterator[Any], call: Call) -> None:
         self._inner = inner
         self._call = call
 
@@ -261,7 +266,7 @@ class _Chunks:
 class _AsyncChunks:
     """The chunks of an asynchronous stream, seen."""
 
-    def __init__(self, inner: AsyncIterator[Any], call: _Call) -> None:
+    def __init__(self, inner: AsyncIterator[Any], call: Call) -> None:
         self._inner = inner
         self._call = call
 
@@ -294,7 +299,7 @@ class _AsyncChunks:
 
 def _begin(
     args: tuple[Any, ...], stream: bool, provider: str, sender: UsageSender | None, ask_for_usage: bool
-) -> tuple[_Call | None, tuple[Any, ...]]:
+) -> tuple[Call | None, tuple[Any, ...]]:
     """Return (the call, the arguments to make it with); no call when it is not a model's."""
     cast_to, options, *others = args
     operation = OPERATIONS.get(options.url)
@@ -313,7 +318,7 @@ def _begin(
     if hide:
         options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
     model = body.get("model")
-    call = _Call(provider, model if isinstance(model, str) else UNKNOWN, operation, stream, hide, raw, sender)
+    call = Call(provider, model if isinstance(model, str) else UNKNOWN, operation, stream, hide, raw, sender)
     return call, (cast_to, options, *others)
 
 
@@ -324,6 +329,7 @@ def _attempt_of(error: BaseException) -> int:
     return 1 + int(count) if count.isdecimal() else 1
 
 
-def _count(counts: Any, name: str) -> int:
+def count(counts: Any, name: str) -> int:
+    """Return a count that an answer says, 0 when it does not."""
     value = getattr(counts, name, None)
     return value if isinstance(value, int) and value > 0 else 0
