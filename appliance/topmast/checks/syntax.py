@@ -9,6 +9,13 @@ from topmast.rulefile import Rule
 
 _BLOCK = re.compile(r"\{\{-?\s*(?:/\*|(?P<word>\w+))?")
 _OPENING = {"if", "with", "range", "define", "block"}
+_ACTION = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
+_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|`[^`]*`")
+_BARE = re.compile(r"(?:else\s+)?(if|with|range)$")
+_VARIABLE = re.compile(r"\$(\w*)")
+_DECLARED = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?:=")
+# template/template.go and rules/alerting.go: what every annotation begins with.
+_KNOWN = {"", "labels", "externalLabels", "externalURL", "value"}
 
 
 def run(tree: Tree) -> Iterator[Spot]:
@@ -49,9 +56,28 @@ def _template_problem(text: str) -> str:
             depth += 1
         elif match["word"] == "end":
             depth -= 1
+        elif match["word"] == "else" and depth == 0:
+            return "an `{{ else }}` outside of if, with and range"
         if depth < 0:
             return "an `{{ end }}` too many"
-    return "an `{{ end }}` is missing" if depth else ""
+    return "an `{{ end }}` is missing" if depth else _action_problem(text)
+
+
+def _action_problem(text: str) -> str:
+    known = set(_KNOWN)
+    for action in _ACTION.finditer(text):
+        inside = _STRING.sub('""', action[1]).strip()
+        if inside.startswith("/*"):
+            continue
+        bare = _BARE.match(inside)
+        if bare:
+            return f"`{bare[1]}` has no condition"
+        for one, two in _DECLARED.findall(inside):
+            known |= {one, two}
+        unknown = [name for name in _VARIABLE.findall(inside) if name not in known]
+        if unknown:
+            return f"${unknown[0][:40]} is not defined: there are $labels, $value, $externalLabels and $externalURL"
+    return ""
 
 
 CHECK = Check(name="syntax", summary="every file can be read, and every rule by Prometheus", run=run)

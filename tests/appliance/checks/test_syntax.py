@@ -46,6 +46,27 @@ def test_is_silent_about_our_house(house: Any) -> None:
         ),
         pytest.param(
             "monitoring/prometheus/alerts/cpu.yml",
+            "{{ $value | humanizePercentage }} busy",
+            "{{ $vlaue | humanizePercentage }} busy",
+            "$vlaue is not defined",
+            id="a variable that is not there",
+        ),
+        pytest.param(
+            "monitoring/prometheus/alerts/cpu.yml",
+            "{{ with $labels.instance }}",
+            "{{ with }}",
+            "`with` has no condition",
+            id="a block without a condition",
+        ),
+        pytest.param(
+            "monitoring/prometheus/alerts/cpu.yml",
+            "CPU of {{ $labels.instance }} is",
+            "CPU of {{ else }} is",
+            "an `{{ else }}` outside",
+            id="an else without its if",
+        ),
+        pytest.param(
+            "monitoring/prometheus/alerts/cpu.yml",
             "        for: 10m",
             "        fro: 10m",
             "unknown key 'fro'",
