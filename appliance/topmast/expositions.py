@@ -54,6 +54,7 @@ SOURCES = {
             ("redis_", "cache_keys", "cache_memory_", "cache_avg_", "cache_namespace_"),
         ),
         Source("topmast_postgres", "postgres", ("pg_",)),
+        Source("topmast_mysql", "mysql", ("mysql_",)),
         Source("topmast_shipper", "shipper", ("shipper_", "log_")),
         Source("topmast_agents", "app", ("agent_",)),
         Source("topmast_app", "app", ("app_http_", "app_event_", "app_start_", "cache_requests_", "db_")),
