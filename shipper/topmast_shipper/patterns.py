@@ -33,6 +33,8 @@ class Grok:
     search: Callable[[str], Any]
     regex: str = ""
     """As Oniguruma has it, without the anchors."""
+    steps: tuple[tuple[str, Callable[[str], Any]], ...] = ()
+    """`groups`, with what makes a value of the text."""
 
     def match(self, line: str) -> dict[str, Any] | None:
         """Return the fields of a line that fits as a whole; None for another one.
@@ -46,10 +48,18 @@ class Grok:
         if found is None:
             return None
         fields: dict[str, Any] = {}
-        for number, (field, kind) in enumerate(self.groups, start=1):
+        # places are of bytes; in ASCII these are characters
+        begins, ends, data = found._begs, found._ends, found._s_b
+        ascii_only = len(data) == len(line)
+        number = 0
+        for field, convert in self.steps:
+            number += 1
+            start = begins[number]
             # an unmatched group looks like an empty one, but for its place (SHIPPING.md section 3.3)
-            if found._begs[number] >= 0 and field not in fields:
-                fields[field] = _CONVERT[kind](found.group(number))
+            if start < 0 or field in fields:
+                continue
+            value = line[start : ends[number]] if ascii_only else data[start : ends[number]].decode()
+            fields[field] = value if convert is str else convert(value)
         return fields
 
 
@@ -66,7 +76,8 @@ def compile_pattern(name: str, definitions: Mapping[str, str]) -> Grok:
         compiled = oniguruma.compile(rf"\A(?:{regex})\z")
     except oniguruma.OnigError as error:
         raise ConfigError(f"pattern {name}: {error}") from error
-    return Grok(name, tuple(groups), compiled.match, regex)
+    steps = tuple((field, _CONVERT[kind]) for field, kind in groups)
+    return Grok(name, tuple(groups), compiled.match, regex, steps)
 
 
 def load(folders: Sequence[Path]) -> dict[str, str]:

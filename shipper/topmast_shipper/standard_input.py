@@ -5,10 +5,11 @@ that follows the spool may start later.
 """
 
 import signal
+import time
 from pathlib import Path
 from typing import BinaryIO
 
-from topmast_shipper import ecs
+from topmast_shipper import ecs, timestamps
 from topmast_shipper.errors import StateError
 from topmast_shipper.parsers import auto
 from topmast_shipper.records import MAX_PAYLOAD_BYTES, Writer
@@ -42,19 +43,25 @@ def take(source: BinaryIO, echo: BinaryIO, folder: Path, service: str) -> int:
         writer.close()
 
 
-def record(line: bytes, service: str) -> bytes:
-    """Return the record of a line: its fields as JSON, with the service unless it names one."""
+def record(line: bytes, service: str, now: float) -> bytes:
+    """Return the record of a line: its fields as JSON, with the service and the time unless it names its own."""
     said, _ = text(line)
     fields = auto.parse(said)
-    named = "service" in fields or "service.name" in fields
-    return ecs.dump(fields if named or not service else {**fields, "service.name": service})
+    names = {ecs.OLD_NAMES.get(name, name) for name in fields}
+    if service and "service.name" not in names:
+        fields["service.name"] = service
+    if "@timestamp" not in names:
+        # it may be read much later than it came
+        fields["@timestamp"] = timestamps.isoformat(int(now * 1_000_000))
+    return ecs.dump(fields)
 
 
 def _put(writer: Writer, lines: list[bytes], service: str) -> int:
     parts = [
         each[start : start + _MAX_LINE_BYTES] for each in lines for start in range(0, len(each), _MAX_LINE_BYTES)
     ]
-    records = [record(part.rstrip(b"\r"), service) for part in parts if part.strip()]
+    now = time.time()
+    records = [record(part.rstrip(b"\r"), service, now) for part in parts if part.strip()]
     if records:
         writer.append_many(records)
     return len(records)

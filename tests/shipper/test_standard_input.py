@@ -35,12 +35,20 @@ def taken(folder: Path, data: bytes, service: str = "app") -> list[dict[str, Any
 def test_lines_of_each_kind(tmp_path: Path) -> None:
     found = taken(tmp_path, b'{"msg":"a","service":"own"}\r\nlevel=info msg=b\n\nERROR c\nthe last, \xff unended')
 
+    assert all(each.pop("@timestamp").startswith("20") for each in found)
     assert found == [
         {"msg": "a", "service": "own"},
         {"level": "info", "msg": "b", "service.name": "app"},
         {"message": "ERROR c", "log.level": "ERROR", "service.name": "app"},
         {"message": "the last, \\xff unended", "service.name": "app"},
     ]
+
+
+def test_a_time_of_its_own_is_kept(tmp_path: Path) -> None:
+    (found,) = taken(tmp_path, b"time=2026-11-22T21:16:00Z msg=x")
+
+    assert found["time"] == "2026-11-22T21:16:00Z"
+    assert "@timestamp" not in found
 
 
 def test_a_line_without_end_comes_in_parts(tmp_path: Path) -> None:

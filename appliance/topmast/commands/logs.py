@@ -154,7 +154,7 @@ class Output:
 
     def head(self) -> None:
         if self.as_csv:
-            click.echo(logprint.csv_row(self.fields or logprint.COLUMNS))
+            click.echo(",".join(self.fields or logprint.COLUMNS))
 
     def __call__(self, document: Mapping[str, Any]) -> None:
         if self.as_csv:
