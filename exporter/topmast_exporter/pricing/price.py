@@ -3,11 +3,12 @@
 An unknown price is not a zero price: it has a reason, is counted, and adds to no sum.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from topmast_exporter.pricing.table import MAX_REMEMBERED, Model, PriceTable, Selection, Sheet
 from topmast_exporter.pricing.tokens import FIELDS, Tokens
@@ -51,8 +52,7 @@ _MEASURED: Mapping[str, tuple[str, ...]] = {
 REQUESTS = "requests"
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """The price of one request."""
 
     status: str
@@ -65,6 +65,9 @@ class Price:
     @property
     def total(self) -> int:
         return sum(self.parts)
+
+
+NO_PRICE = Price(UNPRICED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +100,56 @@ class Pricer:
         self.table = table
         self._overrides = {name.lower(): override for name, override in (overrides or {}).items()}
         self._compiled: dict[tuple[Model, Selection], _Sheet] = {}
+        self._known: dict[tuple[str, str, str, bool], _Known] = {}
 
     def price(
         self, provider: str, model: str, tokens: Tokens, at: float, tier: str = "", batch: bool = False
     ) -> Price:
         """Return the price of a request made at a unix time."""
+        key = (provider, model, tier, batch)
+        known = self._known.get(key)
+        if known is None or not known.since <= at < known.until:
+            known = self._lookup(provider, model, at, tier, batch)
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = known
+        return known.answer if known.sheet is None else _apply(known.sheet, tokens)
+
+    def _lookup(self, provider: str, model: str, at: float, tier: str, batch: bool) -> "_Known":
         override = self._overrides.get(f"{provider}/{model}".lower())
         tiers = frozenset(_tiers(tier, batch))
         if override == "free":
-            return Price(FREE)
+            return _Known(answer=Price(FREE))
         if override is not None:
             if tiers:
-                return Price(UNPRICED, reason="unknown_tier")
-            return _apply(_override_sheet(override), tokens)
+                return _Known(answer=Price(UNPRICED, reason="unknown_tier"))
+            return _Known(_override_sheet(override))
         if self.table is None:
-            return Price(UNPRICED, reason="no_price_table")
+            return _Known(answer=Price(UNPRICED, reason="no_price_table"))
         found = self.table.find(provider, model)
         if isinstance(found, str):
-            return Price(UNPRICED, reason=found)
+            return _Known(answer=Price(UNPRICED, reason=found))
+        since, until = found.steady(at)
         selection = found.select(at, tiers)
         if selection.tiers != tiers:
             # billing the standard rate for a tier nobody knows would be a guess, and often a double price
-            return Price(UNPRICED, reason="unknown_tier")
+            return _Known(None, Price(UNPRICED, reason="unknown_tier"), since, until)
         sheet = self._compiled.get((found, selection))
         if sheet is None:
             if len(self._compiled) >= MAX_REMEMBERED:
                 self._compiled.clear()
             sheet = self._compiled[found, selection] = compile_sheet(found.sheet(selection), self.table.units)
-        return _apply(sheet, tokens)
+        return _Known(sheet, since=since, until=until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a name, a tier and a time mean: a sheet, or the answer to every usage; as long as that holds."""
+
+    sheet: _Sheet | None = None
+    answer: Price = NO_PRICE
+    since: float = -math.inf
+    until: float = math.inf
 
 
 def _tiers(tier: str, batch: bool) -> list[str]:
@@ -196,7 +221,7 @@ def _apply(sheet: _Sheet, tokens: Tokens) -> Price:
     if sheet.empty:
         return Price(UNPRICED, reason="no_price")
     counts = tokens.astuple()
-    if any(counts[first] and counts[second] for first, second in sheet.overlaps):
+    if sheet.overlaps and any(counts[first] and counts[second] for first, second in sheet.overlaps):
         return Price(UNPRICED, reason="ambiguous_usage")
     parts = [0, 0, 0, 0, 0]
     measured, nothing_costs = False, True

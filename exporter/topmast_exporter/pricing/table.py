@@ -5,6 +5,7 @@ step of fallback to other providers, compact dates rewritten. A differential tes
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,17 @@ class Model:
             place for place, variant in enumerate(self.variants) if variant["tier"] in tiers and _active(variant, at)
         )
         return Selection(standard, chosen, frozenset(self.variants[place]["tier"] for place in chosen))
+
+    def steady(self, at: float) -> tuple[float, float]:
+        """Return the unix times [since, until) around `at` in which every selection stays as it is."""
+        dated = [*self.prices, *self.variants]
+        if any("daily" in one for one in dated):
+            return at, at  # by the time of day: asked each time
+        starts = [float(one["from"]) for one in dated if "from" in one]
+        return (
+            max((start for start in starts if start <= at), default=-math.inf),
+            min((start for start in starts if start > at), default=math.inf),
+        )
 
     def sheet(self, selection: Selection) -> Sheet:
         """Return the prices of a selection."""

@@ -248,3 +248,35 @@ def test_a_table_of_another_library_version_is_made_anew(table_path, tmp_path):
 
     assert is_current(tmp_path / FILE)
     assert table.model_count > 2000
+
+
+def test_what_is_remembered_of_a_name_ends_with_its_price(pricer):
+    usage = normalise({"input": 16, "cache_read": 226_784, "cache_write_5m": 48_454, "output": 2_621}, "additive")
+    days = ["2026-04-10", "2026-02-20", "2026-04-11", "2026-02-19"]
+
+    costs = [pricer.price("anthropic", "claude-sonnet-4-6", usage, unix(day)).total for day in days]
+
+    assert costs[0] == costs[2] < costs[1] == costs[3]
+
+
+def test_a_price_by_the_time_of_day_is_asked_each_time(pricer):
+    names = [
+        (provider["id"], model)
+        for provider in pricer.table._providers
+        for _, model in pricer.table._models_of(provider["id"])
+        if any("daily" in one for one in model.prices)
+    ]
+    fresh, day = Pricer(pricer.table), unix("2026-11-20")
+
+    assert names
+    for (provider, model), hour in itertools.product(names, range(24)):
+        at, usage = day + hour * 3600, Tokens(input=1000, output=100)
+        fresh._known.clear()
+        assert pricer.price(provider, model.id, usage, at) == fresh.price(provider, model.id, usage, at)
+
+
+def test_a_strangers_names_do_not_grow_the_pricer(pricer):
+    for number in range(10_000):
+        pricer.price("openai", f"model-{number}", Tokens(input=1), 0)
+
+    assert len(pricer._known) <= 4096
