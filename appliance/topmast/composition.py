@@ -4,6 +4,7 @@ Without one, Compose mounts monitoring/ as it is. The addresses are the compose 
 monitoring/'s own with the user's targets added.
 """
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ import yaml
 from topmast import config, rules, targets
 from topmast.layout import Layout
 
+# What docker-compose.lite.yml leaves out.
+LITE_WITHOUT = ("elasticsearch", "logstash", "kibana")
 # The page's name and ports inside the compose network (docker-compose.monitoring.yml).
 INBOX, SMTP = "http://page:3002", "page:3025"
 
@@ -42,10 +45,20 @@ def render(layout: Layout, path: Path) -> Path:
         public_url=settings["public_url"],
     )
     # The containers' own listeners and paths stay; what the user says is laid over them.
-    inside = yaml.safe_load((source / "topmast.yml").read_text(encoding="utf-8"))
-    config.merge(inside, said)
-    (target / "topmast.yml").write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
+    for name in ("topmast.yml", "topmast.lite.yml"):
+        inside = yaml.safe_load((source / name).read_text(encoding="utf-8"))
+        config.merge(inside, said)
+        (target / name).write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
+    (prometheus / "prometheus.lite.yml").write_text(lite((prometheus / "prometheus.yml").read_text(encoding="utf-8")))
     return target
+
+
+def lite(text: str) -> str:
+    """Return prometheus.yml for docker-compose.lite.yml: half as often, without the jobs of what is not there."""
+    text = re.sub(r"^( *(?:scrape|evaluation)_interval: )15s$", r"\g<1>30s", text, flags=re.MULTILINE)
+    for job in LITE_WITHOUT:
+        text = re.sub(rf"^  - job_name: {job}\n(?:    .*\n)+\n", "", text, flags=re.MULTILINE)
+    return "# Made of prometheus.yml by topmast.composition; docker-compose.lite.yml reads it.\n" + text
 
 
 def _add_targets(folder: Path, named: Mapping[str, Any]) -> None:

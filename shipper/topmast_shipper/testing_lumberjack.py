@@ -203,13 +203,14 @@ def never_reads() -> Fault:
 
 
 class LumberjackServer:
-    """Listens on a free port of 127.0.0.1 from the moment it is made until it is closed."""
+    """Listens on a free port of 127.0.0.1 (or as it is told) from the moment it is made until it is closed."""
 
     def __init__(
         self,
         mode: Mode = "logstash",
         *,
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
         poisonous: Callable[[Any], bool] = lambda _document: False,
     ) -> None:
@@ -227,7 +228,7 @@ class LumberjackServer:
         self._script: deque[Fault] = deque()
         self._peers: list[Peer] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, name="lumberjack-accept", daemon=True)
         self._acceptor.start()

@@ -1,10 +1,15 @@
 """docker-compose.lite.yml fits a machine of 4 GB."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from topmast import composition
 
+MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 LITE = ("docker-compose.monitoring.yml", "docker-compose.lite.yml")
 
 
@@ -39,10 +44,37 @@ def test_the_elk_profile_brings_them_back(compose: Callable[..., dict[str, Any]]
     assert {"elasticsearch", "logstash", "kibana", "elasticsearch-setup"} <= set(both["services"])
 
 
-def test_only_the_command_line_of_prometheus_differs_in_its_retention(
+def test_only_retention_and_file_differ_on_the_command_line_of_prometheus(
     lite: dict[str, Any], stack: dict[str, Any]
 ) -> None:
     def rest(services: dict[str, Any]) -> list[str]:
-        return [word for word in services["prometheus"]["command"] if ".retention." not in word]
+        return [
+            word for word in services["prometheus"]["command"] if not re.search(r"\.retention\.|config\.file", word)
+        ]
 
     assert rest(lite["services"]) == rest(stack["services"])
+
+
+def test_prometheus_asks_every_30_seconds_and_nobody_who_is_not_there() -> None:
+    source, made = (MONITORING / f"prometheus/prometheus{name}.yml" for name in ("", ".lite"))
+
+    assert made.read_text() == composition.lite(source.read_text()), "make it anew with composition.lite"
+    read = yaml.safe_load(made.read_text())
+    assert (read["global"]["scrape_interval"], read["global"]["evaluation_interval"]) == ("30s", "30s")
+    assert {"elasticsearch", "logstash", "kibana"} & {job["job_name"] for job in read["scrape_configs"]} == set()
+
+
+def test_logs_stay_in_the_embedded_store() -> None:
+    full, less = (yaml.safe_load((MONITORING / f"topmast{name}.yml").read_text()) for name in ("", ".lite"))
+    full["shipper"]["sinks"] = [each for each in full["shipper"]["sinks"] if "logstash" not in each]
+    del full["exporter"]["collectors"]
+
+    assert less == full
+
+
+def test_the_override_brings_its_files(lite: dict[str, Any]) -> None:
+    for name in ("exporter", "shipper"):
+        sources = {v["target"]: v["source"] for v in lite["services"][name]["volumes"]}
+        assert sources["/etc/topmast/topmast.yml"].endswith("monitoring/topmast.lite.yml")
+    assert "--config.file=/etc/prometheus/prometheus.lite.yml" in lite["services"]["prometheus"]["command"]
+    assert lite["services"]["grafana"]["environment"]["SCRAPE_INTERVAL"] == "30s"

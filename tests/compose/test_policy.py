@@ -123,5 +123,6 @@ def test_each_secret_volume_is_mounted_by_its_service_alone(stack: dict[str, Any
     }
 
     assert mounts == {
-        (f"secrets-{name}", name) for name in ("elasticsearch", "kibana", "logstash", "grafana", "exporter")
+        (f"secrets-{name}", name)
+        for name in ("elasticsearch", "kibana", "logstash", "grafana", "exporter", "shipper")
     }

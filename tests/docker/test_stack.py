@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 from running import wait_for
-from topmast.rehearsal import BIND_ADDR, ONE_SHOTS, Project
+from topmast.rehearsal import BASE, BIND_ADDR, ONE_SHOTS, PROJECT, STOOD_IN, Project
 
 pytestmark = pytest.mark.docker
+
+ASK_STAND_IN = (
+    """printf 'user = "elastic:%s"' "$(cat /run/topmast/elastic-password)" | """
+    "curl -fsS -K - http://127.0.0.1:9200/_stand_in/documents"
+)
 
 
 def get(port: int, path: str) -> Any:
@@ -70,8 +75,24 @@ def test_prometheus_reaches_everything_that_runs(stack: Project) -> None:
         targets = get(9090, "/api/v1/targets")["data"]["activeTargets"]
         return [one["labels"]["job"] for one in targets if one["health"] != "up"]
 
-    # A stand-in has no metrics.
-    assert wait_for("targets up", lambda: sorted(down()) == ["cadvisor", "grafana"], seconds=60)
+    # A stand-in has no metrics; the exporter's own answer about it is `elasticsearch_up 0`.
+    assert wait_for("targets up", lambda: set(down()) <= STOOD_IN and "exporter" not in down(), seconds=60)
+
+
+def test_a_line_of_an_app_is_a_document_under_its_own_id(stack: Project) -> None:
+    line = json.dumps({"level": "error", "message": "card declined 4711", "service": "shop"})
+    # Only the shipper mounts the apps' volume here, and for reading: an app's container would write it.
+    volume = f"{PROJECT}-app-logs:/logs"
+    stack.engine.run("run", "--rm", "-v", volume, BASE, "sh", "-c", f"echo '{line}' >> /logs/shop.log")
+
+    def stored() -> dict[str, Any]:
+        told = json.loads(stack.shell("elasticsearch", ASK_STAND_IN) or "{}")
+        return {path: body for path, body in told.items() if body["message"] == "card declined 4711"}
+
+    ((path, document),) = wait_for("the document", stored, seconds=60).items()
+
+    assert path == f"/logs-app-default/_create/{document['event']['id']}"
+    assert (document["log"]["level"], document["service"]["name"]) == ("error", "shop")
 
 
 def test_the_watchdog_reaches_the_inbox(stack: Project) -> None:

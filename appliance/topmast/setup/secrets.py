@@ -126,7 +126,15 @@ def make(root: Path, own: Owner = give, generate: Callable[[], str] = random_sec
     for folder, uid in WRITABLE.items():
         (root / folder).mkdir(exist_ok=True)
         own(root / folder, uid)
-    return written + make_certificate(root / "logstash" / "tls", own)
+    written += make_certificate(root / "logstash" / "tls", own)
+    # Who sends to Logstash trusts this one certificate.
+    certificate = (root / "logstash" / "tls" / "logstash.crt").read_text()
+    trusted = root / "shipper" / "logstash.crt"
+    trusted.parent.mkdir(exist_ok=True)
+    if not trusted.exists() or trusted.read_text() != certificate:
+        write(trusted, certificate, OURS, own)
+        written.append("shipper/logstash.crt")
+    return written
 
 
 def make_certificate(folder: Path, own: Owner) -> list[str]:

@@ -86,14 +86,14 @@ def test_each_schema_is_for_a_file_that_there_is(name: str, house: Any) -> None:
         ),
         pytest.param("prometheus/targets/traefik.yml", "[]", "", "write `[]` where there is no target", id="empty"),
         pytest.param(
-            "prometheus/targets/kibana.yml",
+            "prometheus/targets/mysql.yml",
             "\n[]",
             '\n- targets: ["kibana:5601"]\n  labels: {__exporter__: "exporter:9470", __param_target: 7}',
             "put its value in quotes",
             id="a number for a text",
         ),
         pytest.param(
-            "prometheus/targets/kibana.yml",
+            "prometheus/targets/mysql.yml",
             "\n[]",
             '\n- targets: ["kibana:5601"]\n  label: {a: b}',
             "[0].label: unknown key: Prometheus refuses it; did you mean labels?",

@@ -28,7 +28,7 @@ def test_is_silent_about_our_house(house: Any) -> None:
             id="no port",
         ),
         pytest.param(
-            "monitoring/prometheus/targets/kibana.yml",
+            "monitoring/prometheus/targets/mysql.yml",
             "\n[]",
             '\n- targets: ["kibana:5601"]\n  labels: {__param_target: main}',
             "who is asked?",

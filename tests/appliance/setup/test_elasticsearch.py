@@ -162,13 +162,3 @@ def test_the_writer_writes_and_does_not_read() -> None:
     role = json.loads((DEFINITIONS / "roles/logstash_writer.json").read_text())
 
     assert [index["privileges"] for index in role["indices"]] == [["auto_configure", "create_doc"]]
-
-
-def test_every_data_stream_of_the_pipelines_has_the_template_and_the_right() -> None:
-    template = json.loads((DEFINITIONS / "templates/topmast-logs.json").read_text())
-    writer = json.loads((DEFINITIONS / "roles/logstash_writer.json").read_text())
-
-    streams = ["logs-fastapi-*", "logs-nginx-*", "logs-raw-*"]
-
-    assert template["index_patterns"] == streams
-    assert [name for index in writer["indices"] for name in index["names"]] == streams

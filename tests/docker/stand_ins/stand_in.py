@@ -61,6 +61,8 @@ def elasticsearch() -> None:
                 return 200, {"status": "green", "timed_out": False}
             if path == "/_stand_in/changes":
                 return 200, self.changes
+            if path == "/_stand_in/documents":
+                return 200, {each: body for each, body in self.things.items() if "/_create/" in each}
             return super().answer(method, path, login, body)
 
     password = Path(os.environ["ELASTIC_PASSWORD_FILE"])
@@ -71,9 +73,51 @@ def elasticsearch() -> None:
         threading.Event().wait()
 
 
+def logstash() -> None:
+    """Take Lumberjack with the stack's certificate, carry the mounted pipelines out, and store as their user."""
+    import json
+    import ssl
+    import tempfile
+    import urllib.request
+
+    from topmast.logstash.pipelines import Pipelines
+    from topmast_shipper.testing_lumberjack import LumberjackServer
+
+    folder = Path(tempfile.mkdtemp())
+    for name in ("config/pipelines.yml", "pipeline"):
+        (folder / Path(name).name).symlink_to(Path("/usr/share/logstash", name))
+    pipelines = Pipelines(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("/run/topmast/tls/logstash.crt", "/run/topmast/tls/logstash.key")
+    passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    password = os.environ["LOGSTASH_WRITER_PASSWORD"]
+    passwords.add_password(None, "http://elasticsearch:9200", "logstash_writer", password, is_authenticated=True)
+    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
+
+    def forward() -> None:
+        done = 0
+        while True:
+            server.wait_for(lambda done=done: len(server.events) > done, seconds=1e6)
+            for event in server.events[done:]:
+                done += 1
+                for stored in pipelines.run("intake", event):
+                    request = urllib.request.Request(
+                        f"http://elasticsearch:9200/{stored.place}/_create/{stored.id}",
+                        json.dumps(stored.document).encode(),
+                        {"content-type": "application/json"},
+                        method="PUT",
+                    )
+                    opener.open(request, timeout=10).close()
+
+    server = LumberjackServer(tls=context, host="0.0.0.0", port=5044)  # noqa: S104 - inside a container
+    threading.Thread(target=forward, daemon=True).start()
+
+
 def main() -> None:
     name = sys.argv[1]
     check(name)
+    if name == "logstash":
+        logstash()
     if name == "elasticsearch":
         elasticsearch()
         return
