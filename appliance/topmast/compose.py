@@ -13,10 +13,12 @@ from typing import Any
 from topmast import composition
 from topmast.errors import NotRunningError, PrerequisiteError
 from topmast.layout import Layout
+from topmast.size import size
 
 FILE = "docker-compose.monitoring.yml"
 INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
+LITE_FILE = "docker-compose.lite.yml"
 
 
 def mode(layout: Layout, chosen: str | None) -> str:
@@ -53,7 +55,10 @@ def hint(layout: Layout) -> str:
 
 
 def command(layout: Layout) -> list[str]:
-    """Return `docker compose -f FILE`. Raises PrerequisiteError without Docker, Compose or a running engine."""
+    """Return `docker compose -f FILE …`, the files of the size.
+
+    Raises PrerequisiteError without Docker, Compose or a running engine.
+    """
     file = layout.home / FILE
     if not file.is_file():
         raise PrerequisiteError(f"{file}: not there; compose mode needs a clone of the repository")
@@ -64,7 +69,8 @@ def command(layout: Layout) -> list[str]:
         raise PrerequisiteError("docker compose: not installed (version 2.20 or newer is needed)")
     if not engine_answers():
         raise PrerequisiteError("docker: the engine does not answer; start it, or leave --mode compose away")
-    return ["docker", "compose", "--project-directory", str(file.parent), "-f", str(file)]
+    files = [file, *([file.with_name(LITE_FILE)] if size(layout) == "lite" else [])]
+    return ["docker", "compose", "--project-directory", str(file.parent), *(w for f in files for w in ("-f", str(f)))]
 
 
 def up(layout: Layout, path: Path | None, *, detach: bool) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from topmast import config, rules, targets
 from topmast.layout import Layout
+from topmast.size import slower
 
 # What docker-compose.lite.yml leaves out.
 LITE_WITHOUT = ("elasticsearch", "logstash", "kibana")
@@ -55,7 +56,7 @@ def render(layout: Layout, path: Path) -> Path:
 
 def lite(text: str) -> str:
     """Return prometheus.yml for docker-compose.lite.yml: half as often, without the jobs of what is not there."""
-    text = re.sub(r"^( *(?:scrape|evaluation)_interval: )15s$", r"\g<1>30s", text, flags=re.MULTILINE)
+    text = slower(text)
     for job in LITE_WITHOUT:
         text = re.sub(rf"^  - job_name: {job}\n(?:    .*\n)+\n", "", text, flags=re.MULTILINE)
     return "# Made of prometheus.yml by topmast.composition; docker-compose.lite.yml reads it.\n" + text

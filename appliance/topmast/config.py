@@ -18,6 +18,7 @@ import yaml
 from topmast import targets
 from topmast.errors import ConfigError
 from topmast.layout import Layout
+from topmast.size import LITE_RETENTION, size
 
 _PORTION = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
 _USD = {"type": "number", "minimum": 0}
@@ -135,6 +136,7 @@ def defaults(layout: Layout) -> dict[str, Any]:
             "metrics_bytes": 5 * 1024**3,
             "logs_days": 7,
             "logs_bytes": 2 * 1024**3,
+            **(LITE_RETENTION if size(layout) == "lite" else {}),
         },
         "engines": {},
         "page": {"listen": "", "web_config_file": "", "hosts": [], "trace_url": ""},

@@ -12,6 +12,7 @@ import yaml
 from topmast import rules, targets
 from topmast.engine import Setup
 from topmast.layout import LOOPBACK
+from topmast.size import size, slower
 
 DEMO_SPEED = 10
 
@@ -44,7 +45,9 @@ def render_scraping(setup: Setup) -> None:
     entries = targets.embedded(settings, layout)
     jobs = targets.secured(settings["targets"])
     rules.render(source, prometheus, alerts=settings["alerts"], slo=settings["slo"], speed=speed)
-    rules.render_prometheus(source, prometheus, speed=speed, environment=settings["environment"], jobs=jobs)
+    written = rules.render_prometheus(source, prometheus, speed=speed, environment=settings["environment"], jobs=jobs)
+    if size(layout) == "lite":
+        written.write_text(slower(written.read_text(encoding="utf-8")), encoding="utf-8")
     targets.write(entries, prometheus / "targets")
 
 

@@ -9,7 +9,8 @@ import pytest
 from running import wait_for
 from topmast.rehearsal import BASE, BIND_ADDR, ONE_SHOTS, PROJECT, STOOD_IN, Project
 
-pytestmark = pytest.mark.docker
+# The images are built here, once.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 ASK_STAND_IN = (
     """printf 'user = "elastic:%s"' "$(cat /run/topmast/elastic-password)" | """

@@ -8,8 +8,9 @@ import click
 
 from topmast import compose, handover, lock, start
 from topmast.cli import Call
-from topmast.errors import NotRunningError, TopmastError
+from topmast.errors import NotRunningError, PrerequisiteError, TopmastError
 from topmast.layout import Layout
+from topmast.size import SIZES, size
 
 DETACH_SECONDS = 180.0
 GIVE_UP_RESTARTS = 4
@@ -22,6 +23,7 @@ GIVE_UP_RESTARTS = 4
 @click.option("--port-offset", type=int, default=0, metavar="N", help="Move all ports by N, to run a second one.")
 @click.option("--real-clocks", is_flag=True, help="With --demo: alerts wait as long as in production.")
 @click.option("--mode", type=click.Choice(["embedded", "compose"]), help="Remembered in the state folder. [embedded]")
+@click.option("--size", "chosen", type=click.Choice(SIZES), help="lite: for 4 GB. Remembered, too. [full]")
 @click.option("--json", "as_json", is_flag=True, help="With --detach: print the status as JSON when ready.")
 @click.pass_obj
 def up(
@@ -31,6 +33,7 @@ def up(
     port_offset: int,
     real_clocks: bool,
     mode: str | None,
+    chosen: str | None,
     as_json: bool,
 ) -> None:
     """Start Topmast: the engines, the exporter, the shipper and the page.
@@ -39,12 +42,16 @@ def up(
     topmast up --demo            look at it working, Ctrl-C stops it
     topmast up --detach          run in the background
     topmast up --port-offset 100 beside another one
+    topmast up --size lite       every 30 seconds, a week of metrics; with --mode compose no ELK
 
     Engines are found on PATH or unpacked from the distribution's packages into the state folder: nothing is
     installed system-wide, no root is needed. Everything listens on 127.0.0.1.
     """
     layout = Layout(call.home, call.state, port_offset)
+    size(layout, chosen)
     if compose.mode(layout, mode) == "compose":
+        if demo or port_offset:
+            raise PrerequisiteError("--demo and --port-offset are embedded mode's: add --mode embedded")
         compose.up(layout, call.config, detach=detach)
         return
 
