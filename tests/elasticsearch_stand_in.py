@@ -38,7 +38,9 @@ class StandIn:
         if method == "GET":
             return self.get(path)
         self.things[path] = body
-        if path.startswith("/_security/user/"):
+        if path.endswith("/_password"):
+            self.passwords[path.split("/")[3]] = body["password"]
+        elif path.startswith("/_security/user/"):
             self.passwords[path.rpartition("/")[2]] = body["password"]
         return 200, {"acknowledged": True}
 

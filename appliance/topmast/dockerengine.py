@@ -39,12 +39,14 @@ class DockerEngine:
 
 
 def call(
-    argv: Sequence[str], environment: Mapping[str, str], seconds: float, check: bool = True
+    argv: Sequence[str], environment: Mapping[str, str], seconds: float, check: bool = True, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end. Raises TopmastError with its last words when it fails and `check` is set."""
     told = {**os.environ, **environment}
     try:
-        done = subprocess.run(argv, env=told, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            argv, env=told, input=text, capture_output=True, text=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise TopmastError(f"{' '.join(argv[:6])}: not done after {seconds:.0f} s") from error
     if check and done.returncode != 0:

@@ -7,6 +7,7 @@ proves). Needs a clone.
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,14 +45,19 @@ class Project:
     home: Path
     files: tuple[str, ...] = FULL
 
-    def compose(self, *arguments: str, seconds: float = 300, check: bool = True, **environment: str) -> str:
+    def compose(self, *arguments: str, seconds: float = 300, check: bool = True) -> str:
         """Run Docker Compose; return what it printed, its messages at the end. Raises TopmastError."""
+        done = self.run(arguments, seconds=seconds, check=check)
+        return done.stdout + done.stderr
+
+    def run(
+        self, arguments: Sequence[str], text: str = "", *, seconds: float = 300, check: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
         for file in (*self.files, str(STAND_INS / "compose.yml")):
             argv += ["-f", str(self.home / file)]
-        told = {**self.engine.environment, "BIND_ADDR": BIND_ADDR, **environment}
-        done = dockerengine.call([*argv, "--progress", "plain", *arguments], told, seconds, check)
-        return done.stdout + done.stderr
+        told = {**self.engine.environment, "BIND_ADDR": BIND_ADDR}
+        return dockerengine.call([*argv, "--progress", "plain", *arguments], told, seconds, check, text)
 
     def up(self, *services: str) -> str:
         return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)

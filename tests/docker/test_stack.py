@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from running import wait_for
+from topmast import passwords
 from topmast.rehearsal import BASE, BIND_ADDR, ONE_SHOTS, PROJECT, STOOD_IN, Project
 
 # The images are built here, once.
@@ -102,6 +103,22 @@ def test_the_watchdog_reaches_the_inbox(stack: Project) -> None:
         return any("Watchdog" in one["alerts"] for one in notifications)
 
     assert wait_for("the Watchdog in the inbox", arrived, seconds=120)
+
+
+def test_a_password_is_shown_and_made_anew(stack: Project) -> None:
+    ask = "curl -s -o /dev/null -w '%{http_code}' -K - http://127.0.0.1:9200/_security/_authenticate"
+
+    def accepted(password: str) -> str:
+        script = f"printf 'user = \"elastic:{password}\"' | {ask}"
+        return stack.shell("elasticsearch", script).strip()
+
+    before = passwords.show(stack.run, "elasticsearch")
+    after = passwords.rotate(stack.run, "elasticsearch")
+
+    assert passwords.show(stack.run, "elasticsearch") == after != before
+    assert (accepted(before), accepted(after)) == ("401", "200")
+    # Every copy followed: the health check logs in with one.
+    assert stack.shell("elasticsearch", "cat /run/topmast/elastic-password").strip() == after
 
 
 def test_a_second_start_changes_nothing(stack: Project) -> None:
