@@ -33,7 +33,7 @@ STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadviso
 # What `python:3.11-slim` is to a user's build.
 _BASE_PACKAGES = (
     *("base-files", "base-passwd", "bash", "coreutils", "curl", "dash", "grep", "openssl", "python3-venv"),
-    *("sed", "wget"),
+    *("sed", "tzdata", "wget"),
 )
 
 

@@ -6,6 +6,7 @@ Facts: SHIPPING.md section 5. How: topmast_shipper/tail/.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -62,7 +63,8 @@ class FileInput:
         self.name = config.name
         self.service = config.service
         try:
-            zone = ZoneInfo(config.timezone)
+            # a small image has no zones at all, and the default needs none
+            zone: tzinfo = UTC if config.timezone == "UTC" else ZoneInfo(config.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ConfigError(f"input {config.name}: timezone: no zone {config.timezone!r}") from error
         self._intake = Intake(unwrapping(parser) if config.framing else parser, zone)
