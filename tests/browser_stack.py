@@ -21,6 +21,7 @@ import orjson
 import pytest
 from playwright.sync_api import Page
 from running import wait_for
+from topmast import probe
 from topmast.binaries import Program
 from topmast.engines.alertmanager import relocated
 from topmast.layout import PORTS, Layout
@@ -158,6 +159,8 @@ def fill_store(promtool: str, engine: list[str], layout: Layout, history_seconds
     span = ["--start", f"{start:.0f}", "--end", f"{end:.0f}", "--eval-interval", f"{STEP_SECONDS}s"]
     for _ in range(RULE_LEVELS):
         with started(engine, layout, "prometheus"):
+            # It listens before it has read its blocks, and answers 503 until then.
+            wait_for("Prometheus is ready", lambda: probe.answers(f"{layout.url('prometheus')}/-/ready"), 60)
             subprocess.run(
                 [promtool, "tsdb", "create-blocks-from", "rules", *span, "--url", layout.url("prometheus"),
                  "--output-dir", str(fresh), *recorded],

@@ -6,7 +6,7 @@ import axe
 import pytest
 from browser_stack import Shown, Stack
 from playwright.sync_api import BrowserContext, Page, expect
-from shown_panels import panels
+from shown_panels import panels, write
 
 pytestmark = pytest.mark.browser
 
@@ -51,3 +51,22 @@ def test_nothing_serious_in_dark_in_light_and_on_a_phone(
     phone = axe.serious(page)
 
     assert (dark, light, phone) == ([], [], [])
+
+
+def test_a_red_tile_can_be_read_in_the_systems_theme(stack: Stack, shown: Shown, context: BrowserContext) -> None:
+    axe.prepare(context)
+    steps = {"mode": "absolute", "steps": [{"color": "red", "value": None}]}
+    options = {"colorMode": "background", "textMode": "value_and_name"}
+    targets = [{"refId": "A", "expr": "vector(1)", "legendFormat": "critical", "instant": True}]
+    tile = {"type": "stat", "title": "S", "targets": targets, "options": options}
+    write(stack, "red", {**tile, "fieldConfig": {"defaults": {"thresholds": steps, "color": {"mode": "thresholds"}}}})
+    page = shown.open(f"{stack.url}/d/red")
+    panels(page)
+
+    page.emulate_media(color_scheme="dark")
+    dark = axe.serious(page)
+    page.emulate_media(color_scheme="light")
+    light = axe.serious(page)
+
+    expect(page.locator(".stat[data-status=red]")).to_have_count(1)
+    assert (dark, light) == ([], [])
