@@ -113,6 +113,27 @@ def setup(
     click.echo(f"`topmast notify test {channel}` sends a marked message.")
 
 
+@notify.command("remove")
+@click.argument("channel", type=click.Choice(list(CHANNELS)))
+@click.option("--json", "as_json", is_flag=True, help='{"channel", "file", "applied"}')
+@click.pass_obj
+def remove(call: Call, channel: str, as_json: bool) -> None:
+    """Take a channel out of topmast.yml again; its secret's file stays where it is."""
+    layout, path = Layout(call.home, call.state), ownfile.place(call.config)
+    if channel not in config.load(call.config, layout).values["notify"]:
+        raise ConfigError(f"{channel}: not set up; `topmast notify list`")
+    text, values = ownfile.draft(path, lambda before: yamledit.remove(before, ("notify", channel)), layout)
+    ownfile.write(path, text)
+    try:
+        applied = applying.notify(layout, values)
+    except TopmastError as error:
+        raise TopmastError(f"{path} is written; {error}") from error
+    if as_json:
+        click.echo(json.dumps({"channel": channel, "file": str(path), "applied": applied.state}, indent=2))
+        return
+    click.echo(f"{channel}: out of {path}: {applied.message}")
+
+
 @notify.command("test")
 @click.argument("channel", type=click.Choice(list(CHANNELS)), required=False)
 @click.option("--json", "as_json", is_flag=True, help='{"channels": [{"name", "ok", "message"}]}')

@@ -160,3 +160,14 @@ def test_a_mail_server_takes_the_marked_mail(topmast: Any, here: Path, port: int
     assert answer.out.split(None, 2) == ["ok", "email", "accepted for b@example.com\n"]
     assert mails[0].rcpt_tos == ["b@example.com"]
     assert b"Subject: [TEST] TEST from Topmast" in mails[0].content
+
+
+def test_a_channel_that_is_removed_leaves_the_rest_of_the_file(topmast: Any, here: Path) -> None:
+    topmast("notify", "setup", "heartbeat", "--url", "https://hc.example.com/1")
+    before = (here / "topmast.yml").read_text()
+
+    answer = topmast("-c", str(here / "topmast.yml"), "notify", "remove", "heartbeat")
+
+    assert "https://hc.example.com/1" in before
+    assert answer.code == 0
+    assert (here / "topmast.yml").read_text() == "# ours\nenvironment: production\n"
