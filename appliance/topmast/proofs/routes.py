@@ -344,4 +344,6 @@ def _cases(alerts: Sequence[Rule]) -> str:
     return f"{len(alerts)} alerts × {len(ENVIRONMENTS)} environments: receivers, groups and waits"
 
 
-PROOF = Proof(name="routes", summary="every alert reaches who it is for, whatever its labels say", run=run)
+PROOF = Proof(
+    name="routes", summary="Every alert reaches who it is for, and no label can say what it likes.", run=run
+)
