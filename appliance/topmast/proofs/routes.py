@@ -68,6 +68,8 @@ def run(trial: Trial) -> list[Measure]:
         measure("routes.muted_pairs", len(pairs), "pairs", f"== {len(MUTED)}", note="each a committed one"),
         measure("routes.wrongly_muted", len(pairs ^ MUTED), "pairs", "== 0", note=f"{len(alerts)}² pairs"),
     ]
+    note = "not taken: no receiver is made to fail yet"
+    found.append(measure("routes.outage", None, "lost or doubled", "== 0", note=note))
     if amtool is None:
         note = "amtool: not on PATH and not unpacked yet; run `topmast up` once, or set TOPMAST_AMTOOL"
         rest = (("routes.disagree_with_amtool", "== 0"), ("routes.texts", "== 0"))
