@@ -97,7 +97,7 @@ def install(venv: Path, profile: str) -> None:
     # With the build back-end in place once, the three distributions need no build environment each.
     run([*pip, "hatchling", "editables"], remedy, log)
     appliance = "appliance" if profile == "base" else "appliance[demo]"
-    wanted = ["-e", "exporter", "-e", "shipper[fast,grok]", "-e", appliance]
+    wanted = ["-e", "exporter", "-e", "shipper[elasticsearch,fast,grok]", "-e", appliance]
     if profile == "test":
         wanted += ["-r", "tests/requirements.txt"]
     run([*pip, "--no-build-isolation", *wanted], remedy, log)

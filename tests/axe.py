@@ -7,9 +7,11 @@ from playwright.sync_api import BrowserContext, Page
 
 # https://github.com/dequelabs/axe-core/blob/develop/doc/API.md: impact is minor, moderate, serious or critical.
 SERIOUS = ("serious", "critical")
-# What was changed just now (the colours of the system, the window) is drawn first.
+# What was changed just now (the colours of the system, the window) is drawn first, to the end of its transitions.
 _RUN = """async () => {
   for (let frame = 0; frame < 3; frame += 1) await new Promise((drawn) => requestAnimationFrame(drawn));
+  const passing = document.getAnimations().filter((each) => each instanceof CSSTransition);
+  await Promise.allSettled(passing.map((each) => each.finished));
   return axe.run(document, { resultTypes: ["violations"] });
 }"""
 

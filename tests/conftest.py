@@ -7,6 +7,7 @@ URL of a real node (suite `elasticsearch`), `start_elasticsearch` starts one mor
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -64,10 +65,20 @@ class RunningServer:
                 self.process.wait()
 
 
+# Below the ports that the kernel gives to outgoing connections (ip_local_port_range begins at 32768), so that none of
+# these takes a port between our look at it and the server's bind; above those of the live tests' appliances.
+_PORTS = itertools.cycle(range(22_000, 32_000))
+# Several processes run tests at once: each begins elsewhere.
+for _ in range(os.getpid() * 97 % 10_000):
+    next(_PORTS)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in itertools.islice(_PORTS, 10_000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is free from 22000 to 32000")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:

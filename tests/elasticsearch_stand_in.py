@@ -45,6 +45,9 @@ class StandIn:
         return 200, {"acknowledged": True}
 
     def get(self, path: str) -> tuple[int, Any]:
+        if path == "/_index_template":
+            found = [self.get(each)[1]["index_templates"][0] for each in self.things if each.startswith(path)]
+            return 200, {"index_templates": found}
         if path not in self.things:
             return 404, {"error": "not found", "status": 404}
         kind, _, name = path.removeprefix("/").rpartition("/")
@@ -96,6 +99,7 @@ def serve(known: StandIn, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterat
             text = json.dumps(answer, separators=(",", ":")).encode()  # as compact as the real one
             self.send_response(status)
             self.send_header("content-type", "application/json")
+            self.send_header("x-elastic-product", "Elasticsearch")  # the official client asks for it
             self.send_header("content-length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -10,11 +10,11 @@ from topmast.errors import PrerequisiteError
 from topmast.layout import PORTS, Layout
 
 
-def test_a_free_port_passes_and_a_taken_one_names_its_holder(tmp_path: Path) -> None:
+def test_a_free_port_passes_and_a_taken_one_names_its_holder(tmp_path: Path, port: int) -> None:
+    layout = Layout(tmp_path, tmp_path, port - PORTS["page"])
     with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
+        plug.bind(("127.0.0.1", port))
         plug.listen()
-        layout = Layout(tmp_path, tmp_path, plug.getsockname()[1] - PORTS["page"])
 
         with pytest.raises(PrerequisiteError, match=rf"\(page\) is in use by .*\(pid {os.getpid()}\).*--port-offset"):
             ports.check(layout, ["page"])

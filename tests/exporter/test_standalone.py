@@ -82,8 +82,8 @@ def exporter(tmp_path, ports, valkey, postgres, eventually):
         "dependencies": ["redis"],
         "prices": {"overrides": {"acme/big": {"input_usd_per_million": 2.5}}},
         "collectors": [
-            {"redis": {"target": "cache", "url": valkey, "interval_seconds": 1, "timeout_seconds": 0.5}},
-            {"postgres": {"target": "main", "dsn": postgres, "interval_seconds": 1, "timeout_seconds": 0.5}},
+            {"redis": {"target": "cache", "url": valkey, "interval_seconds": 1, "timeout_seconds": 0.9}},
+            {"postgres": {"target": "main", "dsn": postgres, "interval_seconds": 1, "timeout_seconds": 0.9}},
         ],
     }
     one = Exporter(tmp_path, ports, sections, eventually)
@@ -180,7 +180,7 @@ def test_no_scrape_during_reloads_lacks_a_sample(exporter, eventually):
 
 
 def test_a_server_that_was_down_at_the_start_is_found_when_it_comes(tmp_path, ports, port, start_valkey, eventually):
-    target = {"target": "late", "url": f"redis://127.0.0.1:{port}/0", "interval_seconds": 1, "timeout_seconds": 0.5}
+    target = {"target": "late", "url": f"redis://127.0.0.1:{port}/0", "interval_seconds": 1, "timeout_seconds": 0.9}
     one = Exporter(tmp_path, ports, {"collectors": [{"redis": target}]}, eventually)
     one.start()
     redis = "/probe?module=redis&target=late"

@@ -1,0 +1,63 @@
+"""elasticsearch_setup.py on a stand-in: lifecycles and our field types are in no server that tests can have."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch_stand_in import StandIn, serve
+from topmast_shipper.bulk import ElasticsearchSink
+from topmast_shipper.errors import PermanentError
+from topmast_shipper.sinks.elasticsearch import Config
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with serve(StandIn({"shipper": "secret"})) as found:
+        yield found
+
+
+def sink(server: StandIn, folder: Path, *, password: str = "secret", **options: object) -> ElasticsearchSink:  # noqa: S107 - the stand-in's
+    (folder / "password").write_text(password + "\n")
+    login = {"username": "shipper", "password_file": str(folder / "password")}
+    return ElasticsearchSink(Config((server.url,), **login, **options))  # type: ignore[arg-type] # options of any kind
+
+
+def test_what_is_missing_is_installed_once(server: StandIn, tmp_path: Path) -> None:
+    for _ in range(2):
+        one = sink(server, tmp_path, retention_days=7)
+        assert one.check() == f"{server.url}: answers; the data stream is logs-app-default"
+        one.close()
+
+    assert server.changes == ["PUT /_ilm/policy/topmast-logs", "PUT /_index_template/topmast-logs"]
+    policy = server.things["/_ilm/policy/topmast-logs"]["policy"]
+    assert policy["phases"]["delete"]["min_age"] == "7d"
+
+
+def test_a_stream_of_another_name_is_added_and_none_taken_away(server: StandIn, tmp_path: Path) -> None:
+    for name in ("logs-first-shop", "logs-second-shop"):
+        one = sink(server, tmp_path, data_stream=name)
+        one.check()
+        one.close()
+
+    patterns = server.things["/_index_template/topmast-logs"]["index_patterns"]
+    assert {"logs-app-*", "logs-first-shop", "logs-second-shop"} <= set(patterns)
+
+
+def test_only_looking_changes_nothing_and_says_what_is_missing(server: StandIn, tmp_path: Path) -> None:
+    one = sink(server, tmp_path, setup="check")
+
+    with pytest.raises(PermanentError, match="no index template covers the data stream logs-app-default"):
+        one.check()
+
+    assert server.changes == []
+
+
+def test_a_login_that_is_refused_is_read_again_from_its_file(server: StandIn, tmp_path: Path) -> None:
+    one = sink(server, tmp_path, password="old")
+    with pytest.raises(PermanentError, match="the login is refused"):
+        one.check()
+
+    (tmp_path / "password").write_text("secret\n")
+
+    assert "answers" in one.check()
+    one.close()
