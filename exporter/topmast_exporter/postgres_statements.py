@@ -37,7 +37,7 @@ def sql(schema: str, version: int, known: Sequence[int]) -> str:
     prefix = "shared_" if version >= 170000 else ""
     listed = ", ".join(str(int(one)) for one in known) or "0"
     # Read once, summed in floats (sums of bigint are numeric), and grouped for the chosen ones only: ranking and
-    # grouping all rows costs a third more. A statement may have two rows (by itself, inside another): hence the sums.
+    # grouping all rows costs a fifth more. A statement may have two rows (by itself, inside another): hence the sums.
     return (
         "WITH s AS MATERIALIZED (SELECT userid, dbid, queryid, calls::float,"  # noqa: S608 ids are integers, the schema is quoted by the server
         f" {exec_ms}::float AS exec_ms, rows::float,"

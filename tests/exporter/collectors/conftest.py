@@ -51,7 +51,7 @@ def mariadb_server():
 
 
 class Answering:
-    """A stand-in: a real HTTP server that answers recordings by path, and remembers who asked as whom."""
+    """A stand-in: a real HTTP server that answers by path what it was given, and remembers who asked as whom."""
 
     def __init__(self, handler_class):
         self.answers = {}
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def answering():
-    """Return what answers recordings: `answering.answers["/path"] = (200, b"...")`."""
+    """Return what answers what it is given: `answering.answers["/path"] = (200, b"...")`."""
     one = Answering(_Handler)
     thread = threading.Thread(target=one.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -1,4 +1,4 @@
-"""The elasticsearch collector on answers in the shape of 8.x (recordings, shortened), over real HTTP."""
+"""The elasticsearch collector on answers in the shape of 8.x (written by hand), over real HTTP."""
 
 import base64
 import contextlib

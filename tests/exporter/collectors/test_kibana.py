@@ -1,4 +1,4 @@
-"""The kibana collector on answers in the shape of 8.x and 7.x (recordings, shortened)."""
+"""The kibana collector on answers in the shape of 8.x and 7.x (written by hand)."""
 
 import contextlib
 import json

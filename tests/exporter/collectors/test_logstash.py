@@ -1,4 +1,4 @@
-"""The logstash collector on answers in the shape of 8.x (recordings, shortened), served by a real HTTP server."""
+"""The logstash collector on answers in the shape of 8.x (written by hand), served by a real HTTP server."""
 
 import contextlib
 import json
