@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
-from topmast_exporter.ledger_report import unpriced
+from topmast_exporter.ledger_report import report, unpriced
 from topmast_exporter.ledger_store import FILE
-from topmast_exporter.pricing import refresh
+from topmast_exporter.pricing import drift, refresh
 from topmast_exporter.pricing.table import PriceTable
 
 from topmast import config, ownfile, pricesheet, yamledit
@@ -33,6 +33,7 @@ def prices() -> None:
     \b
     topmast cost prices show openai/gpt-4o-mini
     topmast cost prices unpriced
+    topmast cost prices drift
     topmast cost prices override openai/my-finetune --input 3 --output 12
     topmast cost prices override vllm/llama-3.3-70b --free
     """
@@ -78,7 +79,7 @@ def unpriced_(call: Call, as_json: bool) -> None:
     """List the models that were called and have no price: they are in no sum. Exit 1 when there are any."""
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder = Path(settings["exporter"]["data"])
-    if not (folder / FILE).is_file():
+    if not _has(folder):
         raise TopmastError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
     try:
         found = unpriced(folder, time.time() - _UNPRICED_DAYS * 86_400)
@@ -122,6 +123,50 @@ def check(call: Call, as_json: bool) -> None:
         remedy = "; `pip install --upgrade genai-prices` in the exporter's environment brings a newer one"
         click.echo(f"{_origin(table.source, table)}: {table.model_count:,} models{remedy if stale else ''}")
     raise click.exceptions.Exit(1 if stale else 0)
+
+
+@prices.command("drift")
+@click.argument(
+    "second", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE"
+)
+@click.option("--above", type=click.FloatRange(0, 1000), default=0.01, show_default=True, help="0.1 is a tenth.")
+@click.option("--json", "as_json", is_flag=True, help='{"first", "second", "compared", "models": [{"drift", …}]}')
+@click.pass_obj
+def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None:
+    """Compare the prices of the models that were called with a second table's. Exit 1 when one differs.
+
+    FILE is LiteLLM's model_prices_and_context_window.json or a compiled table; without it, the configuration's
+    (`exporter.prices.second`), else the one that comes along.
+    """
+    settings = config.load(call.config, Layout(call.home, call.state)).values
+    folder, section = Path(settings["exporter"]["data"]), settings["exporter"]["prices"]
+    table = _table(folder)
+    meant = {name.lower() for name in section.get("overrides", {})}
+    now = time.time()
+    try:
+        other = drift.load(folder, str(second) if second else section.get("second", ""))
+        called = [
+            row.group
+            for row in (report(folder, ("provider", "model"), now - _UNPRICED_DAYS * 86_400) if _has(folder) else ())
+            if _SLASH.join(row.group).lower() not in meant
+        ]
+    except ExporterError as error:
+        raise TopmastError(str(error)) from error
+    ratios = [(drift.ratio(table, other, provider, model, now), provider, model) for provider, model in called]
+    known = [(apart, provider, model) for apart, provider, model in ratios if apart is not None]
+    found = sorted((one for one in known if one[0] > above), key=lambda one: (-one[0], *one[1:]))
+    if as_json:
+        models = [{"provider": provider, "model": model, "drift": apart} for apart, provider, model in found]
+        told = {"first": table.source, "second": other.source, "compared": len(known), "models": models}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        for apart, provider, model in found:
+            click.echo(f"{provider}/{model}: a price differs by {apart:.1%}")
+        click.echo(
+            f"{len(known) - len(found)} of {len(known)} models of the last {_UNPRICED_DAYS} days agree in"
+            f" {table.source} and {_origin(other.source, other)}"
+        )
+    raise click.exceptions.Exit(1 if found else 0)
 
 
 @prices.command("override")
@@ -174,6 +219,10 @@ def override(
         click.echo(json.dumps({"file": str(path), "name": name, "override": written}, indent=2))
         return
     click.echo(f"{path}: written. It holds for calls from the exporter's next start or reload (SIGHUP) on.")
+
+
+def _has(folder: Path) -> bool:
+    return (folder / FILE).is_file()
 
 
 def _number(usd: float) -> Any:

@@ -53,6 +53,8 @@ class ExporterConfig:
     workers_socket: str | None = None
     """Where workers hand over what they counted; None is the place they look at by default, "" is nowhere."""
     price_overrides: Mapping[str, Any] = field(default_factory=dict)
+    second_prices: str = ""
+    """The file of the second price table; "" is the one that comes along."""
     models: tuple[tuple[str, str], ...] = ()
     """(provider, model) that are shown at 0 before their first request."""
     collectors: tuple[tuple[Collector, TargetConfig], ...] = ()
@@ -101,6 +103,7 @@ def schema() -> dict[str, Any]:
                         "propertyNames": {"pattern": _MODEL},
                         "additionalProperties": dict(OVERRIDE_SCHEMA),
                     },
+                    "second": {"type": "string", "minLength": 1},
                     "models": {"type": "array", "items": {"type": "string", "pattern": _MODEL}, "maxItems": 200},
                 },
             },
@@ -184,6 +187,7 @@ def parse(
         ingest_web_config_file=ingest.get("web_config_file", ""),
         workers_socket=section.get("workers", {}).get("socket"),
         price_overrides=overrides,
+        second_prices=prices.get("second", ""),
         models=tuple(dict.fromkeys((one.partition("/")[0].lower(), one.partition("/")[2]) for one in listed)),
         collectors=_collectors(section.get("collectors", ()), f"{where}.collectors"),
         budgets=budgets.parse(budget_section or {}),

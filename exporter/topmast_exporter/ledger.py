@@ -85,11 +85,11 @@ class Ledger:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._refresh_budgets()
-        registry.gauge(
-            "llm_price_table_timestamp_seconds",
-            "Date of the newest price in the table that has one, by source.",
-            ("source",),
-        ).set_source(self._price_table)
+
+    def models(self) -> set[tuple[str, str]]:
+        """Return (provider, model) of every model that was called or declared."""
+        keys = list(self._totals.counters)  # a copy first: the writing thread adds to it
+        return {(labels[0], labels[1]) for family, labels in keys if family == "llm_requests_total"}
 
     def declare(self, models: Sequence[tuple[str, str]], features: Sequence[str]) -> None:
         """Show these models and features at 0 before their first request. Call it before start()."""
@@ -288,10 +288,6 @@ class Ledger:
 
     def _refresh_budgets(self) -> None:
         self._budgets.refresh(self._store.cost_by_feature, self._store.first_quarter(), self._clock())
-
-    def _price_table(self) -> list[tuple[tuple[str, ...], float]]:
-        table = self._pricer.table
-        return [] if table is None else [((table.source.split()[0],), table.timestamp)]
 
 
 def _cost(price: Price) -> tuple[int, ...] | None:

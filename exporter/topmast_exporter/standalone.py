@@ -25,6 +25,7 @@ from topmast_exporter.guard import Guard
 from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.ledger_store import LedgerError
+from topmast_exporter.pricing import drift
 from topmast_exporter.pricing import refresh as prices
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.pricing.table import PriceTable, PriceTableError
@@ -61,6 +62,7 @@ class Standalone:
         self._doors = Doors(config)
         self._sockets = [_listen(config.listen), _listen(config.ingest)]
         self._table: PriceTable | None = None
+        self._second: PriceTable | None = None
         try:
             self.ledger = Ledger(config.data, Pricer(None, config.price_overrides), self.registry, config.budgets)
             self.workers = Intake(config.data, self.registry)
@@ -70,6 +72,7 @@ class Standalone:
                 one.close()
             raise
         self.ledger.declare(config.models, ["", *config.budgets.features])
+        self._drift = drift.Drift(self.ledger.models, self.registry)
         self.ingest = Ingest(self.ledger, self.registry, self._doors.ingest_token, is_loopback(config.ingest.host))
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
@@ -127,6 +130,7 @@ class Standalone:
         if self._guards:
             self._guards[0].token = doors.token
         self.ledger.use(Pricer(self._table, config.price_overrides), config.budgets)
+        self._drift.use(self._table, config.price_overrides, self._second)
         self.targets.replace(config.collectors)
         log.info("the configuration is read again")
 
@@ -140,6 +144,12 @@ class Standalone:
             log.error("no price table: requests are unpriced", extra={"error": str(error)})
         self.ledger.use(Pricer(self._table, self.config.price_overrides))
         self.ledger.start()
+        try:
+            self._second = drift.load(self.config.data, self.config.second_prices)
+        except PriceTableError as error:
+            self.registry.count_internal_error("prices")
+            log.error("no second price table: drift is unknown", extra={"error": str(error)})
+        self._drift.use(self._table, self.config.price_overrides, self._second)
         gc.freeze()  # what start-up made stays: no collection walks it again
 
     def _declare(self) -> None:

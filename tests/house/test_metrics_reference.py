@@ -14,9 +14,6 @@ OURS = ("app_", "agent_", "cache_", "llm_", "db_")
 # Scanned by the redis collector, which knows its namespaces from the configuration alone.
 BY_A_COLLECTOR = {"cache_keys", "cache_memory_bytes", "cache_avg_ttl_seconds", "cache_namespace_scan_age_seconds"}
 
-# There when there are two price tables to compare.
-WITH_A_SECOND_TABLE = {"llm_price_drift_ratio"}
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
@@ -46,7 +43,7 @@ def test_the_registries_declare_what_the_contract_has(script: ModuleType) -> Non
     contract = {
         name: (one.type, (one.labels or frozenset()) - metrics.TARGET_LABELS)
         for name, one in metrics.load().families.items()
-        if name.startswith(OURS) and name not in BY_A_COLLECTOR | WITH_A_SECOND_TABLE
+        if name.startswith(OURS) and name not in BY_A_COLLECTOR
     }
 
     assert {name: declared.get(name) for name in contract} == contract

@@ -20,7 +20,6 @@ NOT_IN_THE_DEMO = {
     "databases: MySQL",
     "databases: MySQL connections",
     "databases: MySQL queries",
-    "llm-cost: Price drift",
     "logs: Logstash",
     "logs: Refused and put aside",
 }

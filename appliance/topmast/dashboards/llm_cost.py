@@ -257,7 +257,7 @@ PRICES = [
     table(
         18,
         "Price drift",
-        "How far a model's price in the newest price table is from the one that its calls are counted with.",
+        "How far a model's price in the second price table is from the one that its calls are counted with.",
         "percentunit",
         query(f"max by (provider, model) (llm_price_drift_ratio{OF_MODEL})", "{{model}}", now=True),
         {"provider": "provider", "model": "model", "Value": "drift"},
@@ -265,7 +265,7 @@ PRICES = [
         sort="drift",
         width=8,
         height=6,
-        noValue="no price has drifted",
+        noValue="no model is in both tables",
     ),
     stat(
         19,

@@ -22,7 +22,7 @@ PRICES = {"acme/big": {"input_usd_per_million": 10, "output_usd_per_million": 30
 def event(number: int, **changes: Any) -> UsageEvent:
     now = time.time()
     plain = {"model": "big", "feature": "search", "at": now - 60, "tokens": Tokens(input=100_000)}
-    return UsageEvent(id=str(number), provider="acme", **{**plain, **changes})
+    return UsageEvent(id=str(number), **{"provider": "acme", **plain, **changes})
 
 
 @pytest.fixture
@@ -150,3 +150,28 @@ def test_the_tables_age_is_told(cost: Callable[..., Any]) -> None:
 
     assert told["source"].startswith("genai-prices ")
     assert told["models"] > 1000
+
+
+def test_prices_that_differ_in_a_second_table_are_named(tmp_path: Path, topmast: Any) -> None:
+    ledger = Ledger(tmp_path / "ledger", Pricer(None), Registry())
+    ledger.start()
+    ledger.submit(
+        [event(1, provider="openai", model="gpt-4.1"), event(2, provider="openai", model="gpt-4o-mini"), event(3)]
+    ).result(30)
+    ledger.stop()
+    second = tmp_path / "list.json"
+    prices = {"gpt-4.1": 3e-06, "gpt-4o-mini": 1.5e-07}
+    second.write_text(
+        json.dumps(
+            {name: {"litellm_provider": "openai", "input_cost_per_token": usd} for name, usd in prices.items()}
+        )
+    )
+    config = tmp_path / "topmast.yml"
+    config.write_text(yaml.safe_dump({"exporter": {"data": str(tmp_path / "ledger")}}))
+
+    told = topmast("--config", str(config), "cost", "prices", "drift", str(second), "--json")
+
+    assert told.code == 1
+    assert json.loads(told.out)["models"] == [{"provider": "openai", "model": "gpt-4.1", "drift": 0.5}]
+    assert json.loads(told.out)["compared"] == 2
+    assert topmast("--config", str(config), "cost", "prices", "drift", str(second), "--above", "0.6").code == 0
