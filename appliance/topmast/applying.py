@@ -14,7 +14,7 @@ from typing import Any
 import urllib3
 import yaml
 
-from topmast import compose, config, lock, rendering
+from topmast import compose, config, lock, outside, rendering
 from topmast.engine import Setup
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
@@ -55,11 +55,16 @@ def apply(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] 
     settings = yaml.safe_load((there.rendered / "topmast.yml").read_text(encoding="utf-8"))
     settings |= {section: values[section] for section in _SECTIONS}
     config.check(settings, str(there.rendered / "topmast.yml"))
+    waits = ""
+    if settings["targets"].get(outside.JOB) and not any(c["name"] == outside.EXPORTER for c in status["components"]):
+        # Who would ask them is started by `topmast up` alone: until then they would look down.
+        settings["targets"] = {job: found for job, found in settings["targets"].items() if job != outside.JOB}
+        waits = "; its URLs are asked after `topmast down` and `topmast up`, which starts blackbox_exporter"
     rendering.render_scraping(
         Setup(layout=there, settings=settings, demo=status["demo"], real_clocks=status["real_clocks"], say=say)
     )
     reload(there, status)
-    return Applied("reloaded", "Prometheus has it")
+    return Applied("reloaded", f"Prometheus has it{waits}")
 
 
 def notify(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> Applied:

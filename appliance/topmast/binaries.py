@@ -48,7 +48,12 @@ class Program:
 
 
 def find(
-    engine: str, names: tuple[str, ...], layout: Layout, settings: Mapping[str, Any], say: Callable[[str], None]
+    engine: str,
+    names: tuple[str, ...],
+    layout: Layout,
+    settings: Mapping[str, Any],
+    say: Callable[[str], None],
+    packages: tuple[str, ...] = PACKAGES,
 ) -> Program:
     """Return the program of `engine`: the first of `names` that is found, in the order of the module's docstring.
 
@@ -69,7 +74,8 @@ def find(
             f"{engine}: not on PATH and this machine has no apt-get; install it, or set "
             f"engines.{engine}.path (or .archive and .sha256 of an official release) in topmast.yml"
         )
-    root = debian.unpack(PACKAGES, layout.engines / "debian", say)
+    folder = "debian" if packages == PACKAGES else engine
+    root = debian.unpack(packages, layout.engines / folder, say)
     for name in names:
         if (root / "usr/bin" / name).is_file():
             return Program(root / "usr/bin" / name, "package")

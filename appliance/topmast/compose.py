@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from topmast import composition
+from topmast import composition, config, outside
 from topmast.errors import NotRunningError, PrerequisiteError
 from topmast.layout import Layout
 from topmast.size import size
@@ -77,6 +77,8 @@ def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
     """Start the stack; with a topmast.yml, from configuration rendered for it. Raises PrerequisiteError."""
     argv = command(layout)
     rendered = {"TOPMAST_RENDERED": str(composition.render(layout, path))} if path else {}
+    if path and config.read(path).get("targets", {}).get(outside.JOB):
+        argv += ["--profile", outside.WORD]
     _run([*argv, "up", *(["--detach", "--wait"] if detach else [])], layout.home, rendered)
 
 

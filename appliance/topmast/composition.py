@@ -18,7 +18,8 @@ from topmast.size import slower
 
 # What docker-compose.lite.yml leaves out.
 LITE_WITHOUT = ("elasticsearch", "logstash", "kibana")
-# The page's name and ports inside the compose network (docker-compose.monitoring.yml).
+# Who asks pages from outside, and the page of ours, inside the compose network (docker-compose.monitoring.yml).
+BLACKBOX = "blackbox-exporter:9115"
 INBOX, SMTP = "http://page:3002", "page:3025"
 
 
@@ -64,5 +65,5 @@ def lite(text: str) -> str:
 
 def _add_targets(folder: Path, named: Mapping[str, Any]) -> None:
     entries = {path.stem: yaml.safe_load(path.read_text()) or [] for path in sorted(folder.glob("*.yml"))}
-    targets.add(entries, named)
+    targets.add(entries, named, BLACKBOX)
     targets.write(entries, folder)

@@ -82,7 +82,7 @@ def ask(url: str, one: Mapping[str, Any], *, seconds: float = SECONDS) -> Answer
         ):
             body = _body(answer, began + seconds)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        message, remedy = _failed(error, one)
+        message, remedy = failed(error, one)
         return Answer(url, ok=False, message=message, remedy=remedy)
     kind = answer.headers.get("content-type", "")
     message, remedy = _judged(answer.status, kind, body, answer.headers.get("location", ""), one)
@@ -137,7 +137,8 @@ def _judged(status: int, kind: str, body: bytes, location: str, one: Mapping[str
     return "", ""
 
 
-def _failed(error: BaseException, one: Mapping[str, Any]) -> tuple[str, str]:
+def failed(error: BaseException, one: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what went wrong, and what to do about it."""
     text = str(error)
     if isinstance(error, urllib3.exceptions.NameResolutionError) or "Name or service not known" in text:
         return "its name is not known on this machine", "correct the host's name"

@@ -32,7 +32,11 @@ class Engine:
     Raises PrerequisiteError with the remedy. Idempotent; needs no network the second time."""
     demo: bool = False
     """Only started with `--demo`."""
+    job: str = ""
+    """Only started when the configuration has a target of this job."""
 
 
 def wanted(engine: Engine, setup: Setup) -> bool:
+    if engine.job and not setup.settings["targets"].get(engine.job):
+        return False
     return setup.demo or not engine.demo

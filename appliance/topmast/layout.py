@@ -16,6 +16,7 @@ PORTS = {
     "prometheus": 9090,
     "alertmanager": 9093,
     "node_exporter": 9100,
+    "blackbox_exporter": 9115,
     "exporter": 9470,
     "shipper": 9471,
     "demo-app": 18000,

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 import yaml
 
-from topmast import applying, compose, config, endpoint, targets
+from topmast import applying, compose, config, endpoint, outside, targets
 from topmast.errors import ConfigError, NotRunningError
 from topmast.layout import LOOPBACK, Layout
 
@@ -45,8 +45,10 @@ class Target:
 
     @property
     def url(self) -> str:
-        """Where Prometheus asks."""
+        """Where Prometheus asks, or has blackbox_exporter ask."""
         labels = self.labels
+        if self.job == outside.JOB:
+            return labels["__param_target"]
         scheme, path = labels.get("__scheme__", "http"), labels.get("__metrics_path__", "/metrics")
         if "__exporter__" in labels:
             asked = urlencode({"module": self.job, "target": labels.get("__param_target", "")})
@@ -55,7 +57,7 @@ class Target:
 
     @property
     def shown(self) -> str:
-        return self.address if "__exporter__" in self.labels else self.url
+        return self.address if "__exporter__" in self.labels and self.job != outside.JOB else self.url
 
     @property
     def local(self) -> bool:
@@ -84,7 +86,11 @@ def described(
 ) -> dict[str, Any]:
     """Return a target as topmast.yml has it. Raises ConfigError for what cannot be one, or be read."""
     check_jobs({job: []})
-    host, own = _address(address)
+    if job == outside.JOB:
+        if username or password_file or bearer_token_file or ca_file:
+            raise ConfigError("a URL is asked from outside as anybody would: without a password and an authority")
+        outside.split(address)
+    host, own = (address, {}) if job == outside.JOB else _address(address)
     for label in labels:
         name, equals, value = label.partition("=")
         if not equals or not _LABEL.match(name):
@@ -94,7 +100,7 @@ def described(
         if not _ENVIRONMENT.match(environment):
             raise ConfigError(f"--environment {environment[:80]!r}: small letters, digits, - and _, like staging")
         own["environment"] = environment
-    one: dict[str, Any] = {"address": host}
+    one: dict[str, Any] = {"url" if job == outside.JOB else "address": host}
     if own:
         one["labels"] = own
     if (username is None) is not (password_file is None):
@@ -125,11 +131,15 @@ def check_jobs(named: Mapping[str, Any]) -> None:
 
 def own(named: Mapping[str, Any]) -> list[Target]:
     """Return the targets of a topmast.yml's `targets:`."""
-    return [
-        Target(job=job, origin=OWN, **{**one, "labels": targets.labels(job, one)})
-        for job, listed in named.items()
-        for one in listed
-    ]
+    return [target(job, one) for job, listed in named.items() for one in listed]
+
+
+def target(job: str, one: Mapping[str, Any]) -> Target:
+    """Return one of a topmast.yml's targets."""
+    if job == outside.JOB:
+        labels = {**one.get("labels", {}), "__param_target": one["url"]}
+        return Target(job=job, origin=OWN, address=outside.split(one["url"]), labels=labels)
+    return Target(job=job, origin=OWN, **{**one, "labels": targets.labels(job, one)})
 
 
 def listing(layout: Layout, path: Path | None) -> list[Target]:
@@ -182,12 +192,11 @@ def _healthy(found: list[Target], prometheus: str) -> list[Target]:
     told = {}
     for each in active:
         where = each["discoveredLabels"]
-        path = where.get("__metrics_path__") if "__exporter__" not in where else where.get("__param_target")
+        path = where.get("__param_target") or where.get("__metrics_path__")
         told[each["labels"]["job"], where["__address__"], path] = (each["health"], each["lastError"])
     rows = []
     for target in found:
-        path = target.labels.get("__param_target") if "__exporter__" in target.labels else None
-        path = path or target.labels.get("__metrics_path__", "/metrics")
+        path = target.labels.get("__param_target") or target.labels.get("__metrics_path__", "/metrics")
         health, error = told.get((target.job, target.address, path), ("unknown", ""))
         rows.append(replace(target, health=health, error=error))
     return sorted(rows, key=_order)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from topmast import outside
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 
@@ -31,6 +32,7 @@ JOBS = (
     "kibana",
     "shipper",
     "traefik",
+    outside.JOB,
 )
 _OWN = {
     "prometheus": "prometheus",
@@ -69,7 +71,11 @@ _ITEM: dict[str, Any] = {
         "ca_file": _FILE,
     },
 }
-SCHEMA: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "array", "items": _ITEM}}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {outside.JOB: {"type": "array", "items": outside.ITEM}},
+    "additionalProperties": {"type": "array", "items": _ITEM},
+}
 """`targets:` of a topmast.yml: a list for each job."""
 _SECURE = ("basic_auth", "bearer_token_file", "ca_file")
 
@@ -91,7 +97,7 @@ def embedded(settings: Mapping[str, Any], layout: Layout) -> dict[str, list[dict
                 "labels": {"__param_target": options["target"], "__exporter__": settings["exporter"]["listen"]},
             }
         )
-    add(entries, settings["targets"])
+    add(entries, settings["targets"], layout.address(outside.EXPORTER))
     return entries
 
 
@@ -101,15 +107,20 @@ def _containers(exporter: str, name: str) -> dict[str, Any]:
     return {"targets": [exporter], "labels": asked}
 
 
-def add(entries: dict[str, list[dict[str, Any]]], named: Mapping[str, Any]) -> None:
-    """Add the `targets:` of a topmast.yml that need no password. Raises ConfigError for a job that there is not."""
+def add(entries: dict[str, list[dict[str, Any]]], named: Mapping[str, Any], blackbox: str) -> None:
+    """Add the `targets:` of a topmast.yml that need no password; `blackbox` is who asks the URLs, as HOST:PORT.
+
+    Raises ConfigError for a job that there is not.
+    """
     for job, listed in named.items():
         if job not in entries:
             near = difflib.get_close_matches(job, list(entries), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigError(f"$.targets.{job}: no such job{hint}; one of {', '.join(entries)}")
         for one in listed:
-            if not is_secured(one):
+            if job == outside.JOB:
+                entries[job].append(outside.entry(one, blackbox))
+            elif not is_secured(one):
                 entries[job].append({"targets": [one["address"]], "labels": labels(job, one)})
 
 

@@ -67,6 +67,19 @@ def test_the_server_s_address_comes_out_of_its_connection_string(
     assert targets.server_address(kind, options) == address
 
 
+def test_a_page_is_the_instance_and_blackbox_exporter_is_asked() -> None:
+    page = {"url": "https://shop.example/health", "labels": {"environment": "staging"}}
+
+    entries = targets.embedded(settings(targets={"blackbox": [page]}), LAYOUT)
+
+    asked = {
+        "environment": "staging",
+        "__exporter__": "127.0.0.1:9215",
+        "__param_target": "https://shop.example/health",
+    }
+    assert entries["blackbox"] == [{"targets": ["shop.example:443"], "labels": asked}]
+
+
 def test_an_unknown_job_is_refused_by_its_place() -> None:
     with pytest.raises(ConfigError, match=r"\$\.targets\.apps: no such job; did you mean app\?; one of .*app"):
         targets.embedded(settings(targets={"apps": [{"address": "a:1"}]}), LAYOUT)

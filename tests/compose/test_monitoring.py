@@ -61,3 +61,16 @@ def test_the_engines_start_after_the_secrets(stack: dict[str, Any]) -> None:
         return "secrets" in done or any(first(each) for each in needs)
 
     assert [name for name in stack["services"] if name != "secrets" and not first(name)] == []
+
+
+def test_pages_are_asked_from_outside_with_a_profile_and_never_beyond_this_machine(
+    compose: Callable[..., dict[str, Any]],
+) -> None:
+    with_urls = compose(
+        "docker-compose.monitoring.yml", environment={"BIND_ADDR": "192.0.2.1"}, options=("--profile", "url")
+    )
+
+    added = with_urls["services"]["blackbox-exporter"]
+
+    assert [(port["host_ip"], port["published"]) for port in added["ports"]] == [("127.0.0.1", "9115")]
+    assert {volume["target"] for volume in added["volumes"]} == {"/etc/blackbox"}

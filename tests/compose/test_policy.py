@@ -77,7 +77,7 @@ def findings(stack: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("files", FILES)
 def test_policy(compose: Callable[..., dict[str, Any]], files: tuple[str, ...]) -> None:
-    stack = compose(*files)
+    stack = compose(*files, options=("--profile", "url"))
 
     assert [each for each in findings(stack) if each[:2] not in ALLOWED] == []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from topmast import applying, config, endpoint, ownfile, scraped, yamledit
+from topmast import applying, config, endpoint, outside, ownfile, scraped, yamledit
 from topmast.catalogue import PRODUCTION
 from topmast.cli import Call
 from topmast.errors import ConfigError, TopmastError
@@ -21,12 +21,14 @@ def targets() -> None:
     \b
     topmast targets add app 127.0.0.1:8000
     topmast targets add postgres https://db.example.com:9187/metrics --username metrics --password-file db.password
+    topmast targets add url https://shop.example/health
     topmast targets check
     topmast targets list
 
     JOB is one of the jobs of prometheus.yml (`topmast targets list --jobs`). A password is read from a file of yours,
     whose path is all that is written down. Redis and PostgreSQL servers without an endpoint of their own are read by
-    our exporter: `exporter: {collectors: […]}` in topmast.yml.
+    our exporter: `exporter: {collectors: […]}` in topmast.yml. `url` (the job blackbox) is asked from outside by
+    blackbox_exporter, as a visitor would: status, time, name, certificate.
     """
 
 
@@ -44,22 +46,23 @@ def targets() -> None:
 @click.option("--json", "as_json", is_flag=True, help='{"target", "file", "applied", "check": {"ok", "message", …}}')
 @click.pass_obj
 def add(call: Call, /, job: str, address: str, as_json: bool, labels: tuple[str, ...], **more: str | None) -> None:
-    """Scrape one more endpoint: ADDRESS is HOST:PORT, or its whole URL.
+    """Scrape one more endpoint: ADDRESS is HOST:PORT, or its whole URL. With `url`: any page of yours.
 
     It is written into topmast.yml, handed to a running Prometheus, and asked once: what is wrong with it is said, but
     it stays added.
     """
     layout = Layout(call.home, call.state)
     path = ownfile.place(call.config)
+    job = outside.job(job)
     one = scraped.described(job, address, labels=labels, **more)
-    target = Target(job=job, origin=scraped.OWN, **one)
+    target = scraped.target(job, one)
     if any(each.same(target) for each in scraped.own(config.load(call.config, layout).values["targets"])):
         raise ConfigError(f"{job} {target.url}: it is there already; `topmast targets remove` it first")
     text, values = ownfile.draft(path, lambda before: yamledit.append(before, ("targets", job), one), layout)
     scraped.check_jobs(values["targets"])
     ownfile.write(path, text)
     applied = _applied(layout, values, str(path))
-    answer = endpoint.ask(target.url, one)
+    answer = _ask(target)
     if as_json:
         told = {"target": asdict(target) | {"url": target.url}, "file": str(path), "applied": applied.state}
         click.echo(json.dumps(told | {"check": asdict(answer)}, indent=2))
@@ -81,6 +84,7 @@ def add(call: Call, /, job: str, address: str, as_json: bool, labels: tuple[str,
 def remove(call: Call, job: str, address: str, as_json: bool) -> None:
     """Scrape an endpoint no longer: JOB and ADDRESS as `topmast targets list` shows them."""
     layout = Layout(call.home, call.state)
+    job = outside.job(job)
     path = ownfile.place(call.config)
     values = config.load(call.config, layout).values
     listed = scraped.own({job: values["targets"].get(job, [])})
@@ -139,6 +143,7 @@ def check(ctx: click.Context, job: str | None, address: str | None, everything: 
     It asks from here, with the password files of topmast.yml. Exit code 1 when one cannot be scraped.
     """
     call: Call = ctx.obj
+    job = outside.job(job) if job else None
     listed = scraped.listing(Layout(call.home, call.state), call.config)
     chosen = [
         each
@@ -149,7 +154,7 @@ def check(ctx: click.Context, job: str | None, address: str | None, everything: 
     ]
     if job is not None and not chosen:
         raise TopmastError(f"{job} {address or ''}".rstrip() + ": no such target of yours; `topmast targets list`")
-    answers = [(each, endpoint.ask(each.url, each.secure)) for each in chosen]
+    answers = [(each, _ask(each)) for each in chosen]
     if as_json:
         told = [{"job": each.job, **asdict(answer)} for each, answer in answers]
         click.echo(json.dumps({"checks": told}, indent=2))
@@ -169,7 +174,13 @@ def _applied(layout: Layout, values: dict[str, Any], path: str) -> applying.Appl
         raise TopmastError(f"{path} is written; {error}") from error
 
 
+def _ask(target: Target) -> endpoint.Answer:
+    return outside.ask(target.url) if target.job == outside.JOB else endpoint.ask(target.url, target.secure)
+
+
 def _said(answer: endpoint.Answer) -> str:
+    if answer.ok and answer.series is None:
+        return f"{answer.url}: fine: HTTP {answer.status} after {answer.seconds} s"
     if answer.ok:
         return f"{answer.url}: fine: HTTP {answer.status}, {answer.content_type}, {answer.series} series"
     return f"{answer.url}: {answer.message}; {answer.remedy}"

@@ -4,6 +4,7 @@ from topmast.dashboard import ENVIRONMENT, INSTANCE, Dashboard, series
 from topmast.panel import bar_gauge, or_none, query, stat, table, timeseries, up_or_down
 
 HERE = series(by=(ENVIRONMENT, INSTANCE))
+PAGES = series('job="blackbox"', by=(ENVIRONMENT, INSTANCE))
 OURS = series('job=~"prometheus|alertmanager|node|exporter|shipper|grafana"', by=(ENVIRONMENT, INSTANCE))
 
 SEEING = [
@@ -93,6 +94,45 @@ EVALUATING = [
         width=8,
         bars=True,
         decimals=0,
+    ),
+]
+
+OUTSIDE = [
+    table(
+        18,
+        "Pages from outside",
+        "Whether each page answered with success when it was asked from outside.",
+        "none",
+        query(f"min by (instance) (probe_success{PAGES})", "{{instance}}", now=True),
+        {"instance": "page", "Value": "up"},
+        alerts=("UrlDown",),
+        steps={1: "green"},
+        base="red",
+        width=8,
+        noValue="no page is asked: topmast targets add url https://…",
+    ),
+    timeseries(
+        19,
+        "Time of a page",
+        "Time that each page took from outside, from its name to the last byte.",
+        "s",
+        query(f"max by (instance) (probe_duration_seconds{PAGES})", "{{instance}}"),
+        alerts=("UrlSlow",),
+        steps={3: "orange"},
+        width=8,
+        noValue="no page is asked",
+    ),
+    timeseries(
+        20,
+        "Certificates",
+        "Days until a certificate of each page's chain expires; the line is where UrlCertificateExpiring begins.",
+        "d",
+        query(f"min by (instance) ((probe_ssl_earliest_cert_expiry{PAGES} - time()) / 86400)", "{{instance}}"),
+        alerts=("UrlCertificateExpiring",),
+        steps={14: "green"},
+        base="orange",
+        width=8,
+        noValue="no page with a certificate is asked",
     ),
 ]
 
@@ -253,6 +293,7 @@ DASHBOARD = Dashboard(
     variables=(ENVIRONMENT, INSTANCE),
     groups={
         "Seeing": SEEING,
+        "From outside": OUTSIDE,
         "Evaluating": EVALUATING,
         "Telling": TELLING,
         "The exporter": EXPORTER,

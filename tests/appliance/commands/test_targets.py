@@ -79,6 +79,11 @@ def test_adds_one_with_a_password_whose_path_alone_is_written(targets, own: Path
     ("arguments", "message"),
     [
         pytest.param(("add", "app", "127.0.0.1:1"), "it is there already", id="twice"),
+        pytest.param(("add", "url", "a.example"), "write the whole address", id="half a URL"),
+        pytest.param(("add", "url", "https://u:s3cret@a.example/"), "seen by everybody", id="a password in the URL"),
+        pytest.param(
+            ("add", "url", "https://a.example/", "--ca-file", "a.pem"), "without a password", id="a URL's CA"
+        ),
         pytest.param(("add", "apps", "a:1"), "did you mean app?", id="no such job"),
         pytest.param(("add", "app", "http://u:s3cret@a:1"), "--password-file", id="a password in the address"),
         pytest.param(("remove", "app", "127.0.0.1:2"), "there are: http://127.0.0.1:1/metrics", id="no such target"),
@@ -114,6 +119,23 @@ def test_checks_each_and_leaves_with_one_that_does_not_answer(targets, app: str)
     assert targets("check", "node", app).code == 0
 
 
+def test_a_page_is_asked_from_outside(targets, own: Path, app: str) -> None:
+    url = f"http://{app}/health?full=1"
+
+    added = targets("add", "url", url, "--environment", "staging")
+    told = json.loads(targets("list", "--json").out)["targets"]
+    checked = json.loads(targets("check", "url", "--json").out)["checks"]
+    removed = targets("remove", "url", url)
+
+    assert added.out.splitlines()[0] == f"{own}: blackbox {url} is a target; applies at the next `topmast up`"
+    assert f"{url}: fine: HTTP 200 after" in added.out
+    page = next(each for each in told if each["job"] == "blackbox")
+    assert (page["url"], page["address"], page["labels"]["environment"]) == (url, app, "staging")
+    assert [(each["job"], each["ok"], each["status"]) for each in checked] == [("blackbox", True, 200)]
+    assert removed.code == 0
+    assert own.read_text() == OWN
+
+
 def test_lists_ours_and_the_users(targets) -> None:
     found = json.loads(targets("list", "--json").out)["targets"]
 
@@ -127,5 +149,5 @@ def test_lists_ours_and_the_users(targets) -> None:
 def test_lists_the_jobs(targets) -> None:
     lines = targets("list", "--jobs").out.splitlines()
 
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert lines[6].split() == ["app", "1"]
