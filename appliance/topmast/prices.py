@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def prices() -> None:
     topmast cost prices show openai/gpt-4o-mini
     topmast cost prices unpriced
     topmast cost prices drift
+    topmast cost prices update
     topmast cost prices override openai/my-finetune --input 3 --output 12
     topmast cost prices override vllm/llama-3.3-70b --free
     """
@@ -120,7 +122,7 @@ def check(call: Call, as_json: bool) -> None:
         told = {"source": table.source, "at": at, "age_days": round(days, 1), "models": table.model_count}
         click.echo(json.dumps({**told, "stale": stale}, indent=2))
     else:
-        remedy = "; `pip install --upgrade genai-prices` in the exporter's environment brings a newer one"
+        remedy = "; `pip download --no-deps genai-prices` and `topmast cost prices update FILE.whl` bring a newer one"
         click.echo(f"{_origin(table.source, table)}: {table.model_count:,} models{remedy if stale else ''}")
     raise click.exceptions.Exit(1 if stale else 0)
 
@@ -167,6 +169,50 @@ def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None
             f" {table.source} and {_origin(other.source, other)}"
         )
     raise click.exceptions.Exit(1 if found else 0)
+
+
+@prices.command("update")
+@click.argument(
+    "source", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE"
+)
+@click.option("--force", is_flag=True, help="Also a table that knows less than half of the models.")
+@click.option("--json", "as_json", is_flag=True, help='{"before", "after", "models", "changed": [{"model", …}]}')
+@click.pass_obj
+def update(call: Call, source: Path | None, force: bool, as_json: bool) -> None:
+    """Put a new price table in force: the installed genai-prices', or FILE's.
+
+    FILE is a wheel of genai-prices (`pip download --no-deps genai-prices`) or a compiled table (prices.ndjson of
+    another exporter); it stays until the next update. Each of its prices is tried before it takes the old one's
+    place, which is kept beside it as prices.previous.ndjson. A running exporter reads it within a quarter of a
+    minute. Nothing is fetched.
+    """
+    folder = Path(config.load(call.config, Layout(call.home, call.state)).values["exporter"]["data"])
+    before = _table(folder)
+    try:
+        after = refresh.update(folder, source, force=force)
+        called = [row.group for row in report(folder, ("provider", "model"))] if _has(folder) else []
+    except ExporterError as error:
+        raise TopmastError(f"{error}; {before.source} stays in force") from error
+    changed = [
+        change
+        for provider, model in called
+        for change in pricesheet.changes(before, after, provider, model, time.time())
+    ]
+    if as_json:
+        told = {"before": before.source, "after": after.source, "models": after.model_count}
+        click.echo(json.dumps({**told, "changed": [asdict(one) for one in changed]}, indent=2, ensure_ascii=False))
+        return
+    for one in changed:
+        click.echo(
+            f"{one.provider}/{one.model}: {one.unit.replace('_', ' ')} {_usd(one.before)}, now {_usd(one.after)}"
+        )
+    if changed:
+        click.echo("What was counted before keeps its price; `topmast cost reprice --since WHEN` corrects it.")
+    click.echo(f"{_origin(after.source, after)}: {after.model_count:,} models, in force")
+
+
+def _usd(per_million: float | None) -> str:
+    return "without a price" if per_million is None else f"${per_million:,.6g} per million"
 
 
 @prices.command("override")

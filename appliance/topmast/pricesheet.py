@@ -53,6 +53,31 @@ def find(table: PriceTable, overrides: Mapping[str, Any], provider: str, model: 
     return Prices(found.provider, found.id, table.source, True, tuple(tokens), tuple(tiers))
 
 
+@dataclass(frozen=True)
+class Change:
+    """A price that is another one in another table; USD for a million, None where there is none."""
+
+    provider: str
+    model: str
+    unit: str
+    before: float | None
+    after: float | None
+
+
+def changes(before: PriceTable, after: PriceTable, provider: str, model: str, at: float) -> list[Change]:
+    """Return which prices of a model differ in two tables at a unix time."""
+    old, new = (
+        {(line.unit, line.above_tokens): line.usd_per_million for line in find(table, {}, provider, model, at).lines}
+        for table in (before, after)
+    )
+    return [
+        Change(provider, model, unit if not above else f"{unit} above {above:,}", old.get(key), new.get(key))
+        for key in dict.fromkeys([*old, *new])
+        for unit, above in [key]
+        if old.get(key) != new.get(key)
+    ]
+
+
 def _lines(unit: str, price: Any) -> list[Line]:
     name = unit.removesuffix(_TOKENS)
     if not isinstance(price, Mapping):

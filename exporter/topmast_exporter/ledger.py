@@ -112,10 +112,13 @@ class Ledger:
                 return  # a disk that hangs: the file stays open, the process ends without it
         self._store.close()
 
-    def use(self, pricer: Pricer, budgets: BudgetConfig | None = None) -> None:
-        """Price by another table from the next batch on; with other budgets, too, when they are given."""
+    def use(self, pricer: Pricer) -> None:
+        """Price by another table from the next batch on."""
         self._pricer = pricer
-        if budgets is not None and budgets != self._budgets.config:
+
+    def use_budgets(self, budgets: BudgetConfig) -> None:
+        """Watch other budgets, when they are others."""
+        if budgets != self._budgets.config:
             with self._changed:
                 self._new_budgets = budgets  # the writing thread alone reads the file
                 self._changed.notify_all()

@@ -25,10 +25,8 @@ from topmast_exporter.guard import Guard
 from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.ledger_store import LedgerError
-from topmast_exporter.pricing import drift
-from topmast_exporter.pricing import refresh as prices
+from topmast_exporter.pricing.keeper import Keeper
 from topmast_exporter.pricing.price import Pricer
-from topmast_exporter.pricing.table import PriceTable, PriceTableError
 from topmast_exporter.refresh import Targets
 from topmast_exporter.registry import Registry
 from topmast_exporter.server import ProbeBodies, Server
@@ -61,8 +59,6 @@ class Standalone:
         self.targets = Targets(self.registry)
         self._doors = Doors(config)
         self._sockets = [_listen(config.listen), _listen(config.ingest)]
-        self._table: PriceTable | None = None
-        self._second: PriceTable | None = None
         try:
             self.ledger = Ledger(config.data, Pricer(None, config.price_overrides), self.registry, config.budgets)
             self.workers = Intake(config.data, self.registry)
@@ -72,7 +68,8 @@ class Standalone:
                 one.close()
             raise
         self.ledger.declare(config.models, ["", *config.budgets.features])
-        self._drift = drift.Drift(self.ledger.models, self.registry)
+        self._prices = Keeper(config.data, self.ledger, self.registry)
+        self._ending = threading.Event()
         self.ingest = Ingest(self.ledger, self.registry, self._doors.ingest_token, is_loopback(config.ingest.host))
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
@@ -104,6 +101,7 @@ class Standalone:
             server.should_exit = True
         await asyncio.wait(serving, timeout=STOP_SECONDS)
         stopped.cancel()
+        self._ending.set()
         self.targets.stop()
         await self.workers.stop()
         await asyncio.to_thread(self.ledger.stop)
@@ -122,35 +120,32 @@ class Standalone:
         except ConfigError as error:
             log.error("the configuration is refused, the old one stays", extra={"error": str(error)})
             return
-        for name in ("listen", "ingest", "data", "workers_socket", "web_config_file", "ingest_web_config_file"):
+        for name in (
+            "listen",
+            "ingest",
+            "data",
+            "workers_socket",
+            "web_config_file",
+            "ingest_web_config_file",
+            "second_prices",
+        ):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("a restart is needed for this to change", extra={"option": name})
         self.config = config
         self.ingest.token = doors.ingest_token
         if self._guards:
             self._guards[0].token = doors.token
-        self.ledger.use(Pricer(self._table, config.price_overrides), config.budgets)
-        self._drift.use(self._table, config.price_overrides, self._second)
+        self._prices.use(config.price_overrides)
+        self.ledger.use_budgets(config.budgets)
         self.targets.replace(config.collectors)
         log.info("the configuration is read again")
 
     def _start_ledger(self) -> None:
         # in a thread: the first compilation takes half a second, and nothing else has to wait for it
-        try:
-            self._table = prices.load(self.config.data)
-            log.info("prices", extra={"source": self._table.source, "models": self._table.model_count})
-        except PriceTableError as error:
-            self.registry.count_internal_error("prices")
-            log.error("no price table: requests are unpriced", extra={"error": str(error)})
-        self.ledger.use(Pricer(self._table, self.config.price_overrides))
+        self._prices.start(self.config.price_overrides, self.config.second_prices)
         self.ledger.start()
-        try:
-            self._second = drift.load(self.config.data, self.config.second_prices)
-        except PriceTableError as error:
-            self.registry.count_internal_error("prices")
-            log.error("no second price table: drift is unknown", extra={"error": str(error)})
-        self._drift.use(self._table, self.config.price_overrides, self._second)
         gc.freeze()  # what start-up made stays: no collection walks it again
+        self._prices.watch(self._ending)
 
     def _declare(self) -> None:
         from prometheus_client import ProcessCollector

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from topmast_exporter.ledger import Ledger
+from topmast_exporter.pricing import refresh
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.pricing.tokens import Tokens
 from topmast_exporter.registry import Registry
@@ -175,3 +176,25 @@ def test_prices_that_differ_in_a_second_table_are_named(tmp_path: Path, topmast:
     assert json.loads(told.out)["models"] == [{"provider": "openai", "model": "gpt-4.1", "drift": 0.5}]
     assert json.loads(told.out)["compared"] == 2
     assert topmast("--config", str(config), "cost", "prices", "drift", str(second), "--above", "0.6").code == 0
+
+
+def test_an_update_says_which_prices_of_called_models_changed(tmp_path: Path, topmast: Any) -> None:
+    ledger = Ledger(tmp_path / "ledger", Pricer(None), Registry())
+    ledger.start()
+    ledger.submit([event(1, provider="openai", model="gpt-4.1")]).result(30)
+    ledger.stop()
+    config = tmp_path / "topmast.yml"
+    config.write_text(yaml.safe_dump({"exporter": {"data": str(tmp_path / "ledger")}}))
+    refresh.load(tmp_path / "ledger")
+    given = tmp_path / "given.ndjson"
+    text = (tmp_path / "ledger" / refresh.FILE).read_text()
+    given.write_text(text.replace('"source":"genai-prices', '"source":"ours').replace("2000000", "3000000"))
+
+    told = topmast("--config", str(config), "cost", "prices", "update", str(given), "--json")
+
+    changed = {"provider": "openai", "model": "gpt-4.1", "unit": "input", "before": 2.0, "after": 3.0}
+    assert json.loads(told.out)["changed"] == [changed]
+    given.write_text("{")
+    refused = topmast("--config", str(config), "cost", "prices", "update", str(given))
+    assert refused.code == 1
+    assert "stays in force" in refused.err
