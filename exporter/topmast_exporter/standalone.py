@@ -145,7 +145,7 @@ class Standalone:
         self._prices.start(self.config.price_overrides, self.config.second_prices)
         self.ledger.start()
         gc.freeze()  # what start-up made stays: no collection walks it again
-        self._prices.watch(self._ending)
+        threading.Thread(target=self._prices.watch, args=(self._ending,), name="prices-watch", daemon=True).start()
 
     def _declare(self) -> None:
         from prometheus_client import ProcessCollector
