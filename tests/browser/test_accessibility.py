@@ -49,8 +49,10 @@ def test_nothing_serious_in_dark_in_light_and_on_a_phone(
     light = axe.serious(page)
     page.set_viewport_size({"width": 390, "height": 844})
     phone = axe.serious(page)
+    wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
 
     assert (dark, light, phone) == ([], [], [])
+    assert wide <= 0, "it scrolls sideways on a phone"
 
 
 def test_a_red_tile_can_be_read_in_the_systems_theme(stack: Stack, shown: Shown, context: BrowserContext) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,36 +13,13 @@ from urllib.parse import parse_qs
 
 import pytest
 from browser_stack import Shown, Stack, free_offset, page_server, started
-from playwright.sync_api import Page, Route, expect
-from shown_panels import TIMESERIES, panel, panels
+from playwright.sync_api import expect
+from shown_panels import TIMESERIES, answering, matrix, panel, panels
 from topmast.layout import Layout, find_home
 
 pytestmark = pytest.mark.browser
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-Reply = Callable[[str, dict[str, str]], dict[str, Any]]
-
-
-def matrix(form: dict[str, str], series: int = 1, name: str = "s") -> dict[str, Any]:
-    """Return a range answer of so many flat series, with the last twenty of the times that were asked for."""
-    start, end, step = (float(form[key]) for key in ("start", "end", "step"))
-    # A flood is told in few points, so that it is the number of series that floods.
-    times = [start + step * at for at in range(round((end - start) / step) + 1)][-3 if series > 99 else -20 :]
-    result = [{"metric": {name: str(at)}, "values": [[each, str(at)] for each in times]} for at in range(series)]
-    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
-
-
-def answering(page: Page, reply: Reply) -> None:
-    """Let the page's queries be answered here, as its server would."""
-
-    def answer(route: Route) -> None:
-        lines = []
-        for number, asked in enumerate(json.loads(route.request.post_data or "[]")):
-            form = {key: values[0] for key, values in parse_qs(asked["form"]).items()}
-            lines.append(json.dumps({"id": number, "status": 200, "body": reply(asked["path"], form)}))
-        route.fulfill(body="\n".join(lines) + "\n", content_type="application/x-ndjson")
-
-    page.route("**/api/batch", answer)
 
 
 @pytest.fixture

@@ -271,36 +271,6 @@ def test_the_alerts_are_listed_and_each_has_a_page_with_its_runbook(stack: Stack
     assert shown.complaints == []
 
 
-def test_logs_are_searched_narrowed_and_marked(stack: Stack, shown: Shown) -> None:
-    if stack.state is None:
-        pytest.skip(OWN_STACK)
-    page = shown.open(f"{stack.url}/logs")
-    box = page.get_by_role("searchbox", name="Search the logs")
-    expect(box).to_be_visible()
-
-    page.keyboard.press("/")
-    expect(box).to_be_focused()
-    page.keyboard.type("checkout")
-    page.keyboard.press("Enter")
-
-    lines = page.locator(".line")
-    expect(lines).to_have_count(10)
-    expect(lines.first.locator("mark")).to_have_text("checkout")
-    expect(lines.first).to_contain_text("<b>checkout</b> failed for order 0")
-    page.get_by_role("button", name=re.compile("^nginx")).click()
-    expect(page).to_have_url(re.compile("service.name"))
-    expect(lines).to_have_count(10)
-    assert shown.complaints == []
-
-
-def test_a_broken_search_says_where(stack: Stack, shown: Shown) -> None:
-    page = shown.open(f"{stack.url}/logs?q=level:error+%22never")
-
-    expect(page.get_by_role("alert")).to_contain_text("this quotation mark is never closed")
-    expect(page.get_by_role("alert").locator("pre")).to_have_text('level:error "never\n            ^')
-    assert shown.complaints == []
-
-
 def test_the_inbox_shows_what_was_sent_as_text(stack: Stack, shown: Shown) -> None:
     if stack.state is None:
         pytest.skip(OWN_STACK)
@@ -311,39 +281,6 @@ def test_the_inbox_shows_what_was_sent_as_text(stack: Stack, shown: Shown) -> No
     expect(message).to_contain_text("<img src=x onerror=alert(1)>")
     expect(message.get_by_role("link", name="HostCpuSaturated")).to_have_attribute("href", "/alerts/HostCpuSaturated")
     assert shown.complaints == []
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0.6241, "percentunit", "62.4 %"),
-        (0.00083, "percentunit", "0.08 %"),
-        (1, "percentunit", "100 %"),
-        (0.0000021, "s", "2.1 µs"),
-        (0.0042, "s", "4.20 ms"),
-        (0.154, "s", "154 ms"),
-        (1.5, "s", "1.5 s"),
-        (600, "s", "10 min"),
-        (93600, "s", "26 h"),
-        (1536, "bytes", "1.5 KiB"),
-        (12345678, "short", "12.3M"),
-        (12345, "none", "12 345"),
-        (14.62, "reqps", "14.6 req/s"),
-        (1.239, "currencyUSD", "$1.24"),
-        (0.00042, "currencyUSD", "$0.0004"),
-        (0.0000371, "currencyUSD", "$0.000037"),
-        (12345.6, "currencyUSD", "$12.3k"),
-        (0, "currencyUSD", "$0.00"),
-        (3, "widgets", "3 widgets"),
-        (None, "s", "–"),
-    ],
-)
-def test_values_read_as_people_write_them(lonely: Stack, shown: Shown, value: object, unit: str, text: str) -> None:
-    page = shown.open(f"{lonely.url}/inbox")
-
-    written = page.evaluate("async ([v, u]) => (await import('/static/js/units.js')).format(v, u)", [value, unit])
-
-    assert written == text
 
 
 def test_a_long_number_gets_smaller_instead_of_being_cut_off(stack: Stack, shown: Shown) -> None:
@@ -361,65 +298,3 @@ def test_a_long_number_gets_smaller_instead_of_being_cut_off(stack: Stack, shown
     expect(values.first).to_have_text("-123 456.78")
     right = "(each) => each.getBoundingClientRect().right"
     assert values.evaluate_all(f"all => all.every(each => ({right})(each) <= ({right})(each.parentElement))")
-
-
-@pytest.mark.parametrize(
-    ("unit", "high", "ticks"),
-    [("bytes", 24e6, ["0 B", "8 MiB", "16 MiB"]), ("s", 330, ["0 s", "2 min", "4 min"])],
-)
-def test_ticks_are_round_in_their_unit(stack: Stack, shown: Shown, unit: str, high: float, ticks: list[str]) -> None:
-    page = shown.open(f"{stack.url}/inbox")
-
-    steps = page.evaluate("async (u) => (await import('/static/js/units.js')).steps(u)", unit)
-    step = next(each for each in steps if each >= high / 3)
-    shown_ticks = [
-        page.evaluate("async ([v, u]) => (await import('/static/js/units.js')).tick(v, u)", [each * step, unit])
-        for each in range(len(ticks))
-    ]
-
-    assert shown_ticks == ticks
-
-
-@pytest.mark.parametrize(
-    ("query", "left", "operator", "right"),
-    [
-        ("a:b:c > 0.85", "a:b:c", ">", "0.85"),
-        ('rate(x{m!="y"}[5m]) >= 3', 'rate(x{m!="y"}[5m])', ">=", "3"),
-        ("a > 0.95 and on (instance) (b / c) > 1.5", "a", ">", "0.95"),
-        ("(a < 0.5 and on (n) b > 30) unless on () (time() - max(s) < 1800)", "a", "<", "0.5"),
-        ("x == 0 or (absent(x) and on () (d == 1))", "x", "==", "0"),
-        ("(a / (b > 0)) > 0.9", "(a / (b > 0))", ">", "0.9"),
-        ("absent(up)", "absent(up)", "", ""),
-    ],
-)
-def test_an_alerts_measured_side_is_found(
-    lonely: Stack, shown: Shown, query: str, left: str, operator: str, right: str
-) -> None:
-    page = shown.open(f"{lonely.url}/inbox")
-
-    found = page.evaluate("async (q) => (await import('/static/js/alerts.js')).measured(q)", query)
-
-    assert found == {"left": left, "operator": operator, "right": right}
-
-
-@pytest.mark.parametrize(
-    ("start", "history", "shown_from"),
-    [
-        ("now-1h", 100, "now-5m"),
-        ("now-1h", 301, "now-15m"),
-        ("now-1h", 3601, "now-1h"),
-        ("now-5m", 10, "now-5m"),
-        ("now/d", 10, "now/d"),
-        ("1795386533767", 10, "1795386533767"),
-    ],
-)
-def test_a_young_system_is_shown_whole_instead_of_an_empty_hour(
-    lonely: Stack, shown: Shown, start: str, history: int, shown_from: str
-) -> None:
-    page = shown.open(f"{lonely.url}/inbox")
-
-    chosen = page.evaluate(
-        "async ([f, s]) => (await import('/static/js/timerange.js')).startFor(f, s)", [start, history]
-    )
-
-    assert chosen == shown_from

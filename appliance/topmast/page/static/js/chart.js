@@ -3,10 +3,13 @@
 import { h, perFrame } from "./dom.js";
 import { exemplarMenu } from "./exemplars.js";
 import { popoverAt } from "./menu.js";
-import { color, fade, theme, token } from "./palette.js";
+import { color, fade, onTheme, theme, token } from "./palette.js";
 import { clock, stamp } from "./timerange.js";
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+// Pixels: a figure of that font is so wide, and so much is free right of a plot.
+const LETTER = 6.3;
+const RIGHT = 12;
 
 const BARS = uPlot.paths.bars({ size: [0.72, 18], align: 0 });
 const STEPPED = uPlot.paths.stepped({ align: 1 });
@@ -33,6 +36,7 @@ export function chart(host) {
     const { rows, order } = arrange(data);
     if (plot && shape === built) {
       plot.topmast = { data, order };
+      fit();
       plot.setData([data.times, ...rows]);
     } else {
       plot?.destroy();
@@ -40,14 +44,13 @@ export function chart(host) {
       plot = make(host, data, rows, order, tip);
     }
   };
-  const size = new ResizeObserver(
-    perFrame(() => {
-      const { clientWidth: width, clientHeight: height } = host;
-      if (!plot) draw();
-      else if (width && height && (width !== plot.width || height !== plot.height)) plot.setSize({ width, height });
-    }),
-  );
+  const fit = () => {
+    const { clientWidth: width, clientHeight: height } = host;
+    if (width && height && (width !== plot.width || height !== plot.height)) plot.setSize({ width, height });
+  };
+  const size = new ResizeObserver(perFrame(() => (plot ? fit() : draw())));
   size.observe(host);
+  const offTheme = onTheme(draw);
 
   return {
     update(given) {
@@ -56,6 +59,7 @@ export function chart(host) {
     },
     destroy() {
       size.disconnect();
+      offTheme();
       plot?.destroy();
       plot = null;
     },
@@ -83,7 +87,7 @@ function make(host, data, rows, order, tip) {
   const options = {
     width: host.clientWidth,
     height: host.clientHeight,
-    padding: [8, 12, 0, 0],
+    padding: [8, RIGHT, 0, 0],
     legend: { show: false },
     cursor: {
       points: { size: 6, width: 0, fill: (self, row) => self.series[row].topmastColor },
@@ -182,18 +186,21 @@ export function extent({ min, max, log, thresholds = [], thresholdStyle }, low, 
 
 function timeLabels(self, splits) {
   const span = self.scales.x.max - self.scales.x.min;
-  return splits.map((at) => {
+  const text = (at) => {
     if (span > 5 * 86400) return stamp(at).slice(5, 10);
     if (span > 86400) return `${stamp(at).slice(5, 10)} ${clock(at)}`;
     return clock(at, span < 600);
-  });
+  };
+  // The canvas ends a little behind the plot: half a label would be cut off there.
+  const room = self.bbox.width / devicePixelRatio + RIGHT;
+  return splits.map((at) => (self.valToPos(at, "x") + (text(at).length * LETTER) / 2 > room ? "" : text(at)));
 }
 
 function labelWidth(self, values, axisIndex, cycle) {
   const axis = self.axes[axisIndex];
   if (cycle > 1) return axis._size;
   const longest = (values ?? []).reduce((length, text) => Math.max(length, text.length), 3);
-  return Math.ceil(longest * 6.3) + 12;
+  return Math.ceil(longest * LETTER) + 12;
 }
 
 function drawThresholds(self) {

@@ -28,7 +28,7 @@ function show(button, content, label, align) {
     button.setAttribute("aria-expanded", "false");
     open = null;
   };
-  open = { button, panel, close };
+  open = { button, panel, close, again: () => place(panel, button, align) };
   button.setAttribute("aria-expanded", "true");
   fill(panel, content(close));
   document.body.append(panel);
@@ -73,6 +73,8 @@ addEventListener("keydown", (event) => {
 addEventListener("pointerdown", (event) => {
   if (open && !open.panel.contains(event.target) && !open.button.contains(event.target)) open.close();
 });
+// A phone that is turned, a window that is pulled.
+addEventListener("resize", () => open?.again());
 addEventListener("click", (event) => {
   if (open && event.target.closest?.("a.item")) open.close();
 });

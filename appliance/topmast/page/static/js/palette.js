@@ -67,4 +67,23 @@ function changed() {
 }
 
 matchMedia("(prefers-color-scheme: light)").addEventListener("change", changed);
-matchMedia("print").addEventListener("change", changed);
+
+// Paper is white, and its sheet has no frame that tells a chart its new size: the page takes the sheet's width and
+// light colours before it is printed, so that every chart is drawn for it.
+let before;
+addEventListener("beforeprint", () => {
+  if (before === undefined) before = document.documentElement.dataset.theme ?? null;
+  printing(true, "light");
+});
+addEventListener("afterprint", () => {
+  printing(false, before);
+  before = undefined;
+});
+
+function printing(on, shade) {
+  const root = document.documentElement;
+  root.toggleAttribute("data-printing", on);
+  if (shade) root.dataset.theme = shade;
+  else delete root.dataset.theme;
+  changed();
+}

@@ -58,13 +58,14 @@ export function create(panel, body) {
       thresholds: steps(base),
       thresholdStyle: custom.thresholdsStyle?.mode,
     });
-    plotHost.setAttribute("aria-label", summary(panel.title, lines, text));
+    plotHost.setAttribute("aria-label", summary(panel.title, lines, text, regions));
   };
   return { draw, destroy: () => plot.destroy() };
 }
 
-function summary(title, lines, text) {
+function summary(title, lines, text, regions = []) {
   const told = lines.slice(0, 8).map((line) => `${line.name} ${text(reduce("lastNotNull", line.values), line)}`);
   const more = lines.length > 8 ? `, and ${lines.length - 8} more` : "";
-  return `${title}, chart over time. Now: ${told.join(", ")}${more}`;
+  const meanwhile = [...new Set(regions.map((region) => region.text))].slice(0, 5).join(", ");
+  return `${title}, chart over time. Now: ${told.join(", ")}${more}.${meanwhile && ` Meanwhile: ${meanwhile}.`}`;
 }

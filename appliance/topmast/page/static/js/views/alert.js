@@ -10,18 +10,18 @@ import { reduce } from "../fields.js";
 import { icon } from "../icons.js";
 import { legend } from "../legend.js";
 import { onTheme, seriesColor } from "../palette.js";
-import { scrapeSeconds, series } from "../prometheus.js";
+import { historySeconds, scrapeSeconds, series } from "../prometheus.js";
 import { tree } from "../prose.js";
 import { silenceButton, silenceList, silences } from "../silences.js";
 import { ticker } from "../ticker.js";
-import { ago, duration, stamp, stepFor } from "../timerange.js";
+import { ago, duration, stamp, startFor, stepFor } from "../timerange.js";
 import { format, tick } from "../units.js";
 import { parameters } from "../url.js";
 import { where } from "./alerts.js";
 
 // The newest first; the chart shows them all.
 const MAX_PAST = 10;
-const DEFAULTS = { from: "now-6h", to: "now", refresh: "10s" };
+const RANGE = { from: "now-6h", to: "now", refresh: "10s" };
 
 /** Show the alert's page until it is closed. */
 export async function open(host, { name }, shell) {
@@ -40,7 +40,8 @@ export async function open(host, { name }, shell) {
     h("div.alert-page", {}, h("div.alert-main", {}, state, muted, h("section.panel.tall", {}, h("header.panel-head", {}, h("h3", {}, "Measured, and when it fired"), h("span.space"), word), h("div.panel-body", {}, plotHost, legendHost)), past), book),
   );
   const plot = chart(plotHost);
-  const scrape = await scrapeSeconds();
+  const [scrape, recorded] = await Promise.all([scrapeSeconds(), historySeconds()]);
+  const defaults = { ...RANGE, from: startFor(RANGE.from, recorded) };
   let loading = new AbortController();
   let known = [];
 
@@ -70,7 +71,7 @@ export async function open(host, { name }, shell) {
   };
 
   const draw = async (rule, signal) => {
-    const range = rangeOf(DEFAULTS);
+    const range = rangeOf(defaults);
     const step = stepFor(range, Math.max(plotHost.clientWidth / 2, 100), scrape);
     const { left, operator, right } = measured(rule.query);
     const limit = limitOf(right || (rule.annotations.threshold ?? ""));
@@ -103,8 +104,8 @@ export async function open(host, { name }, shell) {
 
   const clock = ticker(refresh);
   const retool = () => {
-    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), silenceButton(name, () => known, refresh), timePicker(DEFAULTS), refreshPicker(DEFAULTS, refresh));
-    clock.every(duration(parameters().get("refresh") ?? DEFAULTS.refresh));
+    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), silenceButton(name, () => known, refresh), timePicker(defaults), refreshPicker(defaults, refresh));
+    clock.every(duration(parameters().get("refresh") ?? defaults.refresh));
   };
   retool();
   getJson(`/api/runbook/${encodeURIComponent(name)}`).then(
