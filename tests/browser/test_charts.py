@@ -1,6 +1,7 @@
 """Charts in the hand of a person: crosshair, legend, what was going on meanwhile, limits, paper."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,25 @@ def test_the_crosshair_is_shared_and_the_numbers_are_at_the_pointer(stack: Stack
     assert page.evaluate(line, 1) == page.evaluate(line, 2) != ""
     expect(other.locator(".u-cursor-x")).not_to_have_class(re.compile("u-off"))
     assert shown.complaints == []
+
+
+def test_a_chart_does_not_ask_for_the_time_to_come(stack: Stack, shown: Shown) -> None:
+    asked: list[dict[str, str]] = []
+
+    def reply(path: str, form: dict[str, str]) -> dict[str, Any]:
+        asked.append(form)
+        return matrix(form)
+
+    answering(shown.page, reply)
+    write(stack, "day", TIMESERIES)
+    page = shown.open(f"{stack.url}/d/day?from=now-24h&to=now&refresh=off")
+
+    assert [each["state"] for each in panels(page)] == ["ready"]
+    [form] = asked
+    start, end, step = (float(form[name]) for name in ("start", "end", "step"))
+    # A rate's window of the last step would reach into what is not there yet, and show a fall that never was.
+    assert (start % step, end % step) == (0, 0)
+    assert time.time() - step - 60 < end <= time.time()
 
 
 def test_ctrl_click_hides_a_series(stack: Stack, shown: Shown) -> None:

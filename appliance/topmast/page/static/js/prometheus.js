@@ -94,9 +94,10 @@ export function builtIns({ range, scrape }, step) {
 
 /** Return one frame a series over the range; all frames of one answer share their `times`. */
 export async function series(query, target, { range }, step, signal) {
-  // On whole steps, so that points stay where they are while the window moves.
+  // On whole steps, so that points stay where they are while the window moves. As Grafana, none of the time to come:
+  // the rate of a window that has hardly begun is no data, and looks like a fall to zero.
   const start = Math.floor(range.from / step) * step;
-  const end = Math.ceil(range.to / step) * step;
+  const end = Math.floor(range.to / step) * step;
   const answer = await postForm("/api/v1/query_range", { query, start, end, step, timeout: "15s" }, { signal });
   const result = vectorOf(answer, "matrix");
   const length = Math.round((end - start) / step) + 1;
