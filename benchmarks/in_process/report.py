@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from topmast_exporter.ledger_report import report
-from topmast_exporter.ledger_store import FILE, SPEND_COLUMNS, Spend, Store
+from topmast_exporter.ledger_schema import SPEND_COLUMNS
+from topmast_exporter.ledger_store import FILE, Spend, Store
 
 NOW = 1_795_176_000.0
 
@@ -16,7 +17,7 @@ def main(folder: Path, events: int) -> None:
     """Print the seconds of five reports, and what they were of."""
     # 30 days of quarters x 4 models x 4 features: what a million events leave in the ledger's spend
     rows = [
-        (int(NOW // 900) - quarter, "openai", f"model-{model}", f"feature-{feature}")
+        (int(NOW // 900) - quarter, "openai", f"model-{model}", f"feature-{feature}", "", "", "")
         for quarter, model, feature in itertools.product(range(30 * 96), range(4), range(4))
     ]
     store = Store(folder)

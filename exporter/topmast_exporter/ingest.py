@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from topmast_exporter.ledger import LedgerFullError, Result
-from topmast_exporter.ledger_store import LedgerError
+from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import EventError, UsageEvent, parse
 from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from topmast_exporter.budgets import BudgetConfig, Budgets
+from topmast_exporter.budgets import DAY, BudgetConfig, Budgets, window
+from topmast_exporter.ledger_dimensions import Admission, Dimensions
+from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.ledger_series import NANO, Delta, Totals
-from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, LedgerError, Spend, SpendKey, Store
+from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, Spend, SpendKey, Store
 from topmast_exporter.pricing.price import COMPONENTS, FREE, PRICED, UNPRICED, Price, Pricer
 from topmast_exporter.pricing.tokens import Tokens
 from topmast_exporter.registry import Registry
@@ -28,6 +31,10 @@ MAX_BATCH_EVENTS = 5_000
 TICK_SECONDS = 15.0
 # At each tick, this many steps of deleting old events at most: commits wait meanwhile.
 MAX_PURGES = 20
+
+# After this, spend is kept by the day of the budgets' time zone: events and repricing reach 45 days back.
+KEEP_QUARTERS_SECONDS = 92 * 86_400
+MAX_ROLL_UPS = 20
 
 # An event later than this changes the ledger and the gauges but no counter: an import is not a jump of now's rate.
 LATE_SECONDS = 3_600.0
@@ -70,11 +77,15 @@ class Ledger:
         registry: Registry,
         budgets: BudgetConfig | None = None,
         clock: Callable[[], float] = time.time,
+        environment: str = "",
     ) -> None:
         self._pricer = pricer
         self._registry = registry
         self._clock = clock
         self._store = Store(folder)
+        self._dimensions = Admission(
+            self._store.salt(), self._store.dimensions(), self._store.keep_dimension, environment
+        )
         self._totals = Totals(registry)
         self._totals.restore(self._store.counters(), self._store.histograms())
         self._budgets = Budgets(budgets or BudgetConfig(), registry)
@@ -192,14 +203,15 @@ class Ledger:
                     accepted = duplicates = late = 0
                     for event in submission.events:
                         price = self._price(event)
-                        booked = Booked(event, price.status, price.reason, _cost(price))
+                        where = self._dimensions.of(event)
+                        booked = Booked(event, price.status, price.reason, _cost(price), where)
                         if not self._store.insert(booked):
                             duplicates += 1
                             labels = (event.provider, event.model, submission.source)
                             self._totals.count(delta, "llm_duplicate_events_total", labels)
                             continue
                         accepted += 1
-                        feature = self._spend(delta, spend, event, price)
+                        feature = self._spend(delta, spend, event, price, where)
                         costs.append((event.at, feature, price.total))
                         if event.at < now - LATE_SECONDS:
                             late += 1
@@ -210,6 +222,7 @@ class Ledger:
                 self._store.save(counters, histograms, spend)
         except BaseException:
             self._totals.forget(delta)
+            self._dimensions.forget()
             raise
         self._totals.commit(delta)
         for at, feature, cost in costs:
@@ -268,12 +281,14 @@ class Ledger:
             each = (duration - first) / (output - 1)
             totals.observe(delta, "llm_time_per_output_token_seconds", model, round(each * NANO))
 
-    def _spend(self, delta: Delta, spend: dict[SpendKey, Spend], event: UsageEvent, price: Price) -> str:
+    def _spend(
+        self, delta: Delta, spend: dict[SpendKey, Spend], event: UsageEvent, price: Price, where: Dimensions
+    ) -> str:
         """Add the event to its quarter of an hour; return the feature it is booked under."""
         # the admitted names: a stranger's million model names must not become a million rows
         labels = (event.provider, event.model, event.feature, event.outcome)
         provider, model, feature, _ = self._totals.admit(delta, "llm_requests_total", labels)[1]
-        key = (int(event.at // QUARTER_SECONDS), provider, model, feature)
+        key = (int(event.at // QUARTER_SECONDS), provider, model, feature, *where)
         tokens = event.tokens if event.tokens is not None and event.outcome != "cached" else Tokens()
         amounts = (1, int(price.status == UNPRICED), *tokens.astuple(), *price.parts)
         spend.setdefault(key, Spend()).add(amounts)
@@ -285,9 +300,21 @@ class Ledger:
             for _ in range(MAX_PURGES):
                 if self._store.purge(self._clock()) < PURGE_ROWS:
                     break
+            self._roll_up()
         except LedgerError as error:
             self._registry.count_internal_error("ledger")
             log.error("the ledger cannot be read", extra={"error": str(error)})
+
+    def _roll_up(self) -> None:
+        """Make the oldest day one row a group, when it is old enough: a year of quarters is 35,000 rows a group."""
+        for _ in range(MAX_ROLL_UPS):
+            first = self._store.first_unrolled()
+            if first is None:
+                return
+            start, end = window(DAY, first * QUARTER_SECONDS, ZoneInfo(self._budgets.config.timezone))
+            if end > self._clock() - KEEP_QUARTERS_SECONDS:
+                return
+            self._store.roll_up(int(start // QUARTER_SECONDS), int(end // QUARTER_SECONDS))
 
     def _refresh_budgets(self) -> None:
         self._budgets.refresh(self._store.cost_by_feature, self._store.first_quarter(), self._clock())

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS, SPEND_COLUMNS, LedgerError
+from topmast_exporter.ledger_schema import SCHEMA_VERSION, SPEND_COLUMNS, LedgerError
+from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS
 from topmast_exporter.pricing.price import COMPONENTS, PICO
 
-DIMENSIONS = ("provider", "model", "feature", "day")
+DIMENSIONS = ("provider", "model", "feature", "day", "key", "group", "environment")
+_COLUMNS = {"key": "key_alias", "group": "user_group"}
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def report(
         ).fetchone()
         if least is None:
             return []
-        columns = {**dict.fromkeys(DIMENSIONS, ""), "day": _day_number(least, greatest, ZoneInfo(timezone))}
-        groups = [columns[name] or name for name in by]
+        columns = {**_COLUMNS, "day": _day_number(least, greatest, ZoneInfo(timezone))}
+        groups = [columns.get(name, name) for name in by]
         sql = (
             f"SELECT {', '.join([*groups, *_SUMS])} FROM spend WHERE quarter >= ? AND quarter < ?"  # noqa: S608 our own names
             f" {'GROUP BY ' + ', '.join(map(str, range(1, len(by) + 1))) if by else ''}"
@@ -178,6 +180,11 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection that writes nothing; SQLite's errors leave as LedgerError."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != SCHEMA_VERSION:
+                raise LedgerError(
+                    f"{path}: schema {version}, this version has {SCHEMA_VERSION}: start its exporter once"
+                )
             yield connection
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: cannot be read: {error}") from error

@@ -16,67 +16,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from topmast_exporter.errors import ExporterError
+from topmast_exporter.ledger_dimensions import NOBODY, Dimensions
+from topmast_exporter.ledger_schema import (
+    EVENT_COLUMNS,
+    SPEND_COLUMNS,
+    SPEND_KEY,
+    LedgerError,
+    open_file,
+)
 from topmast_exporter.ledger_series import COUNTERS, HISTOGRAMS, Buckets, Key
 from topmast_exporter.pricing.price import COMPONENTS, PICO
 from topmast_exporter.pricing.tokens import FIELDS
 from topmast_exporter.usage_event import KEEP_ID_SECONDS, UsageEvent
 
 FILE = "ledger.sqlite"
-SCHEMA_VERSION = 1
 QUARTER_SECONDS = 900
 
 # Rows of 45-day-old events deleted in one transaction: never long enough to hold up a commit.
 PURGE_ROWS = 2_000
-
-SPEND_COLUMNS = ("requests", "unpriced", *FIELDS, *(f"cost_{component}" for component in COMPONENTS))
-
-_EVENT_COLUMNS = (
-    "id",
-    "at_ms",
-    "provider",
-    "model",
-    "feature",
-    "operation",
-    "outcome",
-    "tier",
-    "batch",
-    "stream",
-    "attempt",
-    "duration_us",
-    "first_token_us",
-    "caller_cost",
-    "price_status",
-    "price_reason",
-    *FIELDS,
-    *(f"cost_{component}" for component in COMPONENTS),
-)
-_TEXT = ("id", "provider", "model", "feature", "operation", "outcome", "tier", "price_status", "price_reason")
-
-_SCHEMA = f"""
-CREATE TABLE event (
-    {", ".join(f"{name} {'TEXT NOT NULL' if name in _TEXT else 'INTEGER'}" for name in _EVENT_COLUMNS)},
-    PRIMARY KEY (id)
-) WITHOUT ROWID;
-CREATE INDEX event_at ON event (at_ms);
-CREATE TABLE spend (
-    quarter INTEGER NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, feature TEXT NOT NULL,
-    {", ".join(f"{name} INTEGER NOT NULL" for name in SPEND_COLUMNS)},
-    PRIMARY KEY (quarter, provider, model, feature)
-) WITHOUT ROWID;
-CREATE TABLE counter (
-    family TEXT NOT NULL, labels TEXT NOT NULL, total TEXT NOT NULL, PRIMARY KEY (family, labels)
-) WITHOUT ROWID;
-CREATE TABLE histogram (
-    family TEXT NOT NULL, labels TEXT NOT NULL, counts TEXT NOT NULL, total TEXT NOT NULL,
-    PRIMARY KEY (family, labels)
-) WITHOUT ROWID;
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-
-
-class LedgerError(ExporterError):
-    """The ledger cannot be used, or a batch could not be stored: nothing of it counts, it may be sent again."""
+MOST = 2**63
+"""Where SQLite's integers end."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +46,7 @@ class Booked:
     status: str
     reason: str
     cost: tuple[int, ...] | None
+    where: Dimensions = NOBODY
 
     def row(self) -> tuple[object, ...]:
         event = self.event
@@ -110,11 +70,12 @@ class Booked:
             self.reason,
             *tokens,
             *(self.cost if self.cost is not None else (None,) * len(COMPONENTS)),
+            *self.where,
         )
 
 
-SpendKey = tuple[int, str, str, str]
-"""(quarter of an hour since 1970, provider, model, feature)"""
+SpendKey = tuple[int, str, str, str, str, str, str]
+"""SPEND_KEY: quarter of an hour since 1970, provider, model, feature, key alias, user group, environment."""
 
 
 @dataclass
@@ -138,7 +99,7 @@ class Store:
         except OSError as error:
             raise LedgerError(f"{folder}: cannot be written: {error}") from error
         try:
-            self._connection = _open(self.path)
+            self._connection = open_file(self.path)
         except BaseException:
             self._lock.close()
             raise
@@ -198,12 +159,52 @@ class Store:
         )
         self._connection.executemany(_ADD_SPEND, [(*key, *one.values) for key, one in spend.items()])
 
+    def salt(self) -> str:
+        """Return the key of the pseudonyms in this file."""
+        (salt,) = self._connection.execute("SELECT value FROM fact WHERE name = 'salt'").fetchone()
+        return str(salt)
+
+    def dimensions(self) -> list[tuple[str, str]]:
+        """Return (name, value) of every key alias, user group and environment that was admitted."""
+        return [(str(name), str(value)) for name, value in self._connection.execute("SELECT * FROM dimension")]
+
+    def keep_dimension(self, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR IGNORE INTO dimension VALUES (?, ?)", (name, value))
+
     def purge(self, now: float) -> int:
         """Delete some events older than ids are kept; return how many. Their spend stays."""
         before = int((now - KEEP_ID_SECONDS) * 1000)
         sql = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ? LIMIT ?)"
         with self.transaction():
             return self._connection.execute(sql, (before, PURGE_ROWS)).rowcount
+
+    def first_unrolled(self) -> int | None:
+        """Return the first quarter of the spend that is not a day's sum yet."""
+        (rolled,) = self._connection.execute(
+            "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM fact WHERE name = 'rolled_until'"
+        ).fetchone()
+        (first,) = self._connection.execute("SELECT min(quarter) FROM spend WHERE quarter >= ?", (rolled,)).fetchone()
+        return None if first is None else int(first)
+
+    def roll_up(self, first: int, end: int) -> None:
+        """Make the quarters in [first, end) one, which stands at the first; every sum stays what it is."""
+        names = SPEND_KEY[1:]
+        sums: dict[tuple[str, ...], list[int]] = {}
+        with self.transaction():
+            rows = self._connection.execute(
+                f"SELECT {', '.join((*names, *SPEND_COLUMNS))} FROM spend WHERE quarter >= ? AND quarter < ?",  # noqa: S608 our own names
+                (first, end),
+            )
+            for row in rows:  # added here: SQLite's integers end at 2^63
+                key, amounts = row[: len(names)], row[len(names) :]
+                standing = sums.get(key)
+                sums[key] = (
+                    list(amounts) if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]
+                )
+            if all(amount < MOST for amounts in sums.values() for amount in amounts):
+                self._connection.execute("DELETE FROM spend WHERE quarter >= ? AND quarter < ?", (first, end))
+                self._connection.executemany(_ADD_SPEND, [(first, *key, *amounts) for key, amounts in sums.items()])
+            self._connection.execute("INSERT OR REPLACE INTO fact VALUES ('rolled_until', ?)", (str(end),))
 
     def cost_by_feature(self, since: float, until: float) -> dict[str, int]:
         """Return the cost in pico-USD of the quarters in [since, until), by feature."""
@@ -232,26 +233,6 @@ def _lock(path: Path) -> IO[bytes]:
     return file
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise LedgerError(f"{path}: written by a newer version (schema {version}, this one has {SCHEMA_VERSION})")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: one fsync a commit
-        connection.execute("PRAGMA cache_size = -2048")  # 2 MiB
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-    except sqlite3.Error as error:
-        connection.close()
-        raise LedgerError(f"{path}: not a ledger: {error}") from error
-    except LedgerError:
-        connection.close()
-        raise
-    return connection
-
-
 def _labels(stored: str) -> tuple[str, ...]:
     return tuple(str(label) for label in json.loads(stored))
 
@@ -260,8 +241,8 @@ def _places(columns: Sequence[str]) -> str:
     return ", ".join("?" for _ in columns)
 
 
-_INSERT_EVENT = f"INSERT OR IGNORE INTO event ({', '.join(_EVENT_COLUMNS)}) VALUES ({_places(_EVENT_COLUMNS)})"  # noqa: S608 our own names
+_INSERT_EVENT = f"INSERT OR IGNORE INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({_places(EVENT_COLUMNS)})"  # noqa: S608 our own names
 _ADD_SPEND = (
-    f"INSERT INTO spend VALUES (?, ?, ?, ?, {_places(SPEND_COLUMNS)}) ON CONFLICT DO UPDATE SET "  # noqa: S608 our own names
+    f"INSERT INTO spend VALUES ({_places((*SPEND_KEY, *SPEND_COLUMNS))}) ON CONFLICT DO UPDATE SET "  # noqa: S608 our own names
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in SPEND_COLUMNS)
 )

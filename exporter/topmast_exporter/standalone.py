@@ -24,7 +24,7 @@ from topmast_exporter.errors import ConfigError
 from topmast_exporter.guard import Guard
 from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger
-from topmast_exporter.ledger_store import LedgerError
+from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.pricing.keeper import Keeper
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.refresh import Targets
@@ -60,7 +60,13 @@ class Standalone:
         self._doors = Doors(config)
         self._sockets = [_listen(config.listen), _listen(config.ingest)]
         try:
-            self.ledger = Ledger(config.data, Pricer(None, config.price_overrides), self.registry, config.budgets)
+            self.ledger = Ledger(
+                config.data,
+                Pricer(None, config.price_overrides),
+                self.registry,
+                config.budgets,
+                environment=config.environment,
+            )
             self.workers = Intake(config.data, self.registry)
             self._workers_socket = _listen_for_workers(config)
         except BaseException:

@@ -68,6 +68,10 @@ class UsageEvent:
     time_to_first_token_seconds: float | None = None
     caller_cost: int | None = None
     """What the caller believes it cost, in pico-USD."""
+    key_alias: str = ""
+    """The name of the API key, never the key."""
+    user_group: str = ""
+    environment: str = ""
 
 
 def parse(body: object, now: float) -> UsageEvent:
@@ -97,6 +101,9 @@ def parse(body: object, now: float) -> UsageEvent:
         duration_seconds=_seconds(body.get("duration_seconds")),
         time_to_first_token_seconds=_seconds(body.get("time_to_first_token_seconds")),
         caller_cost=_cost(body.get("cost_usd")),
+        key_alias=_text(body, "key_alias"),
+        user_group=_text(body, "user_group"),
+        environment=_text(body, "environment"),
     )
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 from topmast_exporter.ingest import MAX_BODY_BYTES, MAX_EVENTS, Ingest, parse_body
 from topmast_exporter.ledger import LedgerFullError, Result
-from topmast_exporter.ledger_store import LedgerError
+from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import EventError, parse
 from topmast_exporter.web import HttpError

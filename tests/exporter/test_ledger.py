@@ -15,8 +15,9 @@ from topmast_exporter.admission import Limits
 from topmast_exporter.budgets import Budget, BudgetConfig, window
 from topmast_exporter.ledger import MAX_WAITING_EVENTS, Ledger, LedgerFullError
 from topmast_exporter.ledger_report import Unpriced, dearest, report, unpriced
+from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.ledger_series import Delta, Totals
-from topmast_exporter.ledger_store import FILE, LedgerError, Store
+from topmast_exporter.ledger_store import FILE, Store
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.pricing.tokens import Tokens
 from topmast_exporter.registry import Registry

@@ -70,7 +70,7 @@ def cost(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """What the model calls cost: by model, feature, provider or day.
+    """What the model calls cost: by model, feature, provider, day, API key, user group or environment.
 
     \b
     topmast cost                                the last 30 days, by model
