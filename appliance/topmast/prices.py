@@ -49,7 +49,7 @@ def show(call: Call, name: str, as_json: bool) -> None:
     """Show what a model costs now: USD for a million tokens. Exit 1 when nobody knows."""
     layout = Layout(call.home, call.state)
     settings = config.load(call.config, layout).values
-    table = _table(Path(settings["exporter"]["data"]))
+    table = table_of(Path(settings["exporter"]["data"]))
     provider, _, model = name.rpartition(_SLASH) if _SLASH in name else ("", "", name)
     found = pricesheet.find(table, settings["exporter"]["prices"].get("overrides", {}), provider, model, time.time())
     if as_json:
@@ -114,7 +114,7 @@ def unpriced_(call: Call, as_json: bool) -> None:
 def check(call: Call, as_json: bool) -> None:
     """Say which price table is in use and how old it is. Exit 1 when it is older than 45 days."""
     settings = config.load(call.config, Layout(call.home, call.state)).values
-    table = _table(Path(settings["exporter"]["data"]))
+    table = table_of(Path(settings["exporter"]["data"]))
     days = (time.time() - table.timestamp) / 86_400
     stale = days > _STALE_DAYS
     if as_json:
@@ -142,7 +142,7 @@ def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None
     """
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder, section = Path(settings["exporter"]["data"]), settings["exporter"]["prices"]
-    table = _table(folder)
+    table = table_of(folder)
     meant = {name.lower() for name in section.get("overrides", {})}
     now = time.time()
     try:
@@ -187,7 +187,7 @@ def update(call: Call, source: Path | None, force: bool, as_json: bool) -> None:
     minute. Nothing is fetched.
     """
     folder = Path(config.load(call.config, Layout(call.home, call.state)).values["exporter"]["data"])
-    before = _table(folder)
+    before = table_of(folder)
     try:
         after = refresh.update(folder, source, force=force)
         called = [row.group for row in report(folder, ("provider", "model"))] if _has(folder) else []
@@ -275,7 +275,7 @@ def _number(usd: float) -> Any:
     return int(usd) if usd.is_integer() else usd
 
 
-def _table(folder: Path) -> PriceTable:
+def table_of(folder: Path) -> PriceTable:
     """Return the table that the exporter uses, made when it is not there yet."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

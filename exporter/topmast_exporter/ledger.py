@@ -15,11 +15,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from topmast_exporter.budgets import DAY, BudgetConfig, Budgets, window
+from topmast_exporter.ledger_corrections import carry_out, price_of
 from topmast_exporter.ledger_dimensions import Admission, Dimensions
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.ledger_series import NANO, Delta, Totals
 from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, Spend, SpendKey, Store
-from topmast_exporter.pricing.price import COMPONENTS, FREE, PRICED, UNPRICED, Price, Pricer
+from topmast_exporter.pricing.price import COMPONENTS, PRICED, UNPRICED, Price, Pricer
 from topmast_exporter.pricing.tokens import Tokens
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import UsageEvent
@@ -35,6 +36,8 @@ MAX_PURGES = 20
 # After this, spend is kept by the day of the budgets' time zone: events and repricing reach 45 days back.
 KEEP_QUARTERS_SECONDS = 92 * 86_400
 MAX_ROLL_UPS = 20
+# Steps of a correction at a time: batches wait meanwhile.
+MAX_CORRECTIONS = 5
 
 # An event later than this changes the ledger and the gauges but no counter: an import is not a jump of now's rate.
 LATE_SECONDS = 3_600.0
@@ -148,10 +151,10 @@ class Ledger:
         return future
 
     def _run(self) -> None:
-        due = 0.0
+        due, patience = 0.0, TICK_SECONDS
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopping or self._new_budgets, TICK_SECONDS)
+                self._changed.wait_for(lambda: self._waiting or self._stopping or self._new_budgets, patience)
                 batch = self._take()
                 if self._new_budgets is not None:
                     self._budgets = Budgets(self._new_budgets, self._registry)
@@ -163,6 +166,7 @@ class Ledger:
             if time.monotonic() >= due or self._budgets.over(self._clock()):
                 due = time.monotonic() + TICK_SECONDS
                 self._tick()
+                due, patience = (0.0, 0.0) if self._correct() else (due, TICK_SECONDS)
 
     def _take(self) -> list[_Submission]:
         taken: list[_Submission] = []
@@ -202,7 +206,7 @@ class Ledger:
                 for submission in batch:
                     accepted = duplicates = late = 0
                     for event in submission.events:
-                        price = self._price(event)
+                        price = price_of(self._pricer, event)
                         where = self._dimensions.of(event)
                         booked = Booked(event, price.status, price.reason, _cost(price), where)
                         if not self._store.insert(booked):
@@ -228,15 +232,6 @@ class Ledger:
         for at, feature, cost in costs:
             self._budgets.add(at, feature, cost)
         return results
-
-    def _price(self, event: UsageEvent) -> Price:
-        if event.outcome == "cached":
-            return Price(FREE)  # answered by a cache of the application's own: nobody was paid
-        if event.tokens is None:
-            # a failed attempt without usage costs nothing; an answer without usage costs something unknown
-            reason = {"ok": "usage_missing", "cancelled": "cancelled"}.get(event.outcome)
-            return Price(UNPRICED, reason=reason) if reason else Price(FREE)
-        return self._pricer.price(event.provider, event.model, event.tokens, event.at, event.tier, event.batch)
 
     def _count(self, delta: Delta, event: UsageEvent, price: Price) -> None:
         totals, model = self._totals, (event.provider, event.model)
@@ -304,6 +299,19 @@ class Ledger:
         except LedgerError as error:
             self._registry.count_internal_error("ledger")
             log.error("the ledger cannot be read", extra={"error": str(error)})
+
+    def _correct(self) -> bool:
+        """Take a few steps of a correction that somebody asked for; return whether there may be more."""
+        try:
+            for _ in range(MAX_CORRECTIONS):
+                if not carry_out(self._store, self._pricer):
+                    return False
+                self._refresh_budgets()
+        except LedgerError as error:
+            self._registry.count_internal_error("ledger")
+            log.error("a correction could not be carried out", extra={"error": str(error)})
+            return False
+        return True
 
     def _roll_up(self) -> None:
         """Make the oldest day one row a group, when it is old enough: a year of quarters is 35,000 rows a group."""

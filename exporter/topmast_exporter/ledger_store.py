@@ -99,23 +99,23 @@ class Store:
         except OSError as error:
             raise LedgerError(f"{folder}: cannot be written: {error}") from error
         try:
-            self._connection = open_file(self.path)
+            self.connection = open_file(self.path)
         except BaseException:
             self._lock.close()
             raise
 
     def close(self) -> None:
         """Let go of the file and of the lock. Twice is once."""
-        self._connection.close()
+        self.connection.close()
         self._lock.close()
 
     def counters(self) -> dict[Key, int]:
         """Return the stored totals of the families that this version has."""
-        rows = self._connection.execute("SELECT family, labels, total FROM counter")
+        rows = self.connection.execute("SELECT family, labels, total FROM counter")
         return {(family, _labels(labels)): int(total) for family, labels, total in rows if family in COUNTERS}
 
     def histograms(self) -> dict[Key, Buckets]:
-        rows = self._connection.execute("SELECT family, labels, counts, total FROM histogram")
+        rows = self.connection.execute("SELECT family, labels, counts, total FROM histogram")
         return {
             (family, _labels(labels)): Buckets(json.loads(counts), int(total))
             for family, labels, counts, total in rows
@@ -126,64 +126,64 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Commit at the end, durably; on any error nothing of it happened. Raises LedgerError for SQLite's own."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self._connection.rollback()
+                self.connection.rollback()
                 raise
-            self._connection.commit()
+            self.connection.commit()
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.rollback()
+            if self.connection.in_transaction:
+                self.connection.rollback()
             raise LedgerError(f"{self.path}: {error}") from error
 
     def insert(self, booked: Booked) -> bool:
         """Store an event; return False when its id is known."""
-        return self._connection.execute(_INSERT_EVENT, booked.row()).rowcount == 1
+        return self.connection.execute(_INSERT_EVENT, booked.row()).rowcount == 1
 
     def save(
         self, counters: Mapping[Key, int], histograms: Mapping[Key, Buckets], spend: Mapping[SpendKey, Spend]
     ) -> None:
         """Store totals as they will stand, and add to the spend."""
-        self._connection.executemany(
+        self.connection.executemany(
             "INSERT OR REPLACE INTO counter VALUES (?, ?, ?)",
             [(family, json.dumps(labels), str(total)) for (family, labels), total in counters.items()],
         )
-        self._connection.executemany(
+        self.connection.executemany(
             "INSERT OR REPLACE INTO histogram VALUES (?, ?, ?, ?)",
             [
                 (family, json.dumps(labels), json.dumps(buckets.counts), str(buckets.sum))
                 for (family, labels), buckets in histograms.items()
             ],
         )
-        self._connection.executemany(_ADD_SPEND, [(*key, *one.values) for key, one in spend.items()])
+        self.connection.executemany(_ADD_SPEND, [(*key, *one.values) for key, one in spend.items()])
 
     def salt(self) -> str:
         """Return the key of the pseudonyms in this file."""
-        (salt,) = self._connection.execute("SELECT value FROM fact WHERE name = 'salt'").fetchone()
+        (salt,) = self.connection.execute("SELECT value FROM fact WHERE name = 'salt'").fetchone()
         return str(salt)
 
     def dimensions(self) -> list[tuple[str, str]]:
         """Return (name, value) of every key alias, user group and environment that was admitted."""
-        return [(str(name), str(value)) for name, value in self._connection.execute("SELECT * FROM dimension")]
+        return [(str(name), str(value)) for name, value in self.connection.execute("SELECT * FROM dimension")]
 
     def keep_dimension(self, name: str, value: str) -> None:
-        self._connection.execute("INSERT OR IGNORE INTO dimension VALUES (?, ?)", (name, value))
+        self.connection.execute("INSERT OR IGNORE INTO dimension VALUES (?, ?)", (name, value))
 
     def purge(self, now: float) -> int:
         """Delete some events older than ids are kept; return how many. Their spend stays."""
         before = int((now - KEEP_ID_SECONDS) * 1000)
         sql = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ? LIMIT ?)"
         with self.transaction():
-            return self._connection.execute(sql, (before, PURGE_ROWS)).rowcount
+            return self.connection.execute(sql, (before, PURGE_ROWS)).rowcount
 
     def first_unrolled(self) -> int | None:
         """Return the first quarter of the spend that is not a day's sum yet."""
-        (rolled,) = self._connection.execute(
+        (rolled,) = self.connection.execute(
             "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM fact WHERE name = 'rolled_until'"
         ).fetchone()
-        (first,) = self._connection.execute("SELECT min(quarter) FROM spend WHERE quarter >= ?", (rolled,)).fetchone()
+        (first,) = self.connection.execute("SELECT min(quarter) FROM spend WHERE quarter >= ?", (rolled,)).fetchone()
         return None if first is None else int(first)
 
     def roll_up(self, first: int, end: int) -> None:
@@ -191,7 +191,7 @@ class Store:
         names = SPEND_KEY[1:]
         sums: dict[tuple[str, ...], list[int]] = {}
         with self.transaction():
-            rows = self._connection.execute(
+            rows = self.connection.execute(
                 f"SELECT {', '.join((*names, *SPEND_COLUMNS))} FROM spend WHERE quarter >= ? AND quarter < ?",  # noqa: S608 our own names
                 (first, end),
             )
@@ -202,14 +202,14 @@ class Store:
                     list(amounts) if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]
                 )
             if all(amount < MOST for amounts in sums.values() for amount in amounts):
-                self._connection.execute("DELETE FROM spend WHERE quarter >= ? AND quarter < ?", (first, end))
-                self._connection.executemany(_ADD_SPEND, [(first, *key, *amounts) for key, amounts in sums.items()])
-            self._connection.execute("INSERT OR REPLACE INTO fact VALUES ('rolled_until', ?)", (str(end),))
+                self.connection.execute("DELETE FROM spend WHERE quarter >= ? AND quarter < ?", (first, end))
+                self.connection.executemany(_ADD_SPEND, [(first, *key, *amounts) for key, amounts in sums.items()])
+            self.connection.execute("INSERT OR REPLACE INTO fact VALUES ('rolled_until', ?)", (str(end),))
 
     def cost_by_feature(self, since: float, until: float) -> dict[str, int]:
         """Return the cost in pico-USD of the quarters in [since, until), by feature."""
         cost = " + ".join(f"cost_{component}" for component in COMPONENTS)
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             f"SELECT feature, SUM(({cost}) / {PICO}), SUM(({cost}) % {PICO}) FROM spend"  # noqa: S608 our own names
             " WHERE quarter >= ? AND quarter < ? GROUP BY feature",
             (int(since // QUARTER_SECONDS), -int(-until // QUARTER_SECONDS)),
@@ -218,7 +218,7 @@ class Store:
 
     def first_quarter(self) -> int | None:
         """Return the unix time at which the spend begins."""
-        (first,) = self._connection.execute("SELECT MIN(quarter) FROM spend").fetchone()
+        (first,) = self.connection.execute("SELECT MIN(quarter) FROM spend").fetchone()
         return None if first is None else int(first) * QUARTER_SECONDS
 
 

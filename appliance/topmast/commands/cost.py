@@ -4,43 +4,28 @@ import csv
 import json
 import shutil
 import sys
-import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import requests
 from topmast_exporter import budgets
 from topmast_exporter.errors import ExporterError
 from topmast_exporter.ledger_report import DIMENSIONS, Row, dearest, report
-from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing.price import PICO
 
-from topmast import config, costs, lock
+from topmast import costs
 from topmast.cli import Call
-from topmast.commands.inbox import age
+from topmast.costwindow import Window, moment
 from topmast.errors import TopmastError
-from topmast.layout import Layout
 from topmast.prices import prices
+from topmast.repricing import reprice
 from topmast.terminal import plain
 
 _TIMEOUT_SECONDS = 5.0
 _COLUMNS = ("usd", "requests", "unpriced")
 # What a hit of the cache did not cost is counted by the applications; Prometheus has it (METRICS.md).
 _SAVED = "sum(increase(cache_saved_usd_total[{seconds}s]))"
-
-
-def moment(value: str) -> timedelta | datetime:
-    """Return `7d` as a timedelta, `2026-11-01` or `2026-11-01T12:00` as a datetime (of the budgets' time zone)."""
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        try:
-            return age(value)
-        except click.BadParameter as error:
-            raise click.BadParameter(f"{value[:40]!r}: say 24h, 7d, or a day such as 2026-11-01") from error
 
 
 def dimensions(value: str) -> tuple[str, ...]:
@@ -145,60 +130,6 @@ def calls(
         click.echo(f"{at}  {costs.money(one.cost):>10}  {plain(named, 60)}  {tokens}")
 
 
-class Window:
-    """A stretch of time in the budgets' time zone, and the ledger that is asked about it."""
-
-    def __init__(self, call: Call, since: timedelta | datetime, until: timedelta | datetime | None) -> None:
-        layout = Layout(call.home, call.state)
-        self.settings = config.load(call.config, layout).values
-        self.zone = ZoneInfo(self.settings["budgets"]["timezone"])
-        self.folder = Path(self.settings["exporter"]["data"])
-        self.now = time.time()
-        self.since = self._at(since)
-        self.until = self.now if until is None else self._at(until)
-        self.prometheus = f"http://{_prometheus(layout)}"
-        if self.since >= self.until:
-            raise click.UsageError("--since is not before --until")
-        if not (self.folder / FILE).is_file():
-            raise TopmastError(
-                f"{self.folder / FILE}: no ledger yet: it is made at the first start (`topmast up`); an exporter of "
-                "its own has its ledger where `exporter.data` says (-c FILE)"
-            )
-
-    def _at(self, when: timedelta | datetime) -> float:
-        if isinstance(when, timedelta):
-            return self.now - when.total_seconds()
-        return (when if when.tzinfo else when.replace(tzinfo=self.zone)).timestamp()
-
-    @property
-    def words(self) -> str:
-        first, last = (
-            datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M") for at in (self.since, self.until)
-        )
-        return f"from {first} to {last} ({self.zone.key})"
-
-    def dates(self) -> tuple[Any, Any]:
-        """Return the first and the last day."""
-        # the report's quarters begin where the first of them does
-        first = datetime.fromtimestamp(self.since, self.zone).date()
-        return first, datetime.fromtimestamp(max(self.since, self.until - 1), self.zone).date()
-
-    def report(self, by: tuple[str, ...]) -> list[Row]:
-        try:
-            # the quarter of an hour that runs now is part of what was spent until now
-            return report(self.folder, by, self.since, self.until, self.zone.key)
-        except ExporterError as error:
-            raise TopmastError(str(error)) from error
-
-
-def _prometheus(layout: Layout) -> str:
-    try:
-        components = lock.status(layout)["components"]
-    except TopmastError:
-        return layout.address("prometheus")  # nothing runs: the ledger can be read all the same
-    return next((one["address"] for one in components if one["name"] == "prometheus"), layout.address("prometheus"))
-
-
 def _saved(window: Window) -> float | None:
     """Return the dollars that the applications' caches saved in the window; None when Prometheus cannot say."""
     query = _SAVED.format(seconds=max(60, int(window.until - window.since)))
@@ -298,5 +229,6 @@ def _harmless(text: str) -> str:
 
 
 cost.add_command(prices)
+cost.add_command(reprice)
 
 COMMAND = cost

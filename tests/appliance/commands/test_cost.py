@@ -198,3 +198,21 @@ def test_an_update_says_which_prices_of_called_models_changed(tmp_path: Path, to
     refused = topmast("--config", str(config), "cost", "prices", "update", str(given))
     assert refused.code == 1
     assert "stays in force" in refused.err
+
+
+def test_reprice_says_what_it_changes_does_it_and_keeps_a_record(cost: Callable[..., Any], tmp_path: Path) -> None:
+    config = tmp_path / "topmast.yml"
+    settings = yaml.safe_load(config.read_text())
+    settings["exporter"]["prices"] = {"overrides": {"acme/big": {"input_usd_per_million": 1}}}
+    config.write_text(yaml.safe_dump(settings))
+
+    shown = json.loads(cost("reprice", "--since", "1d", "--dry-run", "--json").out)
+    assert json.loads(cost("--json").out)["total_usd"] == 6.0  # nothing was changed
+    done = json.loads(cost("reprice", "--since", "1d", "--json").out)
+
+    change = {"model": "acme/big", "calls": 2, "newly_priced": 0, "before_usd": 5.0, "after_usd": 0.2}
+    assert (shown["models"], shown["correction"]) == ([change], None)
+    assert (done["correction"]["changed"], done["correction"]["after_usd"]) == (2, 0.2)
+    assert json.loads(cost("--json").out)["total_usd"] == 1.2
+    assert "2 of 3 calls" in cost("reprice", "--list").out
+    assert "would get today" in cost("reprice", "--since", "1d").out

@@ -1,0 +1,83 @@
+"""A stretch of time that `topmast cost` is asked about, and the ledger that answers."""
+
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from topmast_exporter.errors import ExporterError
+from topmast_exporter.ledger_report import Row, report
+from topmast_exporter.ledger_store import FILE
+
+from topmast import config, lock
+from topmast.cli import Call
+from topmast.commands.inbox import age
+from topmast.errors import TopmastError
+from topmast.layout import Layout
+
+
+def moment(value: str) -> timedelta | datetime:
+    """Return `7d` as a timedelta, `2026-11-01` or `2026-11-01T12:00` as a datetime (of the budgets' time zone)."""
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        try:
+            return age(value)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{value[:40]!r}: say 24h, 7d, or a day such as 2026-11-01") from error
+
+
+class Window:
+    """A stretch of time in the budgets' time zone, and the ledger that is asked about it."""
+
+    def __init__(self, call: Call, since: timedelta | datetime, until: timedelta | datetime | None) -> None:
+        layout = Layout(call.home, call.state)
+        self.settings = config.load(call.config, layout).values
+        self.zone = ZoneInfo(self.settings["budgets"]["timezone"])
+        self.folder = Path(self.settings["exporter"]["data"])
+        self.now = time.time()
+        self.since = self._at(since)
+        self.until = self.now if until is None else self._at(until)
+        self.prometheus = f"http://{_prometheus(layout)}"
+        if self.since >= self.until:
+            raise click.UsageError("--since is not before --until")
+        if not (self.folder / FILE).is_file():
+            raise TopmastError(
+                f"{self.folder / FILE}: no ledger yet: it is made at the first start (`topmast up`); an exporter of "
+                "its own has its ledger where `exporter.data` says (-c FILE)"
+            )
+
+    def _at(self, when: timedelta | datetime) -> float:
+        if isinstance(when, timedelta):
+            return self.now - when.total_seconds()
+        return (when if when.tzinfo else when.replace(tzinfo=self.zone)).timestamp()
+
+    @property
+    def words(self) -> str:
+        first, last = (
+            datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M") for at in (self.since, self.until)
+        )
+        return f"from {first} to {last} ({self.zone.key})"
+
+    def dates(self) -> tuple[Any, Any]:
+        """Return the first and the last day."""
+        # the report's quarters begin where the first of them does
+        first = datetime.fromtimestamp(self.since, self.zone).date()
+        return first, datetime.fromtimestamp(max(self.since, self.until - 1), self.zone).date()
+
+    def report(self, by: tuple[str, ...]) -> list[Row]:
+        try:
+            # the quarter of an hour that runs now is part of what was spent until now
+            return report(self.folder, by, self.since, self.until, self.zone.key)
+        except ExporterError as error:
+            raise TopmastError(str(error)) from error
+
+
+def _prometheus(layout: Layout) -> str:
+    try:
+        components = lock.status(layout)["components"]
+    except TopmastError:
+        return layout.address("prometheus")  # nothing runs: the ledger can be read all the same
+    return next((one["address"] for one in components if one["name"] == "prometheus"), layout.address("prometheus"))
