@@ -126,6 +126,20 @@ def unpriced(folder: Path, since: float = 0.0, until: float = 1e12, limit: int =
     ]
 
 
+def repeated(folder: Path, since: float = 0.0, until: float = 1e12) -> dict[tuple[str, str], int]:
+    """Return how many calls failed or repeat another, by (provider, model), of those remembered (45 days).
+
+    Raises LedgerError when there is no ledger to read.
+    """
+    sql = (
+        "SELECT provider, model, count(*) FROM event WHERE at_ms >= ? AND at_ms < ?"
+        " AND (attempt > 1 OR outcome IN ('error', 'timeout', 'rate_limited')) GROUP BY provider, model"
+    )
+    with _reading(folder / FILE) as connection:
+        found = connection.execute(sql, (int(since * 1000), int(until * 1000))).fetchall()
+    return {(provider, model): count for provider, model, count in found}
+
+
 _COST = " + ".join(f"cost_{component}" for component in COMPONENTS)
 # Sums end at 2^63: pico-USD are summed in two halves, which together end at 9 * 10^18 dollars.
 _SUMS = [

@@ -19,6 +19,7 @@ from topmast.cli import Call
 from topmast.costwindow import Window, moment
 from topmast.errors import TopmastError
 from topmast.prices import prices
+from topmast.reconcile import reconcile
 from topmast.repricing import reprice
 from topmast.terminal import plain
 
@@ -230,5 +231,6 @@ def _harmless(text: str) -> str:
 
 cost.add_command(prices)
 cost.add_command(reprice)
+cost.add_command(reconcile)
 
 COMMAND = cost

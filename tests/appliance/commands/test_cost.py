@@ -216,3 +216,29 @@ def test_reprice_says_what_it_changes_does_it_and_keeps_a_record(cost: Callable[
     assert json.loads(cost("--json").out)["total_usd"] == 1.2
     assert "2 of 3 calls" in cost("reprice", "--list").out
     assert "would get today" in cost("reprice", "--since", "1d").out
+
+
+def test_reconcile_says_how_far_a_bill_is_off_and_why(cost: Callable[..., Any], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger", Pricer(refresh.load(tmp_path / "ledger")), Registry())
+    ledger.start()
+    called = [event(10, provider="openai", model="gpt-4.1", tokens=Tokens(input=1_000_000))]
+    ledger.submit(called).result(30)
+    ledger.stop()
+    now = time.time()
+    day = now - now % 86_400
+    billed = [("gpt-4.1-2025-04-14, input", 2.0), ("gpt-4o, output", 3.0)]
+    results = [{"amount": {"value": usd, "currency": "usd"}, "line_item": item} for item, usd in billed]
+    bill = tmp_path / "costs.json"
+    bill.write_text(json.dumps({"data": [{"start_time": day, "end_time": day + 86_400, "results": results}]}))
+
+    told = cost("reconcile", "--provider", "openai", str(bill), "--json")
+
+    assert told.code == 1
+    found = json.loads(told.out)
+    assert (found["billed"], found["counted"], found["within"]) == (5.0, 2.0, False)
+    assert [(one["model"], one["cause"]) for one in found["models"]] == [
+        ("gpt-4o", "missing hook: no call of it is in the ledger"),
+        ("gpt-4.1", None),
+    ]
+    assert "Off by 60.00%" in cost("reconcile", "--provider", "openai", str(bill)).out
+    assert cost("reconcile", "--provider", "openai", str(bill), "--tolerance", "60%").code == 0

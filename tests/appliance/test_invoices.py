@@ -1,0 +1,181 @@
+"""Providers' exports, in the shapes that their documentation and their dashboards have."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from topmast.errors import TopmastError
+from topmast.invoices import Line, period, read
+
+PICO = 10**12
+DAY = 1_790_553_600.0  # 2026-09-28T00:00:00Z
+
+
+def bucket(
+    *results: Any, start: Any = DAY, end: Any = DAY + 86_400, names: tuple[str, str] = ("start_time", "end_time")
+):
+    page = {"object": "page", "data": [{names[0]: start, names[1]: end, "results": list(results)}]}
+    return json.dumps({**page, "has_more": False, "next_page": None})
+
+
+ANTHROPIC = {"start": "2026-09-28T00:00:00Z", "end": "2026-09-29T00:00:00Z", "names": ("starting_at", "ending_at")}
+
+
+@pytest.mark.parametrize(
+    ("provider", "text", "wanted"),
+    [
+        pytest.param(
+            "openai",
+            bucket(
+                {
+                    "object": "organization.usage.completions.result",
+                    "input_tokens": 1000,
+                    "output_tokens": 500,
+                    "input_cached_tokens": 800,
+                    "num_model_requests": 5,
+                    "project_id": "proj_abc",
+                    "api_key_id": "key_abc",
+                    "model": "gpt-4o-mini-2024-07-18",
+                    "batch": False,
+                }
+            ),
+            Line(DAY, DAY + 86_400, "openai", "gpt-4o-mini-2024-07-18", "key_abc", 5, 1000, 500),
+            id="OpenAI's usage API",
+        ),
+        pytest.param(
+            "openai",
+            bucket(
+                {
+                    "object": "organization.costs.result",
+                    "amount": {"value": 0.06, "currency": "usd"},
+                    "line_item": "gpt-4o-mini-2024-07-18, cached input",
+                    "project_id": None,
+                }
+            ),
+            Line(DAY, DAY + 86_400, "openai", "gpt-4o-mini-2024-07-18", cost=6 * PICO // 100),
+            id="OpenAI's costs API",
+        ),
+        pytest.param(
+            "openai",
+            "start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,quantity,quantity_unit,line_item,"
+            "user_id,api_key_id,project_id,organization_id,project_name,organization_name,user_email,api_source\n"
+            "1790467200,1790553600,2026-09-27T00:00:00+00:00,2026-09-28T00:00:00+00:00,,,,,,,,,,,,,\n"
+            "1790553600,1790640000,2026-09-28T00:00:00,2026-09-29T00:00:00,0.003835980000000000,usd,,,"
+            '"gpt-4.1-2025-04-14, output",,key_1,,org,,Org,someone@example.com,\n',
+            Line(DAY, DAY + 86_400, "openai", "gpt-4.1-2025-04-14", "key_1", cost=3_835_980_000),
+            id="OpenAI's CSV of costs",
+        ),
+        pytest.param(
+            "openai",
+            "start_time,end_time,start_time_iso,end_time_iso,project_id,num_model_requests,user_id,api_key_id,model,batch,"
+            "service_tier,input_tokens,output_tokens,input_cached_tokens,input_uncached_tokens\n"
+            "1790553600,1790553660,2026-09-28T00:00:00+00:00,2026-09-28T00:01:00+00:00,proj_1,3.0,,key_1,gpt-4o,False,"
+            "default,4212,1673,1280,2932\n",
+            Line(DAY, DAY + 60, "openai", "gpt-4o", "key_1", 3, 4212, 1673),
+            id="OpenAI's CSV of usage, by the minute",
+        ),
+        pytest.param(
+            "anthropic",
+            bucket(
+                {
+                    "uncached_input_tokens": 1500,
+                    "cache_creation": {"ephemeral_1h_input_tokens": 1000, "ephemeral_5m_input_tokens": 500},
+                    "cache_read_input_tokens": 200,
+                    "output_tokens": 500,
+                    "server_tool_use": {"web_search_requests": 10},
+                    "api_key_id": "apikey_1",
+                    "model": "claude-sonnet-4-5-20250929",
+                    "service_tier": "standard",
+                },
+                **ANTHROPIC,
+            ),
+            Line(DAY, DAY + 86_400, "anthropic", "claude-sonnet-4-5-20250929", "apikey_1", None, 3200, 500),
+            id="Anthropic's usage API",
+        ),
+        pytest.param(
+            "anthropic",
+            bucket({"currency": "USD", "amount": "123.78912", "model": "claude-opus-4-5"}, **ANTHROPIC),
+            Line(DAY, DAY + 86_400, "anthropic", "claude-opus-4-5", cost=1_237_891_200_000),
+            id="Anthropic's cost API, in cents",
+        ),
+        pytest.param(
+            "anthropic",
+            "\ufeffusage_date_utc,model_version,api_key,workspace,usage_type,context_window,usage_input_tokens_no_cache,"
+            "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,"
+            "usage_output_tokens,web_search_count,inference_geo,speed\n"
+            "2026-09-28,claude-opus-5,Closer App,Default,standard,≤ 200k,46981,15969,0,7,16932,0,global,\n",
+            Line(DAY, DAY + 86_400, "anthropic", "claude-opus-5", "Closer App", None, 46981 + 15969 + 7, 16932),
+            id="the Console's CSV of usage",
+        ),
+        pytest.param(
+            "anthropic",
+            "usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,"
+            "cost_type,inference_geo,speed\n"
+            "2026-09-28,Claude Haiku 4.5,Default,k,message,≤ 200k,input_no_cache,0.19,0.19,token,,\n",
+            Line(DAY, DAY + 86_400, "anthropic", "claude-haiku-4-5", "k", cost=19 * PICO // 100),
+            id="the Console's CSV of costs",
+        ),
+        pytest.param(
+            "litellm",
+            json.dumps(
+                [
+                    {
+                        "request_id": "chatcmpl-1",
+                        "api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
+                        "spend": 0.000123,
+                        "prompt_tokens": 20,
+                        "completion_tokens": 10,
+                        "startTime": "2026-09-28T00:00:00Z",
+                        "model": "openai/gpt-4o",
+                        "custom_llm_provider": "openai",
+                        "cache_hit": "False",
+                        "user": "ada@example.com",
+                    },
+                    {"spend": 0.0, "startTime": "2026-09-28T00:00:00Z", "model": "gpt-4o", "cache_hit": "True"},
+                ]
+            ),
+            Line(DAY, DAY + 1e-3, "openai", "gpt-4o", "88dc28d0f030c55e", 1, 20, 10, 123_000_000),
+            id="LiteLLM's spend logs",
+        ),
+    ],
+)
+def test_an_export_is_read(tmp_path: Path, provider: str, text: str, wanted: Line) -> None:
+    path = tmp_path / "export"
+    path.write_text(text, encoding="utf-8")
+
+    assert read(provider, [path]) == [wanted]
+
+
+def test_several_pages_and_files_are_one(tmp_path: Path) -> None:
+    one = {"input_tokens": 1, "output_tokens": 0, "num_model_requests": 1, "model": "a"}
+    pages = [json.loads(bucket(one)), json.loads(bucket(one, start=DAY + 86_400, end=DAY + 2 * 86_400))]
+    (tmp_path / "pages").write_text(json.dumps(pages))
+    (tmp_path / "more").write_text(bucket(one))
+
+    lines = read("openai", [tmp_path / "pages", tmp_path / "more"])
+
+    assert len(lines) == 3
+    assert period(lines) == (DAY, DAY + 2 * 86_400)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("", "nothing was billed", id="empty"),
+        pytest.param("{", "not an export of openai", id="cut off"),
+        pytest.param("a,b\n1,2\n", "no export of openai that is known: a, b", id="another table"),
+        pytest.param(bucket({"amount": {"value": 1, "currency": "eur"}}), "the ledger is in USD", id="euros"),
+        pytest.param(bucket({"amount": {"value": "NaN", "currency": "usd"}}), "no amount", id="not a number"),
+        pytest.param(bucket({"input_tokens": -1, "num_model_requests": 1}), "no count", id="negative"),
+        pytest.param(
+            "start_time,end_time,start_time_iso,end_time_iso\n1,2,x,y\n", "nothing was billed", id="no calls"
+        ),
+    ],
+)
+def test_what_is_no_export_says_so(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "export"
+    path.write_text(text)
+
+    with pytest.raises(TopmastError, match=said):
+        read("openai", [path])
