@@ -25,7 +25,7 @@ def table() -> PriceTable:
 def line(day: int = 0, tokens: int = 1000, model: str = "big", **changes: object) -> Line:
     start = datetime.combine(FIRST + timedelta(days=day), datetime.min.time(), UTC).timestamp()
     plain = Line(start, start + 86_400, "acme", model, "", 10, tokens, 0, tokens * PICO // 1000)
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)  # type: ignore[arg-type]  # the fields of a Line
 
 
 def row(day: int = 0, tokens: int = 1000, model: str = "big", requests: int = 10, unpriced: int = 0) -> Row:
