@@ -7,6 +7,7 @@ compressed, deleted and truncated, as applications and logrotate do it: while a 
 import gzip
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Set
 from pathlib import Path
 
@@ -25,7 +26,9 @@ class LogWorld:
         """Lines so far; their numbers are 0 up to this."""
         self.unreadable: set[int] = set()
         """Numbers of lines that were gone before any shipper could read them."""
-        self._chance = chance
+        self.happened = Counter[str]()
+        """What was done to the files, and how often."""
+        self.chance = chance
         self._rotations = 0
         self._files: dict[Path, list[int]] = {}
         """The numbers of the whole lines in each file."""
@@ -40,13 +43,14 @@ class LogWorld:
         """Write so many lines, one in ten in two parts, the last one perhaps not to its end."""
         self.finish_line()
         for left in reversed(range(lines)):
-            path = self.link.resolve() if self._chance.random() < 0.1 else self.path
+            path = self.link.resolve() if self.chance.random() < 0.1 else self.path
             line = self._line()
-            cut = self._chance.randrange(1, len(line)) if self._chance.random() < 0.1 else len(line)
+            cut = self.chance.randrange(1, len(line)) if self.chance.random() < 0.1 else len(line)
             with path.open("ab", buffering=0) as file:
                 file.write(line[:cut])
                 if cut < len(line) and left == 0 and path == self.path:
                     self._rest = line[cut:]
+                    self.happened["partial_line"] += 1
                     return
                 if cut < len(line):
                     file.write(line[cut:])
@@ -65,7 +69,7 @@ class LogWorld:
 
         `holds` tells whether the shipper has a file open, None that there is none; `stored` is what has arrived.
         """
-        chosen = self._chance.random()
+        chosen = self.chance.random()
         if chosen < 0.12:
             self._rename()
         elif chosen < 0.24:
@@ -88,7 +92,7 @@ class LogWorld:
             self._lose(numbers, stored)
 
     def _line(self) -> bytes:
-        words = "x" * self._chance.randrange(400)
+        words = "x" * self.chance.randrange(400)
         said = {"message": f"number {self.written}", "n": self.written, "words": words}
         return json.dumps(said).encode() + b"\n"
 
@@ -98,12 +102,14 @@ class LogWorld:
 
     def _rename(self) -> None:
         if self.path.exists() and not self._rest:
+            self.happened["rename"] += 1
             rotated = self._next_name()
             self.path.rename(rotated)
             self._files[rotated] = self._files.pop(self.path, [])
 
     def _copy_and_truncate(self) -> None:
         if self.path.exists() and not self._rest:
+            self.happened["copytruncate"] += 1
             copy = self._next_name()
             copy.write_bytes(self.path.read_bytes())
             with self.path.open("r+b") as opened:
@@ -114,7 +120,8 @@ class LogWorld:
         """The compressed file grows beside the plain one, which goes when it is whole."""
         plain = [each for each in self._rotated() if each.suffix != ".gz"]
         if plain:
-            path = self._chance.choice(plain)
+            self.happened["gz"] += 1
+            path = self.chance.choice(plain)
             packed, data = path.with_name(path.name + ".gz"), gzip.compress(path.read_bytes())
             with packed.open("wb", buffering=0) as file:
                 file.write(data[: len(data) // 2])
@@ -129,23 +136,27 @@ class LogWorld:
             there = [each for each in there if each.suffix != ".gz" and holds(each)]
         if not there:
             return
-        path = self._chance.choice(there)
+        self.happened["delete" if holds is None else "delete_open"] += 1
+        path = self.chance.choice(there)
         path.unlink()
         numbers = self._files.pop(path, [])
         if holds is not None:
             self._held.append(numbers)
         else:
             self._lose(numbers, stored)
-        if path == self.path and self._chance.random() < 0.5:
+        if path == self.path and self.chance.random() < 0.5:
+            self.happened["recreate"] += 1
             path.touch()
 
     def _swap(self, stored: Numbers) -> None:
         """Let the link lead elsewhere, if a shipper knows where it leads: no pattern matches that any more."""
         if stored() & set(self._files[self.link.resolve()]):
+            self.happened["symlink_swap"] += 1
             self._lead_elsewhere()
 
     def _truncate(self, stored: Numbers) -> None:
         if self.path.exists() and not self._rest:
+            self.happened["truncate"] += 1
             with self.path.open("r+b") as opened:
                 opened.truncate(0)
             self._lose(self._files.pop(self.path, []), stored)

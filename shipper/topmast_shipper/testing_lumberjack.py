@@ -13,7 +13,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -225,6 +225,7 @@ class LumberjackServer:
         self._failures: list[str] = []
         self._connections = 0
         self._ended = 0
+        self._met = Counter[str]()
         self._script: deque[Fault] = deque()
         self._peers: list[Peer] = []
         self._threads: list[threading.Thread] = []
@@ -264,6 +265,12 @@ class LumberjackServer:
         """Why the server ended connections: bytes that it refused, handshakes that failed."""
         with self._changed:
             return list(self._failures)
+
+    @property
+    def met(self) -> Counter[str]:
+        """How many connections and windows met which fault."""
+        with self._changed:
+            return Counter(self._met)
 
     def script(self, *faults: Fault) -> None:
         """Put these at the end of what goes wrong."""
@@ -357,7 +364,10 @@ class LumberjackServer:
 
     def _next(self, moment: str) -> Fault | None:
         with self._changed:
-            return self._script.popleft() if self._script and self._script[0].moment == moment else None
+            if not self._script or self._script[0].moment != moment:
+                return None
+            self._met[self._script[0].name] += 1
+            return self._script.popleft()
 
     def _fail(self, message: str) -> None:
         with self._changed:

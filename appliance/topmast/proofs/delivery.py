@@ -8,32 +8,20 @@ import json
 import random
 import resource
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
-from topmast_shipper import store
 from topmast_shipper.testing import running
-from topmast_shipper.testing_lumberjack import (
-    LumberjackServer,
-    accept_then_close,
-    keep_alive,
-    no_ack,
-    partial_ack,
-    reset_after_bytes,
-    torn_ack,
-    well,
-)
 
+from topmast.deliverytargets import TARGETS, Arrived, Target
 from topmast.errors import TopmastError
 from topmast.logworld import LogWorld
 from topmast.measure import Measure, measure
@@ -43,31 +31,11 @@ _KILLS = 30
 _FULL_KILLS = 1000
 _LINES_PER_KILL = 100
 _LAST_SECONDS = 180.0
-# One life in so many sees its disk full for a while.
+# One life in so many sees its disk full for a while, and one in so many is not waited for until it sends.
 _FULL_DISK = 0.2
-_STILL_SECONDS = 0.05
+_YOUNG = 0.2
+_BEGIN_SECONDS = 10.0
 _PAUSE = Event()
-
-
-class Arrived(NamedTuple):
-    """One document that a sink has: its id, and the number of its line."""
-
-    id: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Target:
-    """A sink under proof."""
-
-    options: dict[str, Any]
-    """Its entry of the configuration."""
-    arrived: Callable[[], list[Arrived]]
-    """Everything that it has, in the order of its arrival; on a wire as often as it was sent."""
-    trouble: Callable[[random.Random], None]
-    """Make the next things go wrong."""
-    keys: bool
-    """The store behind it tells documents apart by their ids; what comes twice is there once."""
 
 
 class Outcome(NamedTuple):
@@ -79,6 +47,7 @@ class Outcome(NamedTuple):
     """Not stored, though somebody could have read it."""
     duplicated: int
     reordered: int
+    """Behind one of the same generation that was written after it."""
     unreadable: int = 0
     """Not stored, and the model says that nobody could have read it."""
     gone: int = 0
@@ -89,11 +58,11 @@ def compare(written: int, arrived: Sequence[Arrived], *, keys: bool, unreadable:
     """Return the outcome; with `keys`, documents of one id are one document."""
     documents = list(dict.fromkeys(arrived)) if keys else list(arrived)
     times = Counter(each.number for each in documents)
-    reordered, last = 0, dict[str, str]()
+    reordered, last = 0, dict[str, Arrived]()
     for each in dict.fromkeys(documents):
-        generation = each.id[:20]
-        reordered += each.id < last.get(generation, "")
-        last[generation] = max(each.id, last.get(generation, ""))
+        before = last.setdefault(each.id[:20], each)
+        reordered += each.id < before.id or each.number < before.number
+        last[each.id[:20]] = max(each, before)
     return Outcome(
         written,
         len(times),
@@ -105,84 +74,42 @@ def compare(written: int, arrived: Sequence[Arrived], *, keys: bool, unreadable:
     )
 
 
-@contextmanager
-def _sqlite(folder: Path) -> Iterator[Target]:
-    logs = folder / "logs"
-    found: list[Arrived] = []
-    seen: dict[Path, int] = {}
-
-    def arrived() -> list[Arrived]:
-        """A store only grows: what was read before is not read again."""
-        for part in store.parts(logs):
-            with closing(sqlite3.connect(part.path, timeout=10)) as connection:
-                since = seen.get(part.path, 0)
-                rows = connection.execute("SELECT n, id, document FROM events WHERE n > ? ORDER BY n", (since,))
-                for seen[part.path], key, document in rows:
-                    found.append(Arrived(key, json.loads(document)["n"]))
-        return found
-
-    yield Target({"sqlite": {"path": str(logs)}}, arrived, lambda _chance: None, keys=False)
-
-
-@contextmanager
-def _logstash(folder: Path) -> Iterator[Target]:
-    del folder
-    with LumberjackServer("logstash") as server:
-
-        def arrived() -> list[Arrived]:
-            wait_until_still(lambda: len(server.events))
-            return [Arrived(document["event"]["id"], document["n"]) for document in server.events]
-
-        def trouble(chance: random.Random) -> None:
-            faults = [
-                well(),
-                keep_alive(2),
-                torn_ack(),
-                partial_ack(1),
-                partial_ack(1, then="answer"),
-                no_ack(),
-                no_ack(taken=False),
-                accept_then_close(),
-                reset_after_bytes(chance.randrange(1, 4096)),
-            ]
-            server.script(*chance.sample(faults, 3))
-
-        options = {"hosts": [server.address], "timeout_seconds": 5}
-        yield Target({"logstash": options}, arrived, trouble, keys=True)
-
-
-TARGETS = {"logstash": _logstash, "sqlite": _sqlite}
-
-
 def run(trial: Trial) -> Sequence[Measure]:
     kills: int = trial.options.get("kills") or (_FULL_KILLS if trial.full else _KILLS)
     chosen = trial.options.get("sink")
-    outcomes: dict[str, Outcome] = {}
-    for name in [chosen] if chosen else sorted(TARGETS):
-        trial.say(f"{name}: {kills} kills, seed {trial.seed}")
-        folder = Path(tempfile.mkdtemp(prefix="topmast-prove-"))
-        with TARGETS[name](folder) as target:
-            chance = random.Random(trial.seed)  # noqa: S311 - the same kills for the same seed, no secret
-            outcomes[name] = _kill(folder, target, kills, chance, trial.say)
-        if outcomes[name].lost or outcomes[name].duplicated or outcomes[name].reordered:
-            trial.say(f"{name}: its files are left for a look in {folder}")
-        else:
-            shutil.rmtree(folder)
-    return list(_measures(outcomes, f"{kills} kills for each of {', '.join(outcomes)}, seed {trial.seed}", kills))
+    names = [chosen] if chosen else sorted(TARGETS)
+    # side by side: most of a life is waiting
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = dict(zip(names, pool.map(lambda name: _prove(name, trial, kills), names), strict=True))
+    outcomes = {name: outcome for name, (outcome, _) in found.items()}
+    happened = {name: _in_words(counts) for name, (_, counts) in found.items()}
+    note = f"{kills} kills for each of {', '.join(outcomes)}, seed {trial.seed}"
+    return list(_measures(outcomes, note, happened, kills))
 
 
-def wait_until_still(count: Callable[[], int]) -> None:
-    """Return when a count has not grown for a while: what a killed shipper had sent may still be on its way."""
-    before, now = -1, count()
-    while now != before:
-        _PAUSE.wait(_STILL_SECONDS)
-        before, now = now, count()
+def _prove(name: str, trial: Trial, kills: int) -> tuple[Outcome, Counter[str]]:
+    """Return what became of the lines of one sink, and what happened on their way."""
+    trial.say(f"{name}: {kills} kills, seed {trial.seed}")
+    folder = Path(tempfile.mkdtemp(prefix="topmast-prove-"))
+    with TARGETS[name](folder) as target:
+        chance = random.Random(trial.seed)  # noqa: S311 - the same kills for the same seed, no secret
+        world = LogWorld(folder / "in", chance)
+        outcome = _kill(folder, world, target, kills, lambda text: trial.say(f"{name}: {text}"))
+        happened = world.happened + target.met()
+    if outcome.lost or outcome.duplicated or outcome.reordered:
+        trial.say(f"{name}: its files are left for a look in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return outcome, happened
 
 
-def _kill(folder: Path, target: Target, kills: int, chance: random.Random, say: Callable[[str], None]) -> Outcome:
+def _in_words(happened: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(happened.items()))
+
+
+def _kill(folder: Path, world: LogWorld, target: Target, kills: int, say: Callable[[str], None]) -> Outcome:
     """Kill a shipper so many times while the world goes on; then let it finish, and compare."""
-    world = LogWorld(folder / "in", chance)
-    config = folder / "topmast.yml"
+    chance, config = world.chance, folder / "topmast.yml"
     inputs = [
         {"file": {"name": "app", "paths": [*world.patterns], "parser": "json_lines", "rotate_wait_seconds": 1}}
     ]  # fmt: skip
@@ -199,6 +126,9 @@ def _kill(folder: Path, target: Target, kills: int, chance: random.Random, say: 
             # from the interpreter's start to the middle of its work
             bursts = chance.randrange(2, 8)
             full = chance.randrange(bursts) if number and chance.random() < _FULL_DISK else None
+            if target.requests is not None and chance.random() > _YOUNG:
+                _wait_for_more(target.requests)
+            world.happened["full_disk"] += full is not None
             for burst in range(bursts):
                 _let_files_grow(process.pid, burst != full)
                 world.write(_LINES_PER_KILL // bursts + 1)
@@ -207,6 +137,7 @@ def _kill(folder: Path, target: Target, kills: int, chance: random.Random, say: 
             _check(process, log)
             process.kill()
             process.wait()
+        world.happened["kill"] += 1
         world.killed(stored)
         world.write(chance.randrange(1, 40))  # nobody looks
         world.disturb(None, stored)
@@ -222,6 +153,13 @@ def _kill(folder: Path, target: Target, kills: int, chance: random.Random, say: 
     if "Traceback" in log.read_text():
         raise TopmastError(f"the shipper failed: {log.read_text()[-2000:]}")
     return _outcome(world, target)
+
+
+def _wait_for_more(requests: Callable[[], int]) -> None:
+    """Return when there is another request, or there has been none for long: nothing may be left to send."""
+    before, deadline = requests(), time.monotonic() + _BEGIN_SECONDS
+    while requests() == before and time.monotonic() < deadline:
+        _PAUSE.wait(0.02)
 
 
 def _outcome(world: LogWorld, target: Target) -> Outcome:
@@ -258,7 +196,7 @@ def _check(process: subprocess.Popen[bytes], log: Path) -> None:
         raise TopmastError(f"the shipper ended by itself with {process.returncode}: {log.read_text()[-2000:]}")
 
 
-def _measures(outcomes: dict[str, Outcome], note: str, kills: int) -> Iterator[Measure]:
+def _measures(outcomes: dict[str, Outcome], note: str, happened: dict[str, str], kills: int) -> Iterator[Measure]:
     every = {"": [*outcomes.values()]} | {f".{name}": [outcome] for name, outcome in outcomes.items()}
     for suffix, some in every.items():
         least = _LINES_PER_KILL * kills * len(some)
@@ -272,7 +210,8 @@ def _measures(outcomes: dict[str, Outcome], note: str, kills: int) -> Iterator[M
             ("unreadable", sum(each.unreadable for each in some), f"== {sum(each.gone for each in some)}"),
         ]
         for name, value, goal in rows:
-            yield measure(f"delivery.{name}{suffix}", value, "events", goal, note=note)
+            what = f"; {happened[suffix[1:]]}" if name == "written" and suffix else ""
+            yield measure(f"delivery.{name}{suffix}", value, "events", goal, note=note + what)
 
 
 PROOF = Proof(

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from topmast.deliverytargets import TARGETS, Arrived
 from topmast.layout import Layout
 from topmast.proof import Trial
-from topmast.proofs.delivery import PROOF, TARGETS, Arrived, Outcome, compare
+from topmast.proofs.delivery import PROOF, Outcome, compare
 
 A, B = "a" * 20, "b" * 20
 
@@ -22,6 +23,7 @@ A, B = "a" * 20, "b" * 20
             [(A + "1", 0), (A + "1", 0), (A + "2", 1)], False, Outcome(2, 2, 0, 1, 0), id="twice in a store"
         ),
         pytest.param([(A + "2", 1), (A + "1", 0)], False, Outcome(2, 2, 0, 0, 1), id="out of order"),
+        pytest.param([(A + "1", 1), (A + "2", 0)], False, Outcome(2, 2, 0, 0, 1), id="written in another order"),
         pytest.param([(A + "2", 0), (B + "1", 1)], False, Outcome(2, 2, 0, 0, 0), id="another generation"),
     ],
 )
@@ -37,14 +39,14 @@ def test_what_arrived_all_the_same_shows_that_the_model_is_wrong() -> None:
     assert compare(1, [Arrived(A + "1", 0)], keys=False, unreadable={0}) == Outcome(1, 1, 0, 0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("sink", sorted(TARGETS))
-def test_kills_lose_nothing(tmp_path: Path, sink: str) -> None:
+def test_kills_lose_nothing(tmp_path: Path) -> None:
     """All sinks together see more than a hundred."""
-    options = {"kills": 102 // len(TARGETS), "sink": sink}
-    trial = Trial(Layout(tmp_path, tmp_path), full=False, seed=7, say=lambda _text: None, options=options)
+    kills = 102 // len(TARGETS)
+    trial = Trial(Layout(tmp_path, tmp_path), full=False, seed=7, say=lambda _text: None, options={"kills": kills})
 
     measures = {each.name: each for each in PROOF.run(trial)}
 
     assert {each.name for each in measures.values() if each.holds is not True} == set()
-    assert measures[f"delivery.lost.{sink}"].value == 0
-    assert (measures["delivery.written"].value or 0) >= 100 * options["kills"]
+    assert {f"delivery.lost.{name}" for name in TARGETS} < measures.keys()
+    written = sum(measures[f"delivery.written.{name}"].value or 0 for name in TARGETS)
+    assert measures["delivery.written"].value == written >= 100 * kills * len(TARGETS)
