@@ -83,6 +83,7 @@ IN_AN_APPLICATION: tuple[tuple[str, str, Callable[[Registry], object]], ...] = (
 SERVERS = {
     "redis_": "Redis and Valkey: as redis_exporter names it",
     "pg_": "PostgreSQL: as postgres_exporter names it",
+    "topmast_pg_": "PostgreSQL: what postgres_exporter has not",
     "mysql_": "MySQL and MariaDB: as mysqld_exporter names it",
     "elasticsearch_": "Elasticsearch: as elasticsearch_exporter names it",
     "logstash_": "Logstash",

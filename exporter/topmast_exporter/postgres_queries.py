@@ -3,22 +3,15 @@
 
 Names, labels and values: https://github.com/prometheus-community/postgres_exporter (v0.20). Columns:
 https://www.postgresql.org/docs/current/monitoring-stats.html. Costs (12 databases, 500 tables, 5,000 statements, in
-ms): stat_database 0.25, activity 0.23, locks 0.11, tables 0.99, statements 3.3, all sizes 14.7 (hence every 5 min).
+ms): stat_database 0.25, activity 0.23, locks 0.11, statements 3.3 to 7, all sizes 14.7 (hence every 5 min).
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from topmast_exporter import postgres_tables, postgres_upkeep
 from topmast_exporter.collector import Reading
-
-Row = Mapping[str, Any]
-
-OTHER = "_other"
-# An application may put anything into application_name; user names are the users' own.
-MAX_OPEN_VALUES = 20
-TOP_TABLES = 20
+from topmast_exporter.postgres_group import Group, Row, bounded
 
 STATES = (
     "active",
@@ -56,22 +49,6 @@ DATABASE_COUNTERS = (
     "blk_read_time",
     "blk_write_time",
 )
-TABLE_COUNTERS = (
-    "seq_scan",
-    "seq_tup_read",
-    "idx_scan",
-    "idx_tup_fetch",
-    "n_tup_ins",
-    "n_tup_upd",
-    "n_tup_del",
-    "n_tup_hot_upd",
-    "vacuum_count",
-    "autovacuum_count",
-    "analyze_count",
-    "autoanalyze_count",
-)
-TABLE_GAUGES = ("n_live_tup", "n_dead_tup", "n_mod_since_analyze")
-TABLE_TIMES = ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze")
 BGWRITER = (
     "checkpoints_timed",
     "checkpoints_req",
@@ -90,18 +67,6 @@ _RESET = "EXTRACT(EPOCH FROM stats_reset)::bigint AS stats_reset"
 CONFLICTS = ("confl_tablespace", "confl_lock", "confl_snapshot", "confl_bufferpin", "confl_deadlock")
 
 
-@dataclass(frozen=True)
-class Group:
-    """One query and what becomes of its rows."""
-
-    name: str
-    sql: Callable[[int], str]
-    """The query for a server_version_num."""
-    parse: Callable[[Reading, Sequence[Row]], None]
-    every_seconds: float = 0.0
-    """0: at each refresh."""
-
-
 def parse(rows: Mapping[str, Sequence[Row]]) -> Reading:
     """Return the metrics of the rows of each group, by its name. Pure; a group that is missing is left out."""
     reading = Reading()
@@ -109,12 +74,6 @@ def parse(rows: Mapping[str, Sequence[Row]]) -> Reading:
         if group.name in rows:
             group.parse(reading, rows[group.name])
     return reading
-
-
-def bounded(values: Iterable[str], limit: int = MAX_OPEN_VALUES) -> Callable[[str], str]:
-    """Return a function that keeps the first `limit` values in sorted order, and makes `_other` of the others."""
-    kept = set(sorted(set(values))[:limit])
-    return lambda value: value if value in kept else OTHER
 
 
 def _server(reading: Reading, rows: Sequence[Row]) -> None:
@@ -207,19 +166,6 @@ def _locks(reading: Reading, rows: Sequence[Row]) -> None:
 def _sizes(reading: Reading, rows: Sequence[Row]) -> None:
     for row in rows:
         reading.gauge("pg_database_size_bytes", "Disk space of a database.", row["bytes"], datname=row["datname"])
-
-
-def _tables(reading: Reading, rows: Sequence[Row]) -> None:
-    for row in rows:
-        labels = {name: row[name] for name in ("datname", "schemaname", "relname")}
-        for column in TABLE_COUNTERS:
-            reading.counter(
-                f"pg_stat_user_tables_{column}", f"{column} of pg_stat_user_tables.", row[column] or 0, **labels
-            )
-        for column in (*TABLE_GAUGES, *TABLE_TIMES):
-            reading.gauge(
-                f"pg_stat_user_tables_{column}", f"{column} of pg_stat_user_tables.", row[column] or 0, **labels
-            )
 
 
 def _bgwriter(reading: Reading, rows: Sequence[Row]) -> None:
@@ -327,17 +273,6 @@ GROUPS: tuple[Group, ...] = (
         _sizes,
         every_seconds=300.0,
     ),
-    Group(
-        "tables",
-        lambda _: (
-            "SELECT current_database() AS datname, schemaname, relname, "
-            + ", ".join(TABLE_COUNTERS + TABLE_GAUGES)
-            + "".join(f", EXTRACT(EPOCH FROM {column})::float AS {column}" for column in TABLE_TIMES)
-            + " FROM pg_stat_user_tables ORDER BY n_live_tup + n_dead_tup DESC, relid"
-            + f" LIMIT {TOP_TABLES}"
-        ),
-        _tables,
-    ),
     Group("bgwriter", _bgwriter_sql, _bgwriter),
     Group(
         "conflicts",
@@ -352,4 +287,6 @@ GROUPS: tuple[Group, ...] = (
         ),
         _archiver,
     ),
+    *postgres_tables.GROUPS,
+    *postgres_upkeep.GROUPS,
 )

@@ -5,7 +5,7 @@ What a lesser role may not read is left out and said once. What is asked, and wh
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from prometheus_client.core import Metric
 
 from topmast_exporter.collector import Collector, Reading, read_secret
 from topmast_exporter.errors import CollectError
-from topmast_exporter.postgres_queries import GROUPS, Group, Row, parse
+from topmast_exporter.postgres_group import Group, Row
+from topmast_exporter.postgres_queries import GROUPS, parse
 from topmast_exporter.postgres_statements import Statements
 from topmast_exporter.postgres_statements import sql as statements_sql
 
@@ -33,6 +34,8 @@ SESSION = (
 # psycopg rounds less up to 2 s.
 CONNECT_TIMEOUT_SECONDS = 3
 MAX_ROWS = 10_000
+# Reading 5,000 statements is half of what a whole refresh costs the server.
+STATEMENTS_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,17 @@ __all__ = ["COLLECTOR", "Config", "parse"]
 class PostgresSource:
     """One server, one kept connection."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
+        self._clock = clock
+        """Says when a slow group is due again; deadlines are real time."""
         self._connection: Any = None
         self._rows: dict[str, Sequence[Row]] = {}
         self._read_at: dict[str, float] = {}
         # What is read seldom is parsed as seldom: 250 settings are half of a refresh's own work.
         self._seldom: dict[str, list[Metric]] = {}
         self._statements = Statements()
+        self._statement_rows: Sequence[Row] = ()
         self._statements_schema: str | None = None
 
     def collect(self) -> Reading:
@@ -87,6 +93,10 @@ class PostgresSource:
                 reading.include(metrics)
             if self._statements_schema is not None:
                 self._read_statements(reading, refused)
+            now = self._clock()
+            for name, at in self._read_at.items():
+                text = "Age of what is read less often than the rest."
+                reading.gauge("topmast_pg_group_age_seconds", text, now - at, group=name)
         except (psycopg.Error, OSError, TimeoutError) as error:
             self.close()
             raise CollectError(f"{self._config.target}: {_one_line(error)}", _reason(error)) from error
@@ -102,7 +112,7 @@ class PostgresSource:
     def _read(self, group: Group, refused: dict[str, tuple[str, str]]) -> None:
         import psycopg
 
-        now = time.monotonic()
+        now = self._clock()
         if group.name in self._seldom and now - self._read_at[group.name] < group.every_seconds:
             return
         try:
@@ -112,9 +122,10 @@ class PostgresSource:
             refused[group.name] = (_reason(error), _one_line(error))
             self._rows.pop(group.name, None)
             self._seldom.pop(group.name, None)
+            self._read_at.pop(group.name, None)
             return
-        self._read_at[group.name] = now
         if group.every_seconds:
+            self._read_at[group.name] = now
             self._seldom[group.name] = parse({group.name: rows}).metrics()
         else:
             self._rows[group.name] = rows
@@ -124,6 +135,11 @@ class PostgresSource:
 
         version = self._connection.info.server_version
         schema = self._statements_schema or ""
+        now = self._clock()
+        due = self._read_at.get("statements", float("-inf")) + STATEMENTS_SECONDS
+        if now < due:
+            self._statements.read_into(reading, self._statement_rows)
+            return
         try:
             rows = self._query(statements_sql(schema, version, self._statements.known()))
         except (
@@ -133,7 +149,9 @@ class PostgresSource:
             psycopg.errors.UndefinedColumn,
         ) as error:
             refused["pg_stat_statements"] = (_reason(error), _one_line(error))
+            self._read_at.pop("statements", None)
             return
+        self._read_at["statements"], self._statement_rows = now, rows
         self._statements.read_into(reading, rows)
 
     def _query(self, sql: str) -> list[Row]:

@@ -5,7 +5,8 @@ import pytest
 from topmast_exporter.collector import Reading, load
 from topmast_exporter.collectors.postgres import Config, PostgresSource
 from topmast_exporter.errors import CollectError
-from topmast_exporter.postgres_queries import MAX_OPEN_VALUES, parse
+from topmast_exporter.postgres_group import MAX_OPEN_VALUES
+from topmast_exporter.postgres_queries import parse
 from topmast_exporter.postgres_statements import MAX_SHOWN, Statements
 
 
