@@ -24,6 +24,7 @@ from topmast_exporter.instrument.agent import AgentMetrics
 from topmast_exporter.instrument.asgi import Middleware
 from topmast_exporter.instrument.cache import CacheMetrics
 from topmast_exporter.instrument.httpx import HttpClientMetrics
+from topmast_exporter.instrument.llm.guard import BudgetGuard
 from topmast_exporter.instrument.sql import DatabaseMetrics
 from topmast_exporter.instrument.websocket import declare_families
 from topmast_exporter.registry import Registry
@@ -75,8 +76,8 @@ IN_AN_APPLICATION: tuple[tuple[str, str, Callable[[Registry], object]], ...] = (
     ("Agents and tasks", "`AgentMetrics()` of `.agent`; `instrument_celery(app)` of `.celery`", AgentMetrics),
     (
         "The instruments themselves",
-        "every registry; usage events on their way; several workers of one application",
-        lambda registry: (_usage(registry), Pusher(registry, "shop", Path("unused"))),
+        "every registry; usage events on their way; the budget guard; several workers of one application",
+        lambda registry: (_usage(registry), _guard(registry), Pusher(registry, "shop", Path("unused"))),
     ),
 )
 
@@ -114,6 +115,10 @@ async def _nothing(*_: Any) -> None:
 
 def _usage(registry: Registry) -> UsageSender:
     return UsageSender(lambda _: None, registry)  # type: ignore[arg-type, return-value]  # nothing is ever sent
+
+
+def _guard(registry: Registry) -> None:
+    BudgetGuard(ask=lambda: b"{}", registry=registry).close()
 
 
 def registries() -> Iterator[tuple[str, str, Registry]]:

@@ -141,6 +141,20 @@ class Budgets:
             if one.start <= at < one.end:
                 one.spent[feature] = one.spent.get(feature, 0) + cost
 
+    def states(self) -> list[dict[str, Any]]:
+        """Return window, feature, limit and what is spent of it (USD) of every budget that is set."""
+        return [
+            {
+                "window": name,
+                "feature": feature,
+                "limit_usd": budget.limit(name),
+                "spent_usd": _of(one.spent, feature) / PICO,
+            }
+            for name, one in list(self._windows.items())
+            for feature, budget in self._budgets()
+            if budget.limit(name) > 0
+        ]
+
     def over(self, now: float) -> bool:
         """Return whether a window has ended since the last refresh."""
         return any(now >= one.end or now < one.start for one in self._windows.values())

@@ -20,6 +20,7 @@ from topmast_exporter.usage_event import EventError, UsageEvent, parse
 from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse
 
 PATH = "/v1/usage"
+BUDGETS_PATH = "/v1/budgets"
 SOURCE = "usage"
 OTLP_PATHS = ("/v1/traces", "/v1/metrics", "/v1/logs")
 
@@ -112,10 +113,12 @@ class Ingest:
         token: str = "",
         listens_on_loopback: bool = True,
         clock: Callable[[], float] = time.time,
+        budgets: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self.token = token
         """Asked for when it is not empty. May be changed at any time."""
         self._sink = sink
+        self._budgets = budgets
         self._clock = clock
         self._listens_on_loopback = listens_on_loopback
         self._bodies = 0
@@ -133,6 +136,9 @@ class Ingest:
             check_host(scope, self._listens_on_loopback)
             self._check_path(scope)
             self._check_token(scope)
+            if scope["path"] == BUDGETS_PATH:
+                await answer(send, 200, json.dumps({"budgets": self._budgets()}).encode(), JSON)
+                return
             if self._bodies >= MAX_BODIES:
                 raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")])
             self._bodies += 1
@@ -149,6 +155,8 @@ class Ingest:
             raise HttpError(404, f"OTLP is not taken by this version; usage events go to POST {PATH}")
         if path == "/healthz" and scope["method"] == "GET":
             raise HttpError(200, "ok")
+        if path == BUDGETS_PATH and scope["method"] == "GET":
+            return
         if path != PATH:
             raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}")
         if scope["method"] != "POST":

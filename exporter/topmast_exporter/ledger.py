@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from topmast_exporter.budgets import DAY, BudgetConfig, Budgets, window
@@ -136,6 +137,10 @@ class Ledger:
             with self._changed:
                 self._new_budgets = budgets  # the writing thread alone reads the file
                 self._changed.notify_all()
+
+    def budgets(self) -> list[dict[str, Any]]:
+        """Return the state of every budget that is set (Budgets.states)."""
+        return self._budgets.states()
 
     def submit(self, events: Sequence[UsageEvent], source: str = "usage") -> "Future[Result]":
         """Return the future of the commit. Raises LedgerFullError; the future raises LedgerError."""

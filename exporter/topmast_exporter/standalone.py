@@ -76,7 +76,10 @@ class Standalone:
         self.ledger.declare(config.models, ["", *config.budgets.features])
         self._prices = Keeper(config.data, self.ledger, self.registry)
         self._ending = threading.Event()
-        self.ingest = Ingest(self.ledger, self.registry, self._doors.ingest_token, is_loopback(config.ingest.host))
+        loopback = is_loopback(config.ingest.host)
+        self.ingest = Ingest(
+            self.ledger, self.registry, self._doors.ingest_token, loopback, budgets=self.ledger.budgets
+        )
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
         )

@@ -88,11 +88,13 @@ def http_post(url: str, token: str) -> Post:
 
 def post_from_environment(environment: Mapping[str, str] = os.environ) -> Post:
     """Return what posts to the ingest that the environment names, the local one without a token by default."""
-    token = environment.get(TOKEN_VARIABLE, "")
+    return http_post(environment.get(URL_VARIABLE) or DEFAULT_URL, token_from_environment(environment))
+
+
+def token_from_environment(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the ingest's token, "" for none; a file that is named wins."""
     file = environment.get(TOKEN_FILE_VARIABLE, "")
-    if file:
-        token = Path(file).read_text(encoding="utf-8").strip()
-    return http_post(environment.get(URL_VARIABLE) or DEFAULT_URL, token)
+    return Path(file).read_text(encoding="utf-8").strip() if file else environment.get(TOKEN_VARIABLE, "")
 
 
 class UsageSender:

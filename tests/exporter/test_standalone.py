@@ -45,7 +45,8 @@ class Exporter:
             "ingest": {"listen": f"127.0.0.1:{self.usage}"},
             **self.sections,
         }
-        self.file.write_text(yaml.safe_dump({"exporter": exporter}))
+        budgets = {"month_usd": 100, "features": {"search": {"day_usd": 0.5}}}
+        self.file.write_text(yaml.safe_dump({"exporter": exporter, "budgets": budgets}))
 
     def start(self):
         argv = [sys.executable, "-m", "topmast_exporter", "-c", str(self.file)]
@@ -116,6 +117,20 @@ def test_a_priced_model_costs_what_the_compiled_table_says(exporter):
 
     assert exporter.sample(COST.replace("acme", "openai").replace("big", "gpt-4o-mini")) == 0.15
     assert exporter.sample('llm_price_table_timestamp_seconds{source="genai-prices"}') > 1.7e9
+
+
+def test_an_application_may_ask_what_is_left_of_a_budget(exporter):
+    exporter.send({"id": "1", "feature": "search", **USAGE})
+
+    status, body = fetch(exporter.usage, "/v1/budgets")
+
+    assert status == 200
+    assert json.loads(body) == {
+        "budgets": [
+            {"window": "day", "feature": "search", "limit_usd": 0.5, "spent_usd": 1.0},
+            {"window": "month", "feature": "", "limit_usd": 100, "spent_usd": 1.0},
+        ]
+    }
 
 
 def test_kill_9_and_start_again_shows_the_same_spend(exporter):

@@ -72,6 +72,9 @@ def record_llm_call(
     service_tier: str | None = None,
     batch: bool = False,
     cost_usd: float | None = None,
+    key_alias: str | None = None,
+    user_group: str | None = None,
+    environment: str | None = None,
     timestamp: datetime | None = None,
     sender: UsageSender | None = None,
 ) -> None:
@@ -105,6 +108,9 @@ def record_llm_call(
             "duration_seconds": duration_seconds,
             "time_to_first_token_seconds": time_to_first_token_seconds,
             "cost_usd": cost_usd,
+            "key_alias": key_alias,
+            "user_group": user_group,
+            "environment": environment,
         }
         event.update({name: value for name, value in optional.items() if value is not None})
         (sender or default_sender()).send(event)
