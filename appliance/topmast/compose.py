@@ -19,6 +19,8 @@ FILE = "docker-compose.monitoring.yml"
 INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 LITE_FILE = "docker-compose.lite.yml"
+# Run once to their end; whatever else ends was stopped, also when it said 0.
+ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup"})
 
 
 def mode(layout: Layout, chosen: str | None) -> str:
@@ -126,7 +128,8 @@ def parse_ps(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         told = json.loads(line)
         health, running = told.get("Health", ""), told["State"] == "running"
-        ended_well = told["State"] == "exited" and told.get("ExitCode") == 0
+        once = told["Service"] in ONE_SHOTS
+        ended_well = once and told["State"] == "exited" and told.get("ExitCode") == 0
         state = "done" if ended_well else told["State"]
         if running:
             state = {"": "ready", "healthy": "ready", "starting": "starting"}.get(health, "failing")

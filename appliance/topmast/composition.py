@@ -23,18 +23,21 @@ BLACKBOX = "blackbox-exporter:9115"
 INBOX, SMTP = "http://page:3002", "page:3025"
 
 
-def render(layout: Layout, path: Path) -> Path:
-    """Return the folder that Compose mounts instead of monitoring/. Raises ConfigError, OSError."""
+def render(layout: Layout, path: Path, speed: int = 1) -> Path:
+    """Return the folder that Compose mounts instead of monitoring/. Raises ConfigError, OSError.
+
+    With `speed` 10, everything that waits waits a tenth, as in the demo.
+    """
     said = config.read(path)
     settings = config.load(path, layout).values
     source, target = layout.monitoring, layout.state / "rendered-compose"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     prometheus = target / "prometheus"
-    rules.render(source / "prometheus", prometheus, alerts=settings["alerts"], slo=settings["slo"])
+    rules.render(source / "prometheus", prometheus, alerts=settings["alerts"], slo=settings["slo"], speed=speed)
     jobs = targets.secured(settings["targets"])
     rules.render_prometheus(
-        source / "prometheus", prometheus, speed=1, environment=settings["environment"], jobs=jobs
+        source / "prometheus", prometheus, speed=speed, environment=settings["environment"], jobs=jobs
     )
     _add_targets(prometheus / "targets", settings["targets"])
     rules.render_alertmanager(
@@ -43,7 +46,7 @@ def render(layout: Layout, path: Path) -> Path:
         inbox=INBOX,
         smtp=SMTP,
         notify=settings["notify"],
-        speed=1,
+        speed=speed,
         public_url=settings["public_url"],
     )
     # The containers' own listeners and paths stay; what the user says is laid over them.

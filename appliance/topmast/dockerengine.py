@@ -37,6 +37,9 @@ class DockerEngine:
         """Run `docker ARGUMENTS`. Raises TopmastError with its last words when it fails and `check` is set."""
         return call([self.client, *map(str, arguments)], self.environment, seconds, check)
 
+    def version(self) -> str:
+        return self.run("version", "--format", "{{.Server.Version}}").stdout.strip()
+
 
 def call(
     argv: Sequence[str], environment: Mapping[str, str], seconds: float, check: bool = True, text: str = ""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast import debian, dockerengine
+from topmast import compose, debian, dockerengine, running, verification
+from topmast.checkup import Checkup
 from topmast.dockerengine import DockerEngine
 from topmast.errors import PrerequisiteError
 
@@ -26,8 +27,6 @@ PROJECT = "topmast-test"
 BASE = f"{PROJECT}/base"
 # An address that only this machine has, and that no appliance listens on: the ports stay those of the files.
 BIND_ADDR = "127.0.0.77"
-# Run once to their end.
-ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup"})
 STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"})
 
 # What `python:3.11-slim` is to a user's build.
@@ -44,6 +43,8 @@ class Project:
     engine: DockerEngine
     home: Path
     files: tuple[str, ...] = FULL
+    rendered: Path | None = None
+    """What the containers read instead of monitoring/."""
 
     def compose(self, *arguments: str, seconds: float = 300, check: bool = True) -> str:
         """Run Docker Compose; return what it printed, its messages at the end. Raises TopmastError."""
@@ -53,11 +54,27 @@ class Project:
     def run(
         self, arguments: Sequence[str], text: str = "", *, seconds: float = 300, check: bool = False
     ) -> subprocess.CompletedProcess[str]:
+        argv = [*self.argv, "--progress", "plain", *arguments]
+        return dockerengine.call(argv, self.environment, seconds, check, text)
+
+    @property
+    def argv(self) -> list[str]:
+        """`docker compose` with the project's name and files."""
         argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
         for file in (*self.files, str(STAND_INS / "compose.yml")):
             argv += ["-f", str(self.home / file)]
-        told = {**self.engine.environment, "BIND_ADDR": BIND_ADDR}
-        return dockerengine.call([*argv, "--progress", "plain", *arguments], told, seconds, check, text)
+        return argv
+
+    @property
+    def environment(self) -> dict[str, str]:
+        moved = {"TOPMAST_RENDERED": str(self.rendered)} if self.rendered else {}
+        return {**self.engine.environment, "BIND_ADDR": BIND_ADDR, **moved}
+
+    def verify(self) -> list[Checkup]:
+        """Return what `topmast verify` says of it."""
+        told = compose.parse_ps(self.run(("ps", "--all", "--format", "json")).stdout)
+        components = [running.container(each) for each in told]
+        return list(verification.verify(components, running.composed_place(self.argv, told, self.environment)))
 
     def up(self, *services: str) -> str:
         return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)
@@ -77,6 +94,15 @@ class Project:
     def shell(self, service: str, script: str) -> str:
         """Run a script in a service's container; return what it printed."""
         return self.compose("exec", "-T", service, "sh", "-c", script, check=False)
+
+
+def configuration(home: Path, files: Sequence[str], *options: str) -> dict[str, Any]:
+    """Return what Compose makes of the files of a clone with nothing set; no engine is asked. Raises TopmastError."""
+    argv = [str(Path(sys.executable).with_name("docker-compose"))]
+    argv += [word for file in files for word in ("-f", str(home / file))]
+    told = dockerengine.call([*argv, *options, "config", "--format", "json"], {}, 60).stdout
+    stack: dict[str, Any] = json.loads(told)
+    return stack
 
 
 def make_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:

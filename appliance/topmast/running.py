@@ -92,11 +92,12 @@ def composed(layout: Layout) -> tuple[list[Checkup], Place]:
     told = compose.status(layout)
     rendered = layout.state / "rendered-compose" / "alertmanager" / "alertmanager.yml"
     outside = rendered.is_file() and "/inbox/webhook/heartbeat" not in rendered.read_text(encoding="utf-8")
-    place = replace(_composed_place(compose.command(layout)), outside=outside)
-    return [_container(one) for one in told["components"]], place
+    place = replace(composed_place(compose.command(layout), told["components"]), outside=outside)
+    return [container(one) for one in told["components"]], place
 
 
-def _container(one: Mapping[str, Any]) -> Checkup:
+def container(one: Mapping[str, Any]) -> Checkup:
+    """Return what `docker compose ps` says of one container."""
     name, state = str(one["name"]), str(one["state"])
     if state in ("ready", "done"):
         told = "did its work and ended" if state == "done" else f"is healthy{_at(one)}"
@@ -109,24 +110,30 @@ def _at(one: Mapping[str, Any]) -> str:
     return f" at {one['address']}" if one["address"] else ""
 
 
-def _composed_place(command: Sequence[str]) -> Place:
-    """Return the published addresses (docker-compose.monitoring.yml: all on the loopback)."""
+def composed_place(
+    command: Sequence[str], components: Sequence[Mapping[str, Any]], environment: Mapping[str, str] | None = None
+) -> Place:
+    """Return the published addresses: where the page is, all are (BIND_ADDR). `command` is `docker compose -f …`."""
+    host = next((str(each["address"]).rpartition(":")[0] for each in components if each["name"] == "page"), "")
+    at = LOOPBACK if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - asked, not listened at
+    around = {**os.environ, **(environment or {})}
 
     def inside(service: str, *argv: str, given: str = "") -> str:
         done = subprocess.run(
             [*command, "exec", "-T", service, *argv],
             input=given, capture_output=True, text=True, check=False, timeout=_EXEC_SECONDS,
+            env=around,
         )  # fmt: skip
         if done.returncode != 0:
             raise TopmastError(f"docker compose exec {service}: {done.stderr.strip()[:200]}")
         return done.stdout
 
     return Place(
-        prometheus=f"http://{LOOPBACK}:9090",
-        alertmanager=f"http://{LOOPBACK}:9093",
-        page=f"http://{LOOPBACK}:3002",
-        exporter=f"http://{LOOPBACK}:9470",
-        ingest=f"http://{LOOPBACK}:4318",
+        prometheus=f"http://{at}:9090",
+        alertmanager=f"http://{at}:9093",
+        page=f"http://{at}:3002",
+        exporter=f"http://{at}:9470",
+        ingest=f"http://{at}:4318",
         # Our images have Python and no shell to rely on.
         token=lambda: inside("exporter", "python", "-c", _READ_TOKEN).strip(),
         log=lambda line: _done(inside("shipper", "python", "-c", _APPEND, given=line)),

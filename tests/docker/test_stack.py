@@ -2,13 +2,15 @@
 
 import json
 import re
+import time
 import urllib.request
 from typing import Any
 
 import pytest
 from running import wait_for
-from topmast import passwords
-from topmast.rehearsal import BASE, BIND_ADDR, ONE_SHOTS, PROJECT, STOOD_IN, Project
+from topmast import outages, passwords
+from topmast.compose import ONE_SHOTS
+from topmast.rehearsal import BASE, BIND_ADDR, PROJECT, STOOD_IN, Project
 
 # The images are built here, once.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -20,9 +22,7 @@ ASK_STAND_IN = (
 
 
 def get(port: int, path: str) -> Any:
-    # The page answers to the names that people call it by, and to no other.
-    request = urllib.request.Request(f"http://{BIND_ADDR}:{port}{path}", headers={"host": f"localhost:{port}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{BIND_ADDR}:{port}{path}", timeout=10) as answer:
         return json.load(answer)
 
 
@@ -131,6 +131,16 @@ def test_a_second_start_changes_nothing(stack: Project) -> None:
     assert containers() == before
     assert "secrets: nothing to do" in stack.compose("logs", "secrets")
     assert "elasticsearch: nothing to do" in stack.compose("logs", "elasticsearch-setup")
+
+
+def test_verify_is_well_and_names_the_one_that_stops(stack: Project) -> None:
+    wait_for("all targets", lambda: all(each.ok for each in stack.verify()), seconds=90)
+
+    stack.compose("stop", "node-exporter")
+    took = outages.named(stack, "node-exporter", time.monotonic())
+    stack.up("node-exporter")
+
+    assert took is not None, f"not named within {outages.VERIFY_SECONDS} s"
 
 
 def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Project) -> None:

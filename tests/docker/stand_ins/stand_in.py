@@ -16,6 +16,12 @@ HEALTH = {
     "logstash": (9600, "/_health_report", '{"status":"green"}'),
     "cadvisor": (8080, "/healthz", "ok"),
 }
+# What a scrape or our exporter asks beside it: little, so that a stop is seen.
+ALSO = {
+    "grafana": ("/metrics", "grafana_stat_total_users 1\n"),
+    "cadvisor": ("/metrics", "machine_cpu_cores 1\n"),
+    "logstash": ("/_node/stats", '{"version": "stand-in", "pipelines": {}}'),
+}
 NEEDS = {
     "grafana": [
         "/run/topmast/grafana-admin-password",
@@ -59,6 +65,8 @@ def elasticsearch() -> None:
         def answer(self, method: str, path: str, login: tuple[str, str], body: object) -> tuple[int, object]:
             if path.startswith("/_cluster/health") and self.passwords.get(login[0]) == login[1]:
                 return 200, {"status": "green", "timed_out": False}
+            if path.startswith("/_nodes/") and self.passwords.get(login[0]) == login[1]:
+                return 200, {"cluster_name": "stand-in", "nodes": {}}
             if path == "/_stand_in/changes":
                 return 200, self.changes
             if path == "/_stand_in/documents":
@@ -122,11 +130,13 @@ def main() -> None:
         elasticsearch()
         return
     port, path, answer = HEALTH[name]
+    answers = dict([(path, answer), *([ALSO[name]] if name in ALSO else [])])
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = (answer if self.path == path else "not found").encode()
-            self.send_response(200 if self.path == path else 404)
+            body = answers.get(self.path, "not found").encode()
+            self.send_response(200 if self.path in answers else 404)
+            self.send_header("content-type", "text/plain; version=0.0.4")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
