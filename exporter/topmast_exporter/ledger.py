@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from topmast_exporter.budgets import DAY, BudgetConfig, Budgets, window
 from topmast_exporter.ledger_corrections import carry_out, price_of
 from topmast_exporter.ledger_dimensions import Admission, Dimensions
-from topmast_exporter.ledger_schema import LedgerError
+from topmast_exporter.ledger_schema import LedgerError, LedgerStalledError
 from topmast_exporter.ledger_series import NANO, Delta, Totals
 from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, Spend, SpendKey, Store
 from topmast_exporter.pricing.price import COMPONENTS, PRICED, UNPRICED, Price, Pricer
@@ -31,6 +31,8 @@ log = logging.getLogger("topmast_exporter.ledger")
 MAX_WAITING_EVENTS = 20_000
 MAX_BATCH_EVENTS = 5_000
 TICK_SECONDS = 15.0
+# A disk that took nothing is tried again after this.
+HOLD_SECONDS = 1.0
 # At each tick, this many steps of deleting old events at most: commits wait meanwhile.
 MAX_PURGES = 20
 
@@ -96,10 +98,16 @@ class Ledger:
         self._changed = threading.Condition()
         self._waiting: list[_Submission] = []
         self._waiting_events = 0
+        self._held: set[str] | None = None
+        """The ids that wait in memory while the disk takes nothing."""
         self._new_budgets: BudgetConfig | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._refresh_budgets()
+        waiting = registry.gauge("exporter_ledger_waiting_events", "Usage events that are not stored yet.")
+        waiting.labels().set_function(lambda: float(self._waiting_events))
+        stalled = registry.gauge("exporter_ledger_stalled", "Whether the disk takes nothing: events wait in memory.")
+        stalled.labels().set_function(lambda: float(self._held is not None))
 
     def models(self) -> set[tuple[str, str]]:
         """Return (provider, model) of every model that was called or declared."""
@@ -148,6 +156,10 @@ class Ledger:
         with self._changed:
             if self._stopping:
                 raise LedgerFullError("the ledger is stopping")
+            if self._held is not None:
+                # its sender was not answered and asks again: once is enough
+                events = [event for event in events if event.id not in self._held]
+                self._held.update(event.id for event in events)
             if self._waiting_events + len(events) > MAX_WAITING_EVENTS:
                 raise LedgerFullError(f"{self._waiting_events} events wait")
             self._waiting.append(_Submission(events, source, future))
@@ -166,8 +178,9 @@ class Ledger:
                     self._new_budgets, due = None, 0.0
                 if not batch and self._stopping:
                     return
-            if batch:
-                self._settle(batch)
+            if batch and not self._settle(batch):
+                self._hold(batch)
+                continue
             if time.monotonic() >= due or self._budgets.over(self._clock()):
                 due = time.monotonic() + TICK_SECONDS
                 self._tick()
@@ -183,24 +196,48 @@ class Ledger:
         self._waiting_events -= count
         return taken
 
-    def _settle(self, batch: Sequence[_Submission]) -> None:
+    def _hold(self, batch: list[_Submission]) -> None:
+        """Keep what the disk does not take in memory and wait a little; at the end, tell the senders."""
+        with self._changed:
+            self._waiting[:0] = batch
+            self._waiting_events += sum(len(submission.events) for submission in batch)
+            self._held = {event.id for submission in self._waiting for event in submission.events}
+            self._changed.wait_for(lambda: self._stopping, HOLD_SECONDS)
+            if not self._stopping:
+                return
+            left, self._waiting, self._waiting_events = self._waiting, [], 0
+        for submission in left:
+            submission.future.set_exception(LedgerStalledError("the disk does not take it, and the exporter ends"))
+
+    def _settle(self, batch: Sequence[_Submission]) -> bool:
+        """Commit and answer the senders; return False when the disk cannot take it now."""
         try:
             results = self._commit(batch)
+        except LedgerStalledError as error:
+            self._registry.count_internal_error("ledger")
+            if self._held is None:
+                log.error("the disk takes nothing, events are kept in memory", extra={"error": str(error)})
+            return False
         except LedgerError as error:
             self._registry.count_internal_error("ledger")
             log.error("a batch could not be stored", extra={"error": str(error)})
             for submission in batch:
                 submission.future.set_exception(error)
-            return
+            return True
         except Exception as error:
             # The guard of the writing thread: it must outlive a fault of ours, and the senders must be told.
             self._registry.count_internal_error("ledger")
             log.exception("a batch could not be counted")
             for submission in batch:
                 submission.future.set_exception(LedgerError(f"internal error: {type(error).__name__}"))
-            return
+            return True
         for submission, result in zip(batch, results, strict=True):
             submission.future.set_result(result)
+        if self._held is not None:
+            with self._changed:
+                self._held = None
+            log.info("the disk takes events again, those kept in memory are stored")
+        return True
 
     def _commit(self, batch: Sequence[_Submission]) -> list[Result]:
         delta, spend, results = Delta(), dict[SpendKey, Spend](), []

@@ -91,6 +91,10 @@ class LedgerError(ExporterError):
     """The ledger cannot be used, or a batch could not be stored: nothing of it counts, it may be sent again."""
 
 
+class LedgerStalledError(LedgerError):
+    """The disk cannot take it now (full, an I/O error, read-only): the same again may succeed later."""
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """Return a connection to the file, in this version's form. Raises LedgerError."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

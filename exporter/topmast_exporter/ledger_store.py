@@ -22,6 +22,7 @@ from topmast_exporter.ledger_schema import (
     SPEND_COLUMNS,
     SPEND_KEY,
     LedgerError,
+    LedgerStalledError,
     open_file,
 )
 from topmast_exporter.ledger_series import COUNTERS, HISTOGRAMS, Buckets, Key
@@ -34,6 +35,14 @@ QUARTER_SECONDS = 900
 
 # Rows of 45-day-old events deleted in one transaction: never long enough to hold up a commit.
 PURGE_ROWS = 2_000
+# What a disk may get over: no space, an I/O error, mounted read-only, no such place, held by a backup.
+_LATER = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+)
 MOST = 2**63
 """Where SQLite's integers end."""
 
@@ -136,7 +145,9 @@ class Store:
         except sqlite3.Error as error:
             if self.connection.in_transaction:
                 self.connection.rollback()
-            raise LedgerError(f"{self.path}: {error}") from error
+            later = getattr(error, "sqlite_errorcode", 0) & 0xFF in _LATER
+            kind = LedgerStalledError if later else LedgerError
+            raise kind(f"{self.path}: {error}") from error
 
     def insert(self, booked: Booked) -> bool:
         """Store an event; return False when its id is known."""

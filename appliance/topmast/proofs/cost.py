@@ -144,7 +144,8 @@ def measures(
         seen += f"; Prometheus {prometheus} did not answer"
     else:
         seen += f"; Prometheus {prometheus} counted {resets} resets of llm_*"
-    falls = len(watch.falls) + (resets or 0)
+    # what the proof itself saw fall is a fall; that nothing did is not known without a Prometheus
+    falls = None if resets is None and not watch.falls else len(watch.falls) + (resets or 0)
     if watch.falls:
         seen += f"; first: {watch.falls[0]}"
     return [

@@ -55,6 +55,23 @@ def test_a_reset_that_prometheus_saw_is_a_fall() -> None:
     assert {each.name for each in found if each.holds is not True} == {"cost.counter_falls"}
 
 
+@pytest.mark.parametrize("prometheus", [None, "2.42.0"])
+def test_without_the_word_of_a_prometheus_nobody_knows_whether_something_fell(prometheus: str | None) -> None:
+    found = measures([Sent({"a": 1, "b": 2})], Watch(scrapes=9), {"a": 1, "b": 2}, SHOWN, None, "", prometheus)
+
+    (one,) = [each for each in found if each.name == "cost.counter_falls"]
+    assert (one.value, one.holds) == (None, None)
+    assert "Prometheus" in one.note
+
+
+def test_a_fall_that_the_proof_saw_needs_no_prometheus() -> None:
+    watch = Watch(falls=["a: 2.0, then 1.0"])
+
+    found = measures([Sent({"a": 1, "b": 2})], watch, {"a": 1, "b": 2}, SHOWN, None, "", None)
+
+    assert {each.name for each in found if each.holds is not True} == {"cost.counter_falls"}
+
+
 @pytest.mark.live
 def test_kills_lose_nothing() -> None:
     trial = Trial(
