@@ -178,9 +178,12 @@ class Ledger:
                     self._new_budgets, due = None, 0.0
                 if not batch and self._stopping:
                     return
-            if batch and not self._settle(batch):
-                self._hold(batch)
-                continue
+            if batch:
+                if not self._settle(batch):
+                    self._hold(batch)
+                    continue
+                with self._changed:  # until now they were in memory: what waits is bounded with them
+                    self._waiting_events -= sum(len(submission.events) for submission in batch)
             if time.monotonic() >= due or self._budgets.over(self._clock()):
                 due = time.monotonic() + TICK_SECONDS
                 self._tick()
@@ -193,14 +196,12 @@ class Ledger:
             submission = self._waiting.pop(0)
             count += len(submission.events)
             taken.append(submission)
-        self._waiting_events -= count
         return taken
 
     def _hold(self, batch: list[_Submission]) -> None:
         """Keep what the disk does not take in memory and wait a little; at the end, tell the senders."""
         with self._changed:
             self._waiting[:0] = batch
-            self._waiting_events += sum(len(submission.events) for submission in batch)
             self._held = {event.id for submission in self._waiting for event in submission.events}
             self._changed.wait_for(lambda: self._stopping, HOLD_SECONDS)
             if not self._stopping:
