@@ -131,9 +131,9 @@ class Budgets:
         past = 0.0 if first is None else max(0.0, now - first)
         for name, rate_seconds in RATE_SECONDS.items():
             start, end = window(name, now, self._timezone)
-            rates = _rates(costs, now, max(LEAST_SECONDS, min(rate_seconds, past)))
-            self._windows[name] = _Window(start, end, dict(costs(start, end)), rates)
-        self._burn = _rates(costs, now, BURN_SECONDS)
+            recent = rates(costs, now, max(LEAST_SECONDS, min(rate_seconds, past)))
+            self._windows[name] = _Window(start, end, dict(costs(start, end)), recent)
+        self._burn = rates(costs, now, BURN_SECONDS)
 
     def add(self, at: float, feature: str, cost: int) -> None:
         """Count a committed cost in the windows that its time is in."""
@@ -188,7 +188,7 @@ class Budgets:
         yield from self.config.features.items()
 
 
-def _rates(costs: Costs, now: float, seconds: float) -> dict[str, float]:
+def rates(costs: Costs, now: float, seconds: float) -> dict[str, float]:
     """Return pico-USD a second by feature over the last `seconds`, whole quarters of an hour included."""
     since = (now - seconds) // QUARTER_SECONDS * QUARTER_SECONDS
     return {feature: cost / (now - since) for feature, cost in costs(since, now + QUARTER_SECONDS).items()}

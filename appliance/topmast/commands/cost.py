@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
@@ -18,6 +18,7 @@ from topmast import costs
 from topmast.cli import Call
 from topmast.costwindow import Window, moment
 from topmast.errors import TopmastError
+from topmast.outlook import PAST_DAYS, Outlook, outlook
 from topmast.prices import prices
 from topmast.reconcile import reconcile
 from topmast.repricing import reprice
@@ -167,23 +168,45 @@ def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: float | N
             }
             for row in rows
         ],
-        "budgets": _budgets(window),
+        "budgets": _budgets(_outlooks(window)),
     }
 
 
-def _budgets(window: Window) -> list[dict[str, Any]]:
-    """Return each budget of topmast.yml with what its calendar day or month has cost until now."""
+def _outlooks(window: Window) -> list[tuple[Outlook, float]]:
+    """Return each budget of topmast.yml, and this month without one too, with its limit in USD (0: none)."""
     parsed = budgets.parse(window.settings["budgets"])
-    found = []
-    for name in (budgets.DAY, budgets.MONTH):
-        start, _ = budgets.window(name, window.now, window.zone)
-        spent = {row.group[0]: row.total for row in report(window.folder, ("feature",), start, window.now + 900)}
-        for feature, budget in {"": parsed.total, **parsed.features}.items():
-            limit = budget.limit(name)
-            if limit:
-                cost = sum(spent.values()) if feature == "" else spent.get(feature, 0)
-                found.append({"window": name, "feature": feature, "limit_usd": limit, "spent_usd": cost / PICO})
-    return found
+    now, zone = window.now, window.zone
+    daily: dict[str, dict[date, int]] = {}
+    for row in report(window.folder, ("feature", "day"), now - 2 * PAST_DAYS * 86_400, now + 900, zone.key):
+        feature, day = row.group
+        for name in {feature, budgets.ALL}:
+            of = daily.setdefault(name, {})
+            of[date.fromisoformat(day)] = of.get(date.fromisoformat(day), 0) + row.total
+
+    def costs_of(since: float, until: float) -> dict[str, int]:
+        return {row.group[0]: row.total for row in report(window.folder, ("feature",), since, min(until, now + 900))}
+
+    return [
+        (outlook(name, feature, costs_of, daily.get(feature, {}), now, zone), budget.limit(name))
+        for name in (budgets.DAY, budgets.MONTH)
+        for feature, budget in {budgets.ALL: parsed.total, **parsed.features}.items()
+        if budget.limit(name) or (name == budgets.MONTH and feature == budgets.ALL)
+    ]
+
+
+def _budgets(found: list[tuple[Outlook, float]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "window": each.window,
+            "feature": each.feature,
+            "limit_usd": limit or None,
+            "spent_usd": each.spent / PICO,
+            "forecast_usd": each.forecast / PICO,
+            "forecast_low_usd": None if each.low is None else each.low / PICO,
+            "forecast_high_usd": None if each.high is None else each.high / PICO,
+        }
+        for each, limit in found
+    ]
 
 
 def _notes(window: Window, sums: costs.Sums, saved: float | None) -> list[str]:
@@ -199,14 +222,21 @@ def _notes(window: Window, sums: costs.Sums, saved: float | None) -> list[str]:
         lines.append(
             f"The cache saved {costs.money(round(saved * PICO))}: {saved / would:.1%} of what it would have been"
         )
-    for each in _budgets(window):
-        share = each["spent_usd"] / each["limit_usd"]
-        of = f" of {each['feature']}" if each["feature"] else ""
-        lines.append(
-            f"The {each['window']}'s budget{of}: {costs.money(round(each['spent_usd'] * PICO))} of"
-            f" {costs.money(round(each['limit_usd'] * PICO))} ({share:.1%})"
-        )
+    for each, limit in _outlooks(window):
+        of = f" of {each.feature}" if each.feature else ""
+        between = "" if each.low is None or each.high is None else f" ({_between(each.low, each.high)})"
+        going = f"at this pace {costs.money(each.forecast)}{between} at its end"
+        if limit:
+            share = each.spent / PICO / limit
+            spent = f"{costs.money(each.spent)} of {costs.money(round(limit * PICO))} ({share:.1%})"
+            lines.append(f"The {each.window}'s budget{of}: {spent}; {going}")
+        elif each.spent:
+            lines.append(f"This {each.window}: {costs.money(each.spent)}; {going}")
     return lines if len(lines) > 1 else []
+
+
+def _between(low: int, high: int) -> str:
+    return f"{costs.money(low)} to {costs.money(high)}"
 
 
 def _csv(rows: list[Row], by: tuple[str, ...]) -> None:
