@@ -271,3 +271,9 @@ def eventually() -> Callable[..., None]:
 def port() -> int:
     """A port of 127.0.0.1 that is free now."""
     return free_port()
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """`free_ports(count)`: ports of 127.0.0.1 that are free now, and that nobody is given who asks for any."""
+    return lambda count: [free_port() for _ in range(count)]

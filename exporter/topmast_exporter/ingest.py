@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from topmast_exporter.ledger import LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.registry import Registry
+from topmast_exporter.turns import Turns
 from topmast_exporter.usage_event import EventError, UsageEvent, parse
 from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse
 
@@ -122,6 +123,8 @@ class Ingest:
         self._clock = clock
         self._listens_on_loopback = listens_on_loopback
         self._bodies = 0
+        # On loopback every program of this machine is one address: there the bodies at once are bound enough.
+        self._turns = None if listens_on_loopback else Turns(clock)
         events = registry.counter(
             "exporter_ingest_events_total",
             "Usage events that were sent to us, by what became of them.",
@@ -133,6 +136,8 @@ class Ingest:
         if scope["type"] != "http":
             return
         try:
+            if self._turns is not None:
+                self._turns.take(scope)
             check_host(scope, self._listens_on_loopback)
             self._check_path(scope)
             self._check_token(scope)

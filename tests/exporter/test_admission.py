@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from topmast_exporter.admission import MAX_LABEL_CHARACTERS, clean
+from topmast_exporter.admission import MAX_LABEL_CHARACTERS, Limits, clean
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,7 @@ def test_cleaning_is_bounded_encodable_and_done_once(raw: str) -> None:
     assert cleaned.encode().decode() == cleaned
     assert unicodedata.is_normalized("NFC", cleaned)
     assert clean(cleaned) == cleaned
+
+
+def test_the_limits_are_those_of_the_contract() -> None:
+    assert Limits() == Limits(per_family=2_000, in_all=20_000)

@@ -48,6 +48,12 @@ def test_everything_has_a_default(tmp_path, text):
     assert load(write(tmp_path, text)) == ExporterConfig()
 
 
+def test_it_listens_on_loopback_unless_it_is_told_otherwise():
+    kept = parse({})
+
+    assert (kept.listen.host, kept.ingest.host) == ("127.0.0.1", "127.0.0.1")
+
+
 @pytest.mark.parametrize(
     ("section", "wrong"),
     [

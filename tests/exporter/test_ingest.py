@@ -10,6 +10,7 @@ from topmast_exporter.ingest import MAX_BODY_BYTES, MAX_EVENTS, Ingest, parse_bo
 from topmast_exporter.ledger import LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.registry import Registry
+from topmast_exporter.turns import BURST, MAX_SOURCES, PER_SECOND, Turns
 from topmast_exporter.usage_event import EventError, parse
 from topmast_exporter.web import HttpError
 
@@ -52,7 +53,7 @@ def event(**changes):
     }
 
 
-def ask(ingest, body=b"", path="/v1/usage", method="POST", headers=()):
+def ask(ingest, body=b"", path="/v1/usage", method="POST", headers=(), client="10.0.0.1"):
     """Return (status, headers, body) of one request, without a socket."""
     sent = []
 
@@ -65,6 +66,7 @@ def ask(ingest, body=b"", path="/v1/usage", method="POST", headers=()):
     given = {"host": "localhost:4318", **dict(headers)}
     listed = [(key.encode(), value.encode()) for key, value in given.items()]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": listed}
+    scope["client"] = (client, 5_000)
     asyncio.run(ingest(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(one.get("body", b"") for one in sent[1:])
 
@@ -262,3 +264,42 @@ def test_a_body_of_another_shape_is_one_rejection():
     assert parse_body(b'"text"', "", NOW).rejected == ((0, "not_an_object"),)
     with pytest.raises(HttpError):
         parse_body(b"", "", NOW)
+
+
+def test_one_address_that_floods_is_told_to_wait_and_the_others_are_not(sink):
+    ingest = build(sink, listens_on_loopback=False)
+    answers = [ask(ingest, json.dumps(event()).encode()) for _ in range(int(BURST) * 2)]
+
+    refused = [headers for status, headers, _ in answers if status == 429]
+    assert len(refused) == BURST
+    assert refused[0][b"retry-after"] == b"1"
+    assert ask(ingest, json.dumps(event()).encode(), client="10.0.0.2")[0] == 202
+
+
+def test_programs_of_this_machine_are_one_address_and_not_held_back(sink):
+    ingest = build(sink)
+
+    assert {ask(ingest, client="127.0.0.1")[0] for _ in range(int(BURST) * 2)} == {400}
+
+
+def test_an_allowance_refills_and_addresses_are_bounded():
+    now = [0.0]
+    turns = Turns(lambda: now[0])
+
+    def taken(times):
+        count = 0
+        for _ in range(times):
+            try:
+                turns.take({"type": "http", "client": ("10.0.0.1", 1)})
+            except HttpError as error:
+                assert error.status == 429
+            else:
+                count += 1
+        return count
+
+    assert taken(int(BURST) + 50) == BURST
+    now[0] = 0.5
+    assert taken(int(BURST)) == PER_SECOND / 2
+    for number in range(MAX_SOURCES + 10):
+        turns.take({"type": "http", "client": (f"10.1.{number // 256}.{number % 256}", 1)})
+    assert len(turns) == MAX_SOURCES

@@ -69,12 +69,8 @@ class Exporter:
 
 
 @pytest.fixture
-def ports(start_valkey):
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    numbers = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return numbers
+def ports(free_ports):
+    return free_ports(2)
 
 
 @pytest.fixture

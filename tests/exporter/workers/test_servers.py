@@ -77,6 +77,7 @@ class Stack:
         }
         self.config.write_text(yaml.safe_dump({"exporter": section}))
         self.processes = []
+        self.others = collections.Counter()  # what came in place of an answer: it may have been counted
 
     def start(self, *argv, environment=()):
         with (self.folder / "log").open("ab") as log:
@@ -99,6 +100,8 @@ class Stack:
             status, text = fetch(self.app_port, "/work")
             if status == 200:
                 pids[int(text)] += 1
+            else:
+                self.others[status] += 1
         return pids
 
     def value(self, sample):
@@ -110,13 +113,14 @@ class Stack:
         deadline = time.monotonic() + 60
         while self.value(sample) != wanted and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert self.value(sample) == wanted, (self.folder / "log").read_text()[-2_000:]
+        told = f"beside the answers: {dict(self.others)}\n{(self.folder / 'log').read_text()[-2_000:]}"
+        assert self.value(sample) == wanted, told
 
     def stop(self):
-        for process in self.processes:
+        # the last started first: a worker hands over what is left, and waits for an exporter that is gone
+        for process in reversed(self.processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
@@ -129,20 +133,6 @@ def stack(tmp_path, free_ports, eventually):
     one = Stack(tmp_path, free_ports(3), eventually)
     yield one
     one.stop()
-
-
-@pytest.fixture
-def free_ports():
-    import socket
-
-    def free(count):
-        probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        numbers = [probe.getsockname()[1] for probe in probes]
-        for probe in probes:
-            probe.close()
-        return numbers
-
-    return free
 
 
 REQUESTS = 'app_http_requests_total{method="GET",route="/work",route_class="api",status="200"}'
@@ -175,7 +165,16 @@ def test_four_uvicorn_workers_are_one_app_through_kill_9_and_a_restart(stack, ev
 def test_gunicorn_with_preload_counts_no_fork_twice(stack, eventually):
     (stack.folder / "shop.py").write_text(WSGI)
     stack.start_exporter()
-    argv = ("gunicorn", "shop:app", "--preload", "-w", "3", "-b", f"127.0.0.1:{stack.app_port}")
+    argv = (
+        "gunicorn",
+        "shop:app",
+        "--preload",
+        "--no-control-socket",
+        "-w",
+        "3",
+        "-b",
+        f"127.0.0.1:{stack.app_port}",
+    )
     stack.start(*argv, environment={"TOPMAST_APP": "shop"})
     eventually(lambda: fetch(stack.app_port, "/work")[0] == 200, "the application answers", 60)
 
@@ -187,7 +186,9 @@ def test_gunicorn_with_preload_counts_no_fork_twice(stack, eventually):
 def test_gunicorns_asgi_workers_with_preload(stack, eventually):
     (stack.folder / "shop.py").write_text(APP)
     stack.start_exporter()
-    stack.start("gunicorn", "shop:app", "--preload", "-w", "2", "-k", "asgi", "-b", f"127.0.0.1:{stack.app_port}")
+    # without the control socket: it lies in the home folder, where every gunicorn of this user has its own
+    asgi = ("-w", "2", "-k", "asgi", "-b", f"127.0.0.1:{stack.app_port}")
+    stack.start("gunicorn", "shop:app", "--preload", "--no-control-socket", *asgi)
     eventually(lambda: fetch(stack.app_port, "/work")[0] == 200, "the application answers", 60)
 
     asked = 1 + stack.ask(40).total()
