@@ -95,6 +95,26 @@ def notify(layout: Layout, values: Mapping[str, Any], say: Callable[[str], None]
     return Applied("reloaded", "Alertmanager has it")
 
 
+def prices(layout: Layout, values: Mapping[str, Any]) -> Applied:
+    """Make the price overrides of `values` those of the running exporter, or say when they will be."""
+    if compose.mode(layout, None) == "compose":
+        return Applied("compose", "it holds from the next `topmast up --mode compose` on")
+    try:
+        there, status = running(layout)
+    except NotRunningError:
+        return Applied("next-start", "it holds from the exporter's next start or reload (SIGHUP) on")
+    path = there.rendered / "topmast.yml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings["exporter"]["prices"] = values["exporter"]["prices"]
+    config.check(settings, str(path))
+    rendering.render_settings(there, settings)
+    pid = next((one["pid"] for one in status["components"] if one["name"] == "exporter"), 0)
+    if not pid:
+        return Applied("next-start", "it holds from the exporter's next start on")
+    os.kill(pid, signal.SIGHUP)
+    return Applied("reloaded", "the running exporter prices by it")
+
+
 def reload(layout: Layout, status: Mapping[str, Any]) -> None:
     """Make Prometheus read its files again and wait until it says that it did. Raises TopmastError."""
     pid = next((one["pid"] for one in status["components"] if one["name"] == "prometheus"), 0)

@@ -15,7 +15,7 @@ from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing import drift, refresh
 from topmast_exporter.pricing.table import PriceTable
 
-from topmast import config, ownfile, pricesheet, yamledit
+from topmast import applying, config, ownfile, pricesheet, yamledit
 from topmast.cli import Call
 from topmast.errors import TopmastError
 from topmast.layout import Layout
@@ -223,7 +223,7 @@ def _usd(per_million: float | None) -> str:
 @click.option("--cache-write", type=click.FloatRange(0, 1e6), help="USD for a million tokens written to it.")
 @click.option("--free", is_flag=True, help="It costs nothing: a model on a machine of your own.")
 @click.option("--remove", is_flag=True, help="The table's price again.")
-@click.option("--json", "as_json", is_flag=True, help='{"file", "name", "override": {…} | "free" | null}')
+@click.option("--json", "as_json", is_flag=True, help='{"file", "name", "override": {…} | "free" | null, "applied"}')
 @click.pass_obj
 def override(
     call: Call,
@@ -260,11 +260,13 @@ def override(
 
     text, values = ownfile.draft(path, change, layout)
     ownfile.write(path, text)
+    applied = applying.prices(layout, values)
     if as_json:
         written = values["exporter"]["prices"]["overrides"].get(name)
-        click.echo(json.dumps({"file": str(path), "name": name, "override": written}, indent=2))
+        told = {"file": str(path), "name": name, "override": written, "applied": applied.state}
+        click.echo(json.dumps(told, indent=2))
         return
-    click.echo(f"{path}: written. It holds for calls from the exporter's next start or reload (SIGHUP) on.")
+    click.echo(f"{path}: written; {applied.message}. Calls of before: `topmast cost reprice --since WHEN`.")
 
 
 def _has(folder: Path) -> bool:

@@ -5,13 +5,15 @@ so the files are rendered at every start; the demo's run with clocks ten times f
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from topmast import rules, targets
 from topmast.engine import Setup
-from topmast.layout import LOOPBACK
+from topmast.layout import LOOPBACK, Layout
 from topmast.size import size, slower
 
 DEMO_SPEED = 10
@@ -40,7 +42,7 @@ def render_notifying(setup: Setup) -> None:
 def render_scraping(setup: Setup) -> None:
     """Write topmast.yml and prometheus/: rules, jobs and targets. A running Prometheus may be told to read them."""
     layout, settings, speed = setup.layout, setup.settings, _speed(setup)
-    _write(layout.rendered / "topmast.yml", yaml.safe_dump(dict(settings), sort_keys=False))
+    render_settings(layout, settings)
     source, prometheus = layout.monitoring / "prometheus", layout.rendered / "prometheus"
     entries = targets.embedded(settings, layout)
     jobs = targets.secured(settings["targets"])
@@ -49,6 +51,11 @@ def render_scraping(setup: Setup) -> None:
     if size(layout) == "lite":
         written.write_text(slower(written.read_text(encoding="utf-8")), encoding="utf-8")
     targets.write(entries, prometheus / "targets")
+
+
+def render_settings(layout: Layout, settings: Mapping[str, Any]) -> None:
+    """Write topmast.yml, which the exporter and the shipper read."""
+    _write(layout.rendered / "topmast.yml", yaml.safe_dump(dict(settings), sort_keys=False))
 
 
 def _speed(setup: Setup) -> int:

@@ -99,6 +99,8 @@ def reprice(
         click.echo("Nothing was changed (--dry-run).")
     else:
         click.echo(_line(done, window))
+        if done.changed < sum(one.calls for one in found):
+            click.echo("The running exporter has other prices than topmast.yml: restart it, or reload it (SIGHUP).")
 
 
 def differences(changes: Iterable[Change]) -> list[Difference]:

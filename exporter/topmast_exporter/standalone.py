@@ -151,8 +151,9 @@ class Standalone:
 
     def _start_ledger(self) -> None:
         # in a thread: the first compilation takes half a second, and nothing else has to wait for it
-        self._prices.start(self.config.price_overrides, self.config.second_prices)
+        self._prices.start(self.config.price_overrides)
         self.ledger.start()
+        self._prices.compare(self.config.second_prices)
         gc.freeze()  # what start-up made stays: no collection walks it again
         threading.Thread(target=self._prices.watch, args=(self._ending,), name="prices-watch", daemon=True).start()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from running import Appliance, wait_for
 
 pytestmark = pytest.mark.live
@@ -57,3 +58,18 @@ def test_a_target_with_a_password_is_scraped_as_its_job(bare: Appliance, own: Pa
     assert "s3cret" not in (bare.state / "rendered" / "prometheus" / "prometheus.yml").read_text()
     bare.run("-c", str(own), "targets", "remove", "mysql", address)
     assert own.read_text() == "# ours\n"
+
+
+def test_a_price_is_overridden_and_calls_of_before_are_priced_again(bare: Appliance, own: Path) -> None:
+    event = {"id": "of-before", "provider": "acme", "model": "own", "usage": {"input": 1_000_000, "output": 0}}
+    answer = requests.post(f"http://127.0.0.1:{bare.port(4318)}/v1/usage", json=event, timeout=10)
+    assert answer.json()["accepted"] == 1
+
+    told = bare.json("-c", str(own), "cost", "prices", "override", "acme/own", "--input", "2", "--json")
+    done = bare.json("-c", str(own), "cost", "reprice", "--since", "1h", "--json")
+
+    assert told["applied"] == "reloaded"
+    assert (done["correction"]["changed"], done["correction"]["after_usd"]) == (1, 2.0)
+    spent = bare.json("cost", "--json")
+    assert [row["usd"] for row in spent["rows"] if row["model"] == "own"] == [2.0]
+    bare.run("-c", str(own), "cost", "prices", "override", "acme/own", "--remove")

@@ -40,6 +40,7 @@ _EVENTS_A_BODY = 20
 # One acknowledged body in so many is sent once more, as a client does that never saw the answer.
 _REPEATED = 0.1
 _READY_SECONDS = 60.0
+_SCRAPED_SECONDS = 20.0
 _PAUSE = threading.Event()
 
 # A price that no float holds exactly, in pico-USD a token: an error of one digit would show.
@@ -306,19 +307,30 @@ def _prometheus(trial: Trial, folder: Path, port: int, target: int) -> Iterator[
 
 
 def _resets(port: int, names: Sequence[str]) -> int | None:
-    """Return how many resets of these counters the Prometheus counts; None when it does not say."""
-    found = 0
+    """Return how many resets of these counters the Prometheus counts; None when it does not say.
+
+    A family that it never saw is waited for: its first scrape after the last start may be still to come.
+    """
+    found, deadline = 0, time.monotonic() + _SCRAPED_SECONDS
     for name in names:  # one at a time: resets() takes the names away, and two families may share a label set
         query = urllib.parse.urlencode({"query": f"sum(resets({name}[6h]))"})
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        try:
-            connection.request("GET", f"/api/v1/query?{query}")
-            found += int(float(json.load(connection.getresponse())["data"]["result"][0]["value"][1]))
-        except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError):
-            return None
-        finally:
-            connection.close()
+        while (value := _ask(port, query)) is None:
+            if time.monotonic() > deadline:
+                return None
+            _PAUSE.wait(0.2)
+        found += int(value)
     return found
+
+
+def _ask(port: int, query: str) -> float | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", f"/api/v1/query?{query}")
+        return float(json.load(connection.getresponse())["data"]["result"][0]["value"][1])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError):
+        return None
+    finally:
+        connection.close()
 
 
 def _free_ports(count: int) -> list[int]:

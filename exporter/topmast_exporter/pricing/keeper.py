@@ -33,19 +33,23 @@ class Keeper:
         self._second: PriceTable | None = None
         self._seen: _Identity = None
 
-    def start(self, overrides: Mapping[str, Any], second: str) -> None:
-        """Load both tables; the first time it takes half a second. What fails is said, and is unpriced."""
+    def start(self, overrides: Mapping[str, Any]) -> None:
+        """Load the table; the first time it takes half a second. What fails is said, and is unpriced."""
         try:
             self._table = refresh.load(self._folder)
             log.info("prices", extra={"source": self._table.source, "models": self._table.model_count})
         except PriceTableError as error:
             self._failed("no price table: requests are unpriced", error)
         self._seen = self._identity()
+        self.use(overrides)
+
+    def compare(self, second: str) -> None:
+        """Load the second table, the bundled one or that of a file: drift is known from now on."""
         try:
             self._second = drift.load(self._folder, second)
         except PriceTableError as error:
             self._failed("no second price table: drift is unknown", error)
-        self.use(overrides)
+        self.use(self._overrides)
 
     def use(self, overrides: Mapping[str, Any]) -> None:
         """Price by these overrides from the next batch on."""

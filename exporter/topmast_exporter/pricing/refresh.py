@@ -39,7 +39,10 @@ def load(folder: Path) -> PriceTable:
     path = folder / FILE
     if not is_current(path):
         try:
-            update(folder, force=True)
+            if path.exists():
+                update(folder, force=True)
+            else:
+                _compile(path, None)  # in place: should we be killed meanwhile, the next start finds it done
         except PriceTableError as error:
             log.error("no new price table, the old one stays", extra={"error": str(error)})
             if not path.exists():

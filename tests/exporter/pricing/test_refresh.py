@@ -126,7 +126,7 @@ def test_a_running_exporter_takes_a_new_table_and_keeps_the_old_when_it_is_broke
     registry = Registry()
     keeper = Keeper(tmp_path, ledger, registry)
     refresh.update(tmp_path, put(table(1)))
-    keeper.start({}, "")
+    keeper.start({})
 
     def cost(number):
         body = {"id": str(number), "provider": "acme", "model": "big", "usage": {"input": 1000}}
