@@ -115,7 +115,7 @@ def _see(prometheus: Prometheus, file: File, panel: Mapping[str, object], window
     if reading.has_data or _has_series(prometheus, file, panel, window, chosen):
         return Seen(where, reading, "")
     words = str(dashboardfile.defaults(panel).get("noValue", "nothing"))
-    return Seen(where, reading, f"{words} (none of its metrics has a series)")
+    return Seen(where, reading, f"{words} (its metrics have nothing to show)")
 
 
 def _has_series(
@@ -123,21 +123,28 @@ def _has_series(
 ) -> bool:
     """Return whether any query has a sample of every metric that it reads, with the values chosen.
 
-    A query that shows only what is above 0 has none where all of them are 0.
+    A query that shows only what is above 0 has none where all of them are 0; a quantile of a histogram that observed
+    nothing is NaN, and no number.
     """
     length = f"[{round(window.end - window.start)}s]"
     # What began within the last rate's window has no rate yet.
     before = window.end - RATE_SCRAPES * window.scrape
     for query in panelquery.of_panel(file, dashboardfile.title(panel)):
         expr = dashboardfile.substituted(query.expr, panelquery.put_in(window, chosen))
-        above = " > 0" if "> 0" in expr else ""
+        above = " > 0" if "> 0" in expr else " >= -Inf"
         selectors = [_bare(each) for each in promql.selectors(promql.parse(expr))]
         instant = bool(query.target.get("instant"))
-        asked = [each if instant else f"max_over_time({each}{length})" for each in selectors]
+        asked = [each if instant else _over(each, length) for each in selectors]
         at = window.end if instant else before
         if asked and all(prometheus.instant(f"count({each}{above})", at) for each in asked):
             return True
     return False
+
+
+def _over(selector: str, length: str) -> str:
+    if re.match(r"\w+_bucket\b", selector):
+        return f"(increase({selector}{length}) > 0)"
+    return f"max_over_time({selector}{length})"
 
 
 def _bare(selector: promql.Node) -> str:

@@ -30,7 +30,7 @@ class Known(Prometheus):
     value: str = "1"
 
     def instant(self, expr: str, at: float) -> list[dict[str, Any]]:
-        filtered = expr.endswith("> 0)") and self.value == "0"
+        filtered = "> 0)" in expr and self.value == "0"
         if not any(name in expr for name in self.metrics) or filtered or "empty" in expr.partition("count")[0]:
             return []
         return [{"metric": {}, "values": [[at, self.value]]}]
@@ -60,7 +60,7 @@ def dashboard(tmp_path: Path, expr: str) -> dashboardfile.File:
             "queue_length",
             [],
             "1",
-            "no queue is watched (none of its metrics has a series)",
+            "no queue is watched (its metrics have nothing to show)",
             id="nothing of its kind",
         ),
         pytest.param(
@@ -70,8 +70,15 @@ def dashboard(tmp_path: Path, expr: str) -> dashboardfile.File:
             "queue_length unless queue_length > 0",
             ["queue_length"],
             "0",
-            "no queue is watched (none of its metrics has a series)",
+            "no queue is watched (its metrics have nothing to show)",
             id="all are 0 and only more is shown",
+        ),
+        pytest.param(
+            "histogram_quantile(0.9, rate(queue_bucket[1m])) unless queue_bucket",
+            ["queue_bucket"],
+            "0",
+            "no queue is watched (its metrics have nothing to show)",
+            id="a histogram that observed nothing",
         ),
     ],
 )
