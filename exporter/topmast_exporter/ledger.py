@@ -16,13 +16,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from topmast_exporter.budgets import DAY, BudgetConfig, Budgets, window
-from topmast_exporter.ledger_corrections import carry_out, price_of
-from topmast_exporter.ledger_dimensions import Admission, Dimensions
+from topmast_exporter.ledger_batch import Batch
+from topmast_exporter.ledger_corrections import carry_out
+from topmast_exporter.ledger_dimensions import Admission
 from topmast_exporter.ledger_schema import LedgerError, LedgerStalledError
-from topmast_exporter.ledger_series import NANO, Delta, Totals
-from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Booked, Spend, SpendKey, Store
-from topmast_exporter.pricing.price import COMPONENTS, PRICED, UNPRICED, Price, Pricer
-from topmast_exporter.pricing.tokens import Tokens
+from topmast_exporter.ledger_series import Totals
+from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Store
+from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import UsageEvent
 
@@ -44,12 +44,6 @@ MAX_CORRECTIONS = 5
 
 # An event later than this changes the ledger and the gauges but no counter: an import is not a jump of now's rate.
 LATE_SECONDS = 3_600.0
-
-# The caller's own reckoning may differ by this much before it is counted as a mismatch.
-MISMATCH_RATIO = 0.01
-
-DETAILS = ("cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio_in", "audio_out", "image_in")
-RETRY_REASONS = ("error", "timeout", "rate_limited", "connection")
 
 
 class LedgerFullError(Exception):
@@ -241,96 +235,35 @@ class Ledger:
         return True
 
     def _commit(self, batch: Sequence[_Submission]) -> list[Result]:
-        delta, spend, results = Delta(), dict[SpendKey, Spend](), []
-        costs: list[tuple[float, str, int]] = []
+        book, results = Batch(self._pricer, self._totals, self._dimensions), []
         now = self._clock()
         try:
             with self._store.transaction():
+                known = self._store.known([event.id for submission in batch for event in submission.events])
                 for submission in batch:
-                    accepted = duplicates = late = 0
+                    duplicates = late = 0
                     for event in submission.events:
-                        price = price_of(self._pricer, event)
-                        where = self._dimensions.of(event)
-                        booked = Booked(event, price.status, price.reason, _cost(price), where)
-                        if not self._store.insert(booked):
+                        if event.id in known:
                             duplicates += 1
-                            labels = (event.provider, event.model, submission.source)
-                            self._totals.count(delta, "llm_duplicate_events_total", labels)
+                            book.duplicate(event, submission.source)
                             continue
-                        accepted += 1
-                        feature = self._spend(delta, spend, event, price, where)
-                        costs.append((event.at, feature, price.total))
-                        if event.at < now - LATE_SECONDS:
-                            late += 1
-                        else:
-                            self._count(delta, event, price)
-                    results.append(Result(accepted, duplicates, late))
-                counters, histograms = self._totals.after(delta)
+                        known.add(event.id)
+                        counted = event.at >= now - LATE_SECONDS
+                        late += not counted
+                        book.add(event, counted)
+                    results.append(Result(len(submission.events) - duplicates, duplicates, late))
+                spend = book.finish()
+                self._store.insert(book.rows)
+                counters, histograms = self._totals.after(book.delta)
                 self._store.save(counters, histograms, spend)
         except BaseException:
-            self._totals.forget(delta)
+            self._totals.forget(book.delta)
             self._dimensions.forget()
             raise
-        self._totals.commit(delta)
-        for at, feature, cost in costs:
+        self._totals.commit(book.delta)
+        for at, feature, cost in book.costs:
             self._budgets.add(at, feature, cost)
         return results
-
-    def _count(self, delta: Delta, event: UsageEvent, price: Price) -> None:
-        totals, model = self._totals, (event.provider, event.model)
-        by_feature = (*model, event.feature)
-        totals.count(delta, "llm_requests_total", (*by_feature, event.outcome))
-        if event.attempt > 1:
-            reason = event.retry_reason if event.retry_reason in RETRY_REASONS else "other"
-            totals.count(delta, "llm_retries_total", (*model, reason))
-        if event.outcome == "cached":
-            return
-        if event.tokens is not None:
-            totals.count(delta, "llm_tokens_total", (*by_feature, "input"), event.tokens.input)
-            totals.count(delta, "llm_tokens_total", (*by_feature, "output"), event.tokens.output)
-            for kind in DETAILS:
-                count = getattr(event.tokens, kind)
-                if count:
-                    totals.count(delta, "llm_token_detail_total", (*model, kind), count)
-        elif price.status == UNPRICED:
-            totals.count(delta, "llm_usage_missing_total", (*model, str(event.stream).lower()))
-        if price.status == UNPRICED:
-            totals.count(delta, "llm_unpriced_requests_total", (*model, price.reason))
-        else:
-            for component, cost in zip(COMPONENTS, price.parts, strict=True):
-                totals.count(delta, "llm_cost_usd_total", (*by_feature, component), cost)
-        if price.status == PRICED:
-            totals.observe(delta, "llm_request_cost_usd", model, price.total)
-        if price.status != UNPRICED and event.caller_cost is not None and _differs(event.caller_cost, price.total):
-            totals.count(delta, "llm_cost_mismatch_total", model)
-        if event.outcome == "ok":
-            self._observe(delta, event)
-
-    def _observe(self, delta: Delta, event: UsageEvent) -> None:
-        totals, model = self._totals, (event.provider, event.model)
-        duration, first = event.duration_seconds, event.time_to_first_token_seconds
-        if duration is not None:
-            totals.observe(delta, "llm_request_duration_seconds", model, round(duration * NANO))
-        if first is None:
-            return
-        totals.observe(delta, "llm_time_to_first_token_seconds", model, round(first * NANO))
-        output = event.tokens.output if event.tokens is not None else 0
-        if duration is not None and output > 1 and duration >= first:
-            each = (duration - first) / (output - 1)
-            totals.observe(delta, "llm_time_per_output_token_seconds", model, round(each * NANO))
-
-    def _spend(
-        self, delta: Delta, spend: dict[SpendKey, Spend], event: UsageEvent, price: Price, where: Dimensions
-    ) -> str:
-        """Add the event to its quarter of an hour; return the feature it is booked under."""
-        # the admitted names: a stranger's million model names must not become a million rows
-        labels = (event.provider, event.model, event.feature, event.outcome)
-        provider, model, feature, _ = self._totals.admit(delta, "llm_requests_total", labels)[1]
-        key = (int(event.at // QUARTER_SECONDS), provider, model, feature, *where)
-        tokens = event.tokens if event.tokens is not None and event.outcome != "cached" else Tokens()
-        amounts = (1, int(price.status == UNPRICED), *tokens.astuple(), *price.parts)
-        spend.setdefault(key, Spend()).add(amounts)
-        return feature
 
     def _tick(self) -> None:
         try:
@@ -369,11 +302,3 @@ class Ledger:
 
     def _refresh_budgets(self) -> None:
         self._budgets.refresh(self._store.cost_by_feature, self._store.first_quarter(), self._clock())
-
-
-def _cost(price: Price) -> tuple[int, ...] | None:
-    return None if price.status == UNPRICED else price.parts
-
-
-def _differs(theirs: int, ours: int) -> bool:
-    return abs(theirs - ours) > MISMATCH_RATIO * max(theirs, ours)

@@ -6,7 +6,7 @@ Label sets are admitted here and stored with the totals, so that `_other` means 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from topmast_exporter import admission
@@ -193,15 +193,17 @@ class Totals:
         key = self.admit(delta, family, labels)
         delta.counters[key] = delta.counters.get(key, 0) + amount
 
-    def observe(self, delta: Delta, family: str, labels: Labels, amount: int) -> None:
-        """Add an observation, scaled to an integer, to the batch."""
+    def observe(self, delta: Delta, family: str, labels: Labels, amounts: Sequence[int]) -> None:
+        """Add observations, scaled to integers, to the batch."""
         key = self.admit(delta, family, labels)
         spec = HISTOGRAMS[family]
         buckets = delta.histograms.get(key)
         if buckets is None:
             buckets = delta.histograms[key] = Buckets([0] * (len(spec.bounds) + 1))
-        buckets.counts[bisect_left(spec.bounds, amount / spec.scale)] += 1
-        buckets.sum += amount
+        bounds, scale, counts = spec.bounds, spec.scale, buckets.counts
+        for amount in amounts:
+            counts[bisect_left(bounds, amount / scale)] += 1
+        buckets.sum += sum(amounts)
 
     def after(self, delta: Delta) -> tuple[dict[Key, int], dict[Key, Buckets]]:
         """Return the totals that will stand when `delta` is committed, of the series that it touches."""

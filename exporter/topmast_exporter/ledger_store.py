@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,7 @@ from topmast_exporter.ledger_schema import (
     open_file,
 )
 from topmast_exporter.ledger_series import COUNTERS, HISTOGRAMS, Buckets, Key
-from topmast_exporter.pricing.price import COMPONENTS, PICO
+from topmast_exporter.pricing.price import COMPONENTS, PICO, UNPRICED, Price
 from topmast_exporter.pricing.tokens import FIELDS
 from topmast_exporter.usage_event import KEEP_ID_SECONDS, UsageEvent
 
@@ -47,40 +48,32 @@ MOST = 2**63
 """Where SQLite's integers end."""
 
 
-@dataclass(frozen=True)
-class Booked:
-    """An event with its price, as it is stored. `cost` is None when it is unpriced."""
+Row = tuple[object, ...]
+"""An event with its price, in the order of EVENT_COLUMNS."""
 
-    event: UsageEvent
-    status: str
-    reason: str
-    cost: tuple[int, ...] | None
-    where: Dimensions = NOBODY
+_said = attrgetter(
+    "provider", "model", "feature", "operation", "outcome", "tier", "batch", "stream", "attempt"
+)  # as EVENT_COLUMNS has them
+_NO_TOKENS = (None,) * len(FIELDS)
+_NO_COST = (None,) * len(COMPONENTS)
 
-    def row(self) -> tuple[object, ...]:
-        event = self.event
-        tokens = event.tokens.astuple() if event.tokens is not None else (None,) * len(FIELDS)
-        return (
-            event.id,
-            int(event.at * 1000),
-            event.provider,
-            event.model,
-            event.feature,
-            event.operation,
-            event.outcome,
-            event.tier,
-            int(event.batch),
-            int(event.stream),
-            event.attempt,
-            None if event.duration_seconds is None else int(event.duration_seconds * 1e6),
-            None if event.time_to_first_token_seconds is None else int(event.time_to_first_token_seconds * 1e6),
-            event.caller_cost,
-            self.status,
-            self.reason,
-            *tokens,
-            *(self.cost if self.cost is not None else (None,) * len(COMPONENTS)),
-            *self.where,
-        )
+
+def row(event: UsageEvent, price: Price, counts: tuple[int, ...], where: Dimensions = NOBODY) -> Row:
+    """Return an event as it is stored; `counts` are its tokens, where it has any."""
+    duration, first = event.duration_seconds, event.time_to_first_token_seconds
+    return (
+        event.id,
+        int(event.at * 1000),
+        *_said(event),
+        None if duration is None else int(duration * 1e6),
+        None if first is None else int(first * 1e6),
+        event.caller_cost,
+        price.status,
+        price.reason,
+        *(_NO_TOKENS if event.tokens is None else counts),
+        *(_NO_COST if price.status == UNPRICED else price.parts),
+        *where,
+    )
 
 
 SpendKey = tuple[int, str, str, str, str, str, str]
@@ -149,9 +142,14 @@ class Store:
             kind = LedgerStalledError if later else LedgerError
             raise kind(f"{self.path}: {error}") from error
 
-    def insert(self, booked: Booked) -> bool:
-        """Store an event; return False when its id is known."""
-        return self.connection.execute(_INSERT_EVENT, booked.row()).rowcount == 1
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are stored."""
+        sql = f"SELECT id FROM event WHERE id IN ({_places(ids)})"  # noqa: S608 question marks only
+        return {found for (found,) in self.connection.execute(sql, ids)}
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Store events whose ids are not known."""
+        self.connection.executemany(_INSERT_EVENT, rows)
 
     def save(
         self, counters: Mapping[Key, int], histograms: Mapping[Key, Buckets], spend: Mapping[SpendKey, Spend]
@@ -252,7 +250,7 @@ def _places(columns: Sequence[str]) -> str:
     return ", ".join("?" for _ in columns)
 
 
-_INSERT_EVENT = f"INSERT OR IGNORE INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({_places(EVENT_COLUMNS)})"  # noqa: S608 our own names
+_INSERT_EVENT = f"INSERT INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({_places(EVENT_COLUMNS)})"  # noqa: S608 our own names
 _ADD_SPEND = (
     f"INSERT INTO spend VALUES ({_places((*SPEND_KEY, *SPEND_COLUMNS))}) ON CONFLICT DO UPDATE SET "  # noqa: S608 our own names
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in SPEND_COLUMNS)
