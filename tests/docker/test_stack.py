@@ -60,6 +60,15 @@ def test_the_engine_applies_what_the_file_says(stack: Project) -> None:
         assert not host["Privileged"], name
 
 
+@pytest.mark.parametrize("name", ["exporter", "shipper", "page"])
+def test_ours_run_as_nobody_on_a_file_system_that_they_cannot_write(stack: Project, name: str) -> None:
+    told = stack.inspect(name)
+
+    assert (told["Config"]["User"], told["HostConfig"]["ReadonlyRootfs"]) == ("10001:10001", True)
+    assert told["Config"]["Healthcheck"]["Test"][0] == "CMD"
+    assert told["State"]["Health"]["Status"] == "healthy"
+
+
 def test_no_secret_is_in_an_environment_or_a_command_line(stack: Project) -> None:
     secrets = set()
     for name in ("grafana", "logstash", "elasticsearch"):
