@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -12,8 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from topmast import ports
+from topmast.layout import PORTS
 
 HOME = Path(__file__).resolve().parents[1]
+
+
+def free_offset() -> int:
+    """Return a `--port-offset` at which every port is free: by chance, so that two runs do not meet at the first."""
+    offsets = range(2000, 12_000, 50)  # below the ports that `free_port` gives out
+    for offset in random.sample(offsets, len(offsets)):
+        if all(ports.free(number + offset) for number in PORTS.values()):
+            return offset
+    raise AssertionError("no free ports")
 
 
 @dataclass(frozen=True)

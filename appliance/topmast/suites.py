@@ -62,7 +62,7 @@ def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
 SUITES = (
     Suite("unit", "Python and the packages' own servers", _nothing, spread="loadfile"),
     Suite("rules", "promtool and amtool over every rule and route", _engines, spread="worksteal"),
-    Suite("live", "the whole appliance on the real engines", _engines),
+    Suite("live", "the whole appliance on the real engines", _engines, spread="loadgroup"),
     Suite("browser", "the page in Chromium", _browser),
     Suite("docker", "the compose files on a Docker engine", _docker),
     Suite("elasticsearch", "a real Elasticsearch, fetched by maven", _elasticsearch),

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import HOME, Appliance, wait_for, with_engines
+from running import HOME, Appliance, free_offset, wait_for, with_engines
 from topmast.layout import Layout
 from topmast.running import append, verify_log
 from topmast.verification import ALERT
 
 pytestmark = pytest.mark.live
-OFFSET = 4400
 
 
 def answers(appliance: Appliance, at: float) -> dict[str, Any]:
@@ -41,8 +40,8 @@ def fire(appliance: Appliance) -> None:
 
 
 def test_the_same_questions_have_the_same_answers(tmp_path: Path) -> None:
-    appliance = Appliance(with_engines(tmp_path / "state"), OFFSET)
-    start = ("up", "--detach", "--port-offset", str(OFFSET))
+    appliance = Appliance(with_engines(tmp_path / "state"), free_offset())
+    start = ("up", "--detach", "--port-offset", str(appliance.offset))
     try:
         appliance.run(*start, seconds=120)
         wait_for("a sample", lambda: appliance.get(9090, "/api/v1/query?query=up")["data"]["result"])

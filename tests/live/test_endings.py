@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import HOME, Appliance, wait_for, with_engines
+from running import HOME, Appliance, free_offset, wait_for, with_engines
 
 pytestmark = pytest.mark.live
-OFFSET = 6000
 
 
 def running(pid: int) -> bool:
@@ -28,10 +27,10 @@ class Foreground:
     """`topmast up` in a terminal of its own."""
 
     def __init__(self, state: Path) -> None:
-        self.appliance = Appliance(with_engines(state), OFFSET)
+        self.appliance = Appliance(with_engines(state), free_offset())
         self.terminal, inside = pty.openpty()
         self.process = subprocess.Popen(
-            [str(HOME / "topmast"), "--state", str(state), "up", "--port-offset", str(OFFSET)],
+            [str(HOME / "topmast"), "--state", str(state), "up", "--port-offset", str(self.appliance.offset)],
             stdin=inside,
             stdout=inside,
             stderr=inside,
@@ -89,5 +88,5 @@ def test_nothing_outlives_a_supervisor_that_is_killed(foreground: Foreground) ->
     wait_for("all gone", lambda: not [pid for pid in pids[1:] if running(pid)], 60)
     wait_for("the folder is free", lambda: foreground.appliance.run("status", check=False).returncode == 3, 30)
     # What was recorded is still there for the next start.
-    foreground.appliance.run("up", "--detach", "--port-offset", str(OFFSET), seconds=240)
+    foreground.appliance.run("up", "--detach", "--port-offset", str(foreground.appliance.offset), seconds=240)
     assert (foreground.appliance.state / "data" / "prometheus").is_dir()

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from running import Appliance, wait_for, with_engines
+from running import Appliance, free_offset, wait_for, with_engines
 
 pytestmark = pytest.mark.live
 
@@ -224,8 +224,8 @@ def test_everything_listens_on_loopback_only(bare: Appliance) -> None:
 
 
 def test_down_leaves_no_process_and_no_port(tmp_path: Path) -> None:
-    one = Appliance(with_engines(tmp_path / "state"), 5000)
-    one.run("up", "--detach", "--port-offset", "5000", seconds=240)
+    one = Appliance(with_engines(tmp_path / "state"), free_offset())
+    one.run("up", "--detach", "--port-offset", str(one.offset), seconds=240)
     told = one.json("status", "--json")
     pids = [told["pid"], *(component["pid"] for component in told["components"])]
 

@@ -40,4 +40,4 @@ def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
     by_name = {suite.name: suite for suite in suites.SUITES}
 
     assert suites.spreading(by_name["unit"])[2:] == ["--dist", "loadfile"]
-    assert suites.spreading(by_name["live"]) == []
+    assert suites.spreading(by_name["browser"]) == []
