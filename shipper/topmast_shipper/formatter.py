@@ -154,7 +154,7 @@ class EcsFormatter(logging.Formatter):
 
     def _carefully(self, record: logging.LogRecord) -> bytes:
         document = self._document(record)
-        data = harmless.dump(document)
+        data = _dump(document)
         if len(data) <= MAX_PAYLOAD_BYTES:
             return data
         return harmless.dump({**_shortened(document), "labels.truncated": f"{len(data)} bytes"})
@@ -221,6 +221,14 @@ def _shortened(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dump(fields: dict[str, Any]) -> bytes:
+    data = _written(fields)
+    # a null may have been a number that JSON has no word for
+    if b"null" in data and harmless.is_bounded(fields) and (names := harmless.not_finite(fields)):
+        return _written({**fields, "labels.sanitized": ", ".join(map(harmless.text, names))[:1024]})
+    return data
+
+
+def _written(fields: dict[str, Any]) -> bytes:
     if _SIMPLE.issuperset(map(type, fields.values())):
         try:
             return orjson.dumps(fields)

@@ -3,6 +3,7 @@
 What cannot be written as it is becomes text; what does not end is cut. Nothing raises.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -62,6 +63,30 @@ def _is_bounded(value: object) -> bool:
         if left < 0:
             return False
     return True
+
+
+def not_finite(fields: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields that hold NaN or an infinity, at any depth: JSON has null for them.
+
+    The fields must be bounded (`is_bounded`).
+    """
+    return [name for name, value in fields.items() if _has_not_finite(value)]
+
+
+def _has_not_finite(value: object) -> bool:
+    waiting: list[Iterable[Any]] = [(value,)]
+    while waiting:
+        for each in waiting.pop():
+            if isinstance(each, float):
+                if not math.isfinite(each):
+                    return True
+            elif isinstance(each, dict):
+                waiting.append(dict.values(each))
+            elif isinstance(each, _PLAIN):
+                waiting.append(each)
+            elif _is_dataclass(each):
+                waiting.append(vars(each).values())
+    return False
 
 
 def text(value: object) -> str:

@@ -14,6 +14,8 @@ from topmast_shipper import ecs
 from topmast_shipper.component import Line, Parser, Source
 from topmast_shipper.event import Event, Position
 from topmast_shipper.parsers import json_lines
+from topmast_shipper.redacting import redacted
+from topmast_shipper.redaction import Redactor
 from topmast_shipper.shapes import Shapes
 from topmast_shipper.swift import Swift
 from topmast_shipper.tail.lines import Lines, text
@@ -28,15 +30,18 @@ _MAX_RAW_BYTES = 65_536
 class Intake:
     """One parser at work. May be called from the threads of several sinks."""
 
-    def __init__(self, parser: Parser, zone: tzinfo = UTC) -> None:
-        """`zone` is for times that name none."""
+    def __init__(self, parser: Parser, zone: tzinfo = UTC, redactor: Redactor | None = None) -> None:
+        """`zone` is for times that name none; a `redactor` takes secrets out of the lines first."""
         self._parser = parser
         self._zone = zone
+        self._redactor = redactor
         self._swift = Swift()
         self._shapes = Shapes() if parser is json_lines.parse else None
 
     def events(self, source: Source, lines: Sequence[Line], now: float) -> Rows:
         """Return the lines as completed events, one each. Never raises."""
+        if self._redactor is not None:
+            lines = redacted(lines, self._redactor)
         taken = _Taken(source, lines, now)
         missing: Sequence[int] = range(len(lines))
         while missing:

@@ -7,6 +7,7 @@ bytes are not settled fast enough, the sender is told to come again, or, where i
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from topmast_shipper.component import Line, Parser, Source
 from topmast_shipper.event import Event
@@ -25,18 +26,32 @@ class FullError(Exception):
     """The spool holds as much as it may, or its disk is full: come again later."""
 
 
+class Pushing(Protocol):
+    """What the configurations of all inputs that are sent to have."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def redact(self) -> Any: ...
+    @property
+    def max_spool_bytes(self) -> int: ...
+
+
 class Pushed:
     """The spool behind an input that is sent to. `put` may be called from many threads."""
 
-    def __init__(self, name: str, service: str, parser: Parser, max_bytes: int, setting: Setting) -> None:
-        self.name = name
-        self.service = service
-        self._folder = setting.data / f"spool-{name}"
-        self._max_bytes = max_bytes
+    def __init__(self, config: Pushing, parser: Parser, setting: Setting) -> None:
+        self.name = config.name
+        self.service = config.service
+        self._folder = setting.data / f"spool-{config.name}"
+        self._max_bytes = config.max_spool_bytes
         self._lost = setting.lost
         self._clock: Callable[[], float] = setting.clock
-        self._writer = Writer(str(self._folder), name, _SEGMENT_BYTES)
-        self._spool = SpoolInput(SpoolConfig(name, self._folder, parser, service), parser, setting)
+        self._writer = Writer(str(self._folder), config.name, _SEGMENT_BYTES)
+        spool = SpoolConfig(config.name, self._folder, parser, config.service, config.redact)
+        self._spool = SpoolInput(spool, parser, setting)
         self._lock = threading.Lock()
         self._size = 0
         self._looked = -_LOOK_SECONDS

@@ -96,6 +96,24 @@ def test_no_value_costs_the_record_or_makes_it_invalid(logger: logging.Logger, t
     assert len(others) == 2
 
 
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        pytest.param({"ratio": float("nan"), "other": 1.5}, "ratio", id="a number"),
+        pytest.param({"ratio": {"of": [1.0, float("inf")]}, "none": None}, "ratio", id="inside of something"),
+        pytest.param({"none": None, "text": "null"}, None, id="what is null by itself"),
+    ],
+)
+def test_a_number_that_json_has_no_word_for_is_told(
+    logger: logging.Logger, tmp_path: Path, extra: dict[str, object], said: str | None
+) -> None:
+    logger.info("told", extra=extra)
+
+    (found,) = spooled(tmp_path / "spool")
+
+    assert found.get("labels.sanitized") == said
+
+
 def test_a_record_as_a_whole(logger: logging.Logger, tmp_path: Path) -> None:
     logger.warning("order %d", 7, extra={"trace.id": "ab", "message_id": 3})
 

@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from topmast_shipper import rooms
+from topmast_shipper import redacting, rooms
 from topmast_shipper.component import Input, Kind, Line, Parser, Source
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.event import Event
@@ -37,6 +37,8 @@ class Config:
     """`service.name` of lines that do not name their own."""
     timezone: str = "UTC"
     """Of times that name no zone: `Europe/Berlin`."""
+    redact: Any = False
+    """True, or patterns of your own beside the usual secrets."""
     max_line_bytes: int = 1 << 20
     rotate_wait_seconds: float = 5.0
     framing: str = ""
@@ -67,7 +69,8 @@ class FileInput:
             zone: tzinfo = UTC if config.timezone == "UTC" else ZoneInfo(config.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ConfigError(f"input {config.name}: timezone: no zone {config.timezone!r}") from error
-        self._intake = Intake(unwrapping(parser) if config.framing else parser, zone)
+        redactor = redacting.redactor_of(config.redact, f"input {config.name}")
+        self._intake = Intake(unwrapping(parser) if config.framing else parser, zone, redactor)
         follow = Follow(
             input=config.name,
             patterns=absolute(config.paths, setting.base),
@@ -135,6 +138,7 @@ INPUT = Kind[Input](
             "exclude": {"type": "array", "items": {"type": "string", "minLength": 1}},
             "parser": {"type": ["string", "object"]},
             "service": {"type": "string", "maxLength": 100},
+            "redact": redacting.SCHEMA,
             "timezone": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_/+-]{0,63}$"},
             "max_line_bytes": {"type": "integer", "minimum": 1024, "maximum": 16777216},
             "rotate_wait_seconds": {"type": "number", "minimum": 0.1, "maximum": 3600},

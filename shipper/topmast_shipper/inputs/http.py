@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import orjson
 
-from topmast_shipper import rooms
+from topmast_shipper import redacting, rooms
 from topmast_shipper.component import Input, Kind, Parser
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.push import MAX_SPOOL_BYTES, FullError, Pushed
@@ -43,6 +43,7 @@ class Config:
     listen: str = "127.0.0.1:9472"
     service: str = ""
     parser: Any = "auto"
+    redact: Any = False
     token_file: str = ""
     """Sent as `Authorization: Bearer …`."""
     hmac_secret_file: str = ""
@@ -67,7 +68,7 @@ class HttpInput(Pushed):
     """One listener and its spool."""
 
     def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
-        super().__init__(config.name, config.service, parser, config.max_spool_bytes, setting)
+        super().__init__(config, parser, setting)
         self._config = config
         self._token = _secret(config.token_file, setting.base)
         self._hmac = _secret(config.hmac_secret_file, setting.base)
@@ -316,6 +317,7 @@ INPUT = Kind[Input](
             "listen": {"type": "string", "pattern": "^([^:]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$"},
             "service": {"type": "string", "maxLength": 100},
             "parser": {"type": ["string", "object"]},
+            "redact": redacting.SCHEMA,
             "token_file": {"type": "string", "minLength": 1},
             "hmac_secret_file": {"type": "string", "minLength": 1},
             "hmac_header": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"},

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from topmast_shipper import records, rooms
+from topmast_shipper import records, redacting, rooms
 from topmast_shipper.checkpoint import FileRecord
 from topmast_shipper.component import Block, Cursor, Input, Kind, Line, Parser, Source
 from topmast_shipper.event import Event, Origin
@@ -34,6 +34,8 @@ class Config:
     path: Path
     parser: Any = "json_lines"
     service: str = ""
+    redact: Any = False
+    """True, or patterns of your own beside the usual secrets."""
 
 
 class Segment:
@@ -48,6 +50,8 @@ class Segment:
         self.size = 0
         self.final = False
         """Nobody writes to it any more."""
+        self.written_at = 0.0
+        """When the last of it came."""
         self._descriptor = descriptor
         self._setting = setting
         self._counted_to = 0
@@ -56,7 +60,8 @@ class Segment:
     def look(self) -> bool:
         """Take note of its size and of whether its writer is gone; return whether it grew or ended."""
         final = self.final or records.abandoned(self._descriptor)
-        size = os.fstat(self._descriptor).st_size  # after the question: nobody appends after a yes
+        status = os.fstat(self._descriptor)  # after the question: nobody appends after a yes
+        size, self.written_at = status.st_size, status.st_mtime
         changed = (size, final) != (self.size, self.final)
         self.size, self.final = size, final
         return changed
@@ -98,7 +103,7 @@ class SpoolInput:
         self.name = config.name
         self.service = config.service
         self._folder = setting.base / config.path
-        self._intake = Intake(parser)
+        self._intake = Intake(parser, redactor=redacting.redactor_of(config.redact, f"input {config.name}"))
         self._setting = setting
         self._mutex = Lock()
         self._segments: dict[tuple[int, int], Segment] = {}
@@ -126,6 +131,9 @@ class SpoolInput:
         return (str(self._folder),)
 
     def events(self, source: Source, lines: Sequence[Line], now: float) -> Sequence[Event]:
+        # what was read long after it came (a restart, a backlog) is not of now
+        if isinstance(source, Segment):
+            now = min(now, source.written_at)
         return self._intake.events(source, lines, now)
 
     def close(self) -> None:
@@ -195,6 +203,7 @@ INPUT = Kind[Input](
             "path": {"type": "string", "minLength": 1},
             "parser": {"type": ["string", "object"]},
             "service": {"type": "string", "maxLength": 100},
+            "redact": redacting.SCHEMA,
         },
     },
     build,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore, Thread
 from typing import Any
 
-from topmast_shipper import rooms
+from topmast_shipper import redacting, rooms
 from topmast_shipper.component import Input, Kind, Parser
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.push import MAX_SPOOL_BYTES, FullError, Pushed
@@ -37,6 +37,7 @@ class Config:
     listen: str = "127.0.0.1:5514"
     service: str = ""
     parser: Any = "syslog"
+    redact: Any = False
     private_network: bool = False
     max_spool_bytes: int = MAX_SPOOL_BYTES
 
@@ -45,7 +46,7 @@ class SyslogInput(Pushed):
     """A UDP socket and a TCP listener of one address, and their spool."""
 
     def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
-        super().__init__(config.name, config.service, parser, config.max_spool_bytes, setting)
+        super().__init__(config, parser, setting)
         host, _, port = config.listen.rpartition(":")
         host = host.strip("[]")
         if host not in _LOOPBACK and not config.private_network:
@@ -170,6 +171,7 @@ INPUT = Kind[Input](
             "listen": {"type": "string", "pattern": "^([^:]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$"},
             "service": {"type": "string", "maxLength": 100},
             "parser": {"type": ["string", "object"]},
+            "redact": redacting.SCHEMA,
             "private_network": {"type": "boolean"},
             "max_spool_bytes": {"type": "integer", "minimum": 1 << 20},
         },

@@ -115,3 +115,21 @@ def test_lines_of_a_container_are_of_the_service_it_is(setting: Setting) -> None
 
     assert source.origin.service == "shop-web-1"
     made.close()
+
+
+def test_a_file_s_secrets_are_taken_out_when_asked_for(setting: Setting) -> None:
+    (setting.base / "app.log").write_text("login password=hunter2secret\nnothing here\n")
+    made = build(setting, redact=True)
+
+    made.sweep()
+    (source,) = made.sources()
+    block = source.read(Cursor(), 65536, 10)
+    assert block is not None
+    events = made.events(source, block.lines, 1_795_382_160.0)
+
+    assert [each.document["message"] for each in events] == ["login password=[redacted]", "nothing here"]
+    # what the line is called does not depend on what was taken out of it
+    plain = build(setting)
+    assert [each.id for each in plain.events(source, block.lines, 1_795_382_160.0)] == [each.id for each in events]
+    for each in (made, plain):
+        each.close()

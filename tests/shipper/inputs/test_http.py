@@ -1,15 +1,18 @@
 """inputs/http.py: what is accepted is in the spool, what is refused is not, and the answer says which."""
 
+import base64
 import gzip
 import hmac
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.inputs.http import INPUT, frames, records_of
 from topmast_shipper.rooms import Setting
@@ -183,3 +186,57 @@ def test_herokus_frames() -> None:
     assert list(frames(body)) == [first.strip(), second]
     assert list(records_of(body, "application/logplex-1")) == [first.strip(), second]
     assert list(frames(b"5 abcdebroken")) == [b"abcde", b"broken"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        pytest.param(b'{"msg":"signed in","password":"hunter2secret"}', "signed in", id="a name in JSON"),
+        pytest.param(b"GET /?api_key=hunter2secret HTTP/1.1", "GET /", id="text"),
+        pytest.param(b"token=hunter2secret \xff and on", "and on", id="bytes that are no UTF-8"),
+    ],
+)
+def test_secrets_in_lines_of_others_do_not_arrive(make: Make, documents: Any, line: bytes, kept: str) -> None:
+    made = make(redact=True)
+
+    post(made, line)
+
+    (found,) = documents(made, 1)
+    written = json.dumps(found)
+    assert kept in found["message"]
+    assert "hunter2secret" not in written
+    raw = found.get("labels", {}).get("raw_base64", "")
+    assert b"hunter2secret" not in base64.b64decode(raw)
+
+
+def test_patterns_of_ones_own_are_redacted_too(make: Make, documents: Any) -> None:
+    made = make(redact=[r"CUST-\d+"])
+
+    post(made, b"CUST-4711 has password=hunter2secret")
+
+    assert documents(made, 1)[0]["message"] == "[redacted] has password=[redacted]"
+
+
+def test_a_pattern_that_is_none_is_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match="redact"):
+        make(redact=["("])
+
+
+def test_it_answers_over_tls(make: Make, documents: Any, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    made = make(tls_certificate="cert.pem", tls_key="key.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+
+    connection = http.client.HTTPSConnection(made.address, timeout=10, context=context)
+    connection.request("POST", "/", b"over TLS")
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status == 200
+    assert [each["message"] for each in documents(made, 1)] == ["over TLS"]
+    with pytest.raises((OSError, http.client.HTTPException)):
+        post(made, b"without")

@@ -1,5 +1,6 @@
 """inputs/spool.py: what was logged is read, also when its writer is killed in the middle of it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -142,3 +143,19 @@ def test_an_application_killed_while_it_logs_loses_nothing_that_it_logged(
 
 def test_it_is_in_the_room() -> None:
     assert rooms.kind("inputs", "spool") is INPUT
+
+
+def test_a_line_read_long_after_it_came_is_of_when_it_came(made: Input, setting: Setting) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message":"from the night"}')
+    writer.close()
+    (segment,) = (setting.base / "spool").glob("*.seg")
+    os.utime(segment, (1_795_000_000, 1_795_000_000))
+
+    made.sweep()
+    (source,) = made.sources()
+    block = source.read(Cursor(), 1 << 20, 10)
+    assert block is not None
+    (event,) = made.events(source, block.lines, 1_795_000_000 + 7200)
+
+    assert event.document["@timestamp"] == "2026-11-18T11:06:40.000Z"
