@@ -356,10 +356,10 @@ def _forecast(bench: Run) -> Measure:
 
 
 def _report(bench: Run, folder: Path) -> Measure:
-    """Time a month's report by feature over a ledger with this many events."""
-    events = 10_000_000 if bench.full else 1_000_000
-    bench.say(f"report: {events} events")
-    found = _script(bench, "report.py", folder, events)
+    """Time a month's report by feature over a ledger with this many rows of spend."""
+    rows = 10_000_000 if bench.full else 1_000_000
+    bench.say(f"report: {rows} rows of spend")
+    found = _script(bench, "report.py", folder, rows)
     note = f"{found['requests']} requests in {found['rows']} rows of spend, 30 days; {found['mib']:.0f} MiB"
     return measure("cost.report", statistics.median(found["seconds"]), "s", "<= 1", note=note)
 

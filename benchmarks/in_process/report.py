@@ -1,4 +1,4 @@
-"""`report.py FOLDER EVENTS`: the seconds of a month's report by feature, over a ledger that has these many events."""
+"""`report.py FOLDER ROWS`: the seconds of a month's report by feature, over a ledger with so many rows of spend."""
 
 import itertools
 import json
@@ -13,15 +13,16 @@ from topmast_exporter.ledger_store import FILE, Spend, Store
 NOW = 1_795_176_000.0
 
 
-def main(folder: Path, events: int) -> None:
+def main(folder: Path, count: int) -> None:
     """Print the seconds of five reports, and what they were of."""
-    # 30 days of quarters x 4 models x 4 features: what a million events leave in the ledger's spend
+    # 30 days of quarters, 20 features; as many models as it takes
+    every = itertools.product(range(count // (30 * 96 * 20) + 1), range(30 * 96), range(20))
     rows = [
         (int(NOW // 900) - quarter, "openai", f"model-{model}", f"feature-{feature}", "", "", "")
-        for quarter, model, feature in itertools.product(range(30 * 96), range(4), range(4))
+        for model, quarter, feature in itertools.islice(every, count)
     ]
     store = Store(folder)
-    amounts = [events // len(rows), 0, *(1_000_000 for _ in SPEND_COLUMNS[2:])]
+    amounts = [3, 0, *(1_000_000 for _ in SPEND_COLUMNS[2:])]
     with store.transaction():
         store.save({}, {}, {key: Spend(amounts) for key in rows})
     store.close()

@@ -158,7 +158,7 @@ class Ledger:
                 raise LedgerFullError(f"{self._waiting_events} events wait")
             self._waiting.append(_Submission(events, source, future))
             self._waiting_events += len(events)
-            self._changed.notify_all()
+            self._changed.notify()  # the writing thread: nobody else waits
         return future
 
     def _run(self) -> None:

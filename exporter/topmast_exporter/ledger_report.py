@@ -1,11 +1,14 @@
 """Reports from the ledger's spend: what was spent, by whom, when. Reads beside the writer and never blocks it."""
 
+import os
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +18,10 @@ from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS
 from topmast_exporter.pricing.price import COMPONENTS, PICO
 
 DIMENSIONS = ("provider", "model", "feature", "day", "key", "group", "environment")
+# Half a month and more is read by several threads: SQLite's sorting is what takes the time.
+SPLIT_QUARTERS = 1_500
+MAX_READERS = 4
+MAX_TRIES = 50
 _COLUMNS = {"key": "key_alias", "group": "user_group"}
 
 
@@ -53,16 +60,12 @@ def report(
         (least, greatest) = connection.execute(
             "SELECT min(quarter), max(quarter) FROM spend WHERE quarter >= ? AND quarter < ?", (first, last)
         ).fetchone()
-        if least is None:
-            return []
-        columns = {**_COLUMNS, "day": _day_number(least, greatest, ZoneInfo(timezone))}
-        groups = [columns.get(name, name) for name in by]
-        sql = (
-            f"SELECT {', '.join([*groups, *_SUMS])} FROM spend WHERE quarter >= ? AND quarter < ?"  # noqa: S608 our own names
-            f" {'GROUP BY ' + ', '.join(map(str, range(1, len(by) + 1))) if by else ''}"
-        )
-        found = connection.execute(sql, (first, last)).fetchall()
-    rows = [_row(by, values) for values in found]
+    if least is None:
+        return []
+    columns = {**_COLUMNS, "day": _day_number(least, greatest, ZoneInfo(timezone))}
+    groups = [columns.get(name, name) for name in by]
+    found = _summed(folder / FILE, groups, least, greatest + 1)
+    rows = [_row(by, group, sums) for group, sums in found.items()]
     return sorted(rows, key=lambda row: (-row.total, -row.requests, row.group))
 
 
@@ -141,25 +144,79 @@ def repeated(folder: Path, since: float = 0.0, until: float = 1e12) -> dict[tupl
 
 
 _COST = " + ".join(f"cost_{component}" for component in COMPONENTS)
-# Sums end at 2^63: pico-USD are summed in two halves, which together end at 9 * 10^18 dollars.
-_SUMS = [
-    *(f"SUM({name})" for name in SPEND_COLUMNS if not name.startswith("cost_")),
-    *(f"SUM(cost_{component} / {PICO})" for component in COMPONENTS),
-    *(f"SUM(cost_{component} % {PICO})" for component in COMPONENTS),
-]
 
 
-def _row(by: Sequence[str], values: Sequence[Any]) -> Row:
+def _summed(path: Path, groups: Sequence[str], first: int, end: int) -> dict[tuple[Any, ...], list[int]]:
+    """Return the sums of SPEND_COLUMNS by group of the quarters in [first, end), read by several threads at once."""
+    parts = min(os.cpu_count() or 1, MAX_READERS) if end - first >= SPLIT_QUARTERS else 1
+    edges = [first + (end - first) * number // parts for number in range(parts + 1)]
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    with ExitStack() as stack:
+        readers = _alike(path, stack, parts)
+        pool = stack.enter_context(ThreadPoolExecutor(parts))
+        for rows in pool.map(partial(_sums, groups), readers, edges[:-1], edges[1:]):
+            for group, amounts in rows:
+                standing = sums.get(group)
+                sums[group] = amounts if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]
+    return sums
+
+
+def _alike(path: Path, stack: ExitStack, count: int) -> list[sqlite3.Connection]:
+    """Return connections that see the ledger at one moment: between two of them nothing was committed."""
+    watcher = stack.enter_context(_reading(path))
+    for _ in range(MAX_TRIES):
+        (before,) = watcher.execute("PRAGMA data_version").fetchone()
+        readers = [stack.enter_context(_reading(path)) for _ in range(count)]
+        for reader in readers:
+            reader.execute("BEGIN")
+            reader.execute("SELECT 1 FROM spend LIMIT 1").fetchone()
+        if watcher.execute("PRAGMA data_version").fetchone() == (before,):
+            return readers
+        for reader in readers:
+            reader.rollback()
+    raise LedgerError(f"{path}: is written to without a pause: try again")
+
+
+def _sums(
+    groups: Sequence[str], connection: sqlite3.Connection, first: int, end: int
+) -> list[tuple[tuple[Any, ...], list[int]]]:
+    """Return (group, sums) of the quarters in [first, end)."""
+    try:
+        return [
+            (row[: len(groups)], list(row[len(groups) :]))
+            for row in _grouped(groups, [f"SUM({name})" for name in SPEND_COLUMNS], connection, first, end)
+        ]
+    except sqlite3.OperationalError as error:
+        if "overflow" not in str(error):
+            raise
+    # Sums end at 2^63: in two halves they end at 9 * 10^18 dollars.
+    halves = [f"SUM({name} {sign} {PICO})" for sign in "/%" for name in SPEND_COLUMNS]
+    found = []
+    for row in _grouped(groups, halves, connection, first, end):
+        group, amounts = row[: len(groups)], row[len(groups) :]
+        wholes, rests = amounts[: len(SPEND_COLUMNS)], amounts[len(SPEND_COLUMNS) :]
+        found.append((group, [whole * PICO + rest for whole, rest in zip(wholes, rests, strict=True)]))
+    return found
+
+
+def _grouped(
+    groups: Sequence[str], sums: Sequence[str], connection: sqlite3.Connection, first: int, end: int
+) -> list[tuple[Any, ...]]:
+    by = f"GROUP BY {', '.join(map(str, range(1, len(groups) + 1)))}" if groups else ""
+    sql = f"SELECT {', '.join([*groups, *sums])} FROM spend WHERE quarter >= ? AND quarter < ? {by}"  # noqa: S608 our own names
+    found = connection.execute(sql, (first, end)).fetchall()
+    return [row for row in found if row[len(groups)] is not None]  # without groups, nothing is a row of nothing
+
+
+def _row(by: Sequence[str], values: Sequence[Any], sums: Sequence[int]) -> Row:
     group = tuple(_EPOCH.fromordinal(_EPOCH_ORDINAL + value).isoformat() if name == "day" else str(value)
-                  for name, value in zip(by, values, strict=False))  # fmt: skip
-    counts = dict(zip(_COUNTS, values[len(by) :], strict=False))
-    halves = values[len(by) + len(_COUNTS) :]
-    wholes, rests = halves[: len(COMPONENTS)], halves[len(COMPONENTS) :]
-    cost = {component: whole * PICO + rest for component, whole, rest in zip(COMPONENTS, wholes, rests, strict=True)}
-    return Row(group, counts.pop("requests"), counts.pop("unpriced"), counts, cost)
+                  for name, value in zip(by, values, strict=True))  # fmt: skip
+    named = dict(zip(SPEND_COLUMNS, sums, strict=True))
+    requests, unpriced = named.pop("requests"), named.pop("unpriced")
+    cost = {component: named.pop(f"cost_{component}") for component in COMPONENTS}
+    return Row(group, requests, unpriced, named, cost)
 
 
-_COUNTS = tuple(name for name in SPEND_COLUMNS if not name.startswith("cost_"))
 _EPOCH = date(1970, 1, 1)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 
@@ -189,11 +246,16 @@ def _offset(quarter: int, zone: ZoneInfo) -> int:
     return int(offset.total_seconds()) if offset is not None else 0
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection that writes nothing; SQLite's errors leave as LedgerError."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+        with closing(_open(path)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != SCHEMA_VERSION:
                 raise LedgerError(

@@ -17,9 +17,9 @@ from topmast_exporter.ledger import MAX_WAITING_EVENTS, Ledger, LedgerFullError
 from topmast_exporter.ledger_report import Unpriced, dearest, report, unpriced
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.ledger_series import Delta, Totals
-from topmast_exporter.ledger_store import FILE, Store
+from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS, Spend, Store
 from topmast_exporter.pricing.price import Pricer
-from topmast_exporter.pricing.tokens import Tokens
+from topmast_exporter.pricing.tokens import FIELDS, Tokens
 from topmast_exporter.registry import Registry
 from topmast_exporter.render import render
 from topmast_exporter.usage_event import UsageEvent
@@ -375,7 +375,7 @@ import sys
 from pathlib import Path
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.pricing.price import Pricer
-from topmast_exporter.pricing.tokens import Tokens
+from topmast_exporter.pricing.tokens import FIELDS, Tokens
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import UsageEvent
 ledger = Ledger(Path(sys.argv[1]), Pricer(None, {"acme/big": {"input_usd_per_million": 1}}), Registry())
@@ -459,3 +459,24 @@ def test_the_dearest_calls_are_found_one_by_one(ledgers):
         ("f5", 5000, 5000 * 2_500_000),
         ("f4", 4000, 4000 * 2_500_000),
     ]
+
+
+@pytest.mark.parametrize("days", [pytest.param(1, id="one reader"), pytest.param(30, id="several readers")])
+def test_a_report_adds_up_beyond_what_sqlite_can(tmp_path, days):
+    end = int(NOW // QUARTER_SECONDS)
+    spend = {
+        (end - quarter, "openai", "gpt-4o", feature, "", "", ""): Spend(
+            [1, 0, *(0 for _ in FIELDS), amount, 0, 0, 0, 7]
+        )
+        for quarter in range(0, days * 96, days * 8)
+        for feature, amount in (("chat", 2**62 + 1), ("search", 3))
+    }
+    store = Store(tmp_path)
+    with store.transaction():
+        store.save({}, {}, spend)
+    store.close()
+
+    rows = report(tmp_path, ("feature",))
+
+    sums = {row.group: (row.requests, row.cost["input"], row.cost["other"]) for row in rows}
+    assert sums == {("chat",): (12, 12 * (2**62 + 1), 84), ("search",): (12, 36, 84)}
