@@ -20,17 +20,18 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Event
 from typing import NamedTuple
 
 from topmast import debian
+from topmast.acknowledgers import Acknowledger, bulk, lumberjack
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import PrerequisiteError, TopmastError
+from topmast.loglines import LINE_BYTES, lines
 from topmast.measure import Measure, measure
-from topmast_shipper import lumberjack, search, store
+from topmast_shipper import search, store
 from topmast_shipper.event import Origin
 from topmast_shipper.intake import Intake
-from topmast_shipper.lumberjack import Compressed, Json, decode, encode_ack
 from topmast_shipper.parsers import json_lines
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.tail.lines import Lines
@@ -38,67 +39,20 @@ from topmast_shipper.window import Window
 
 RSYSLOG = ("rsyslog", "rsyslog-relp", "librelp0", "libestr0", "libfastjson4")
 LOGSTASH_ASYNC = "python-logstash-async==4.1.0"
-LINE_BYTES = 554
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class _Acknowledger:
-    """Acknowledges every complete window without looking into it; counts its events."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._changed = Condition()
-        self._events = 0
-        Thread(target=self._accept, daemon=True).start()
-
-    def wait_for(self, events: int, seconds: float) -> None:
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._events >= events, seconds):
-                raise TopmastError(f"{self._events} of {events} events arrived within {seconds:g} s")
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        buffer = bytearray()
-        announced = plain = last = 0
-        with connection:
-            while data := connection.recv(1 << 20):
-                buffer += data
-                frames, used = decode(buffer)
-                del buffer[:used]
-                for frame in frames:
-                    if isinstance(frame, lumberjack.Window):
-                        announced, plain = frame.events, 0
-                    if isinstance(frame, Json):
-                        plain, last = plain + 1, frame.sequence
-                    if isinstance(frame, Compressed) or (plain and plain == announced):
-                        # as Logstash does: the highest sequence number (SHIPPING.md section 2.2)
-                        connection.sendall(encode_ack(last if plain else announced))
-                        with self._changed:
-                            self._events += announced
-                            self._changed.notify_all()
 
 
 def run(bench: Run) -> Sequence[Measure]:
     events = 1_000_000 if bench.full else 200_000
     with tempfile.TemporaryDirectory(prefix="topmast-delivery-") as folder:
-        rooms = {name: Path(folder) / name for name in ("wire", "relp", "store", "line", "memory", "search")}
-        for room in rooms.values():
-            room.mkdir()
+        rooms = {name: Path(folder) / name for name in ("wire", "relp", "bulk", "store", "line", "memory", "search")}
+        for each in rooms.values():
+            each.mkdir()
         wire = _wire(bench, rooms["wire"], events)
         return [
             _lumberjack(bench, rooms["relp"], wire, events // 2),
             *_logstash_async(bench, wire),
+            *_elasticsearch(bench, rooms["bulk"], events),
             _sqlite(bench, rooms["store"], events // 2),
             *_latency(bench, rooms["line"], 400 if bench.full else 60),
             _memory(bench, rooms["memory"], 10_000_000 if bench.full else 2_000_000, 60 if bench.full else 10),
@@ -119,7 +73,10 @@ def _wire(bench: Run, folder: Path, events: int) -> Wire:
     """Measure a backlog in one file: read, parse, ids, checkpoint on the disk, frames, acknowledgements."""
     bench.say(f"{events} lines of {LINE_BYTES} bytes to a Lumberjack server")
     backlog = _backlog(folder, events, bench.seed)
-    with closing(_Acknowledger()) as server, _shipper(folder, {"logstash": {"hosts": [server.address]}}) as pid:
+    with (
+        closing(Acknowledger(lumberjack)) as server,
+        _shipper(folder, {"logstash": {"hosts": [server.address]}}) as pid,
+    ):
         # the interpreter has started when the first line is there
         server.wait_for(1, 60)
         cpu_before, began = _cpu_seconds(pid), time.monotonic()
@@ -195,7 +152,7 @@ def _logstash_async(bench: Run, wire: Wire) -> Iterator[Measure]:
     ):
         bench.say(f"{events} records through {LOGSTASH_ASYNC}")
         script = bench.home / "benchmarks" / "in_process" / "handler.py"
-        with closing(_Acknowledger()) as server:
+        with closing(Acknowledger(lumberjack)) as server:
             began = time.monotonic()
             argv = [str(python), str(script), server.address.rpartition(":")[2], str(events), str(batch)]
             with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -223,6 +180,30 @@ def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
     return measure("delivery.sqlite", events / wall, "events/s", ">= 40000", note=note)
 
 
+def _elasticsearch(bench: Run, folder: Path, events: int) -> Iterator[Measure]:
+    """Measure the client's side of bulk requests: ready windows to their verdicts, beside the official helper."""
+    bench.say(f"{events} documents as bulk requests, by our sink and by elasticsearch.helpers.bulk")
+    backlog, script = _backlog(folder, events, bench.seed), bench.home / "benchmarks" / "in_process" / "bulk.py"
+    rates = {}
+    for which, few in (("ours", events), ("helpers", events // 4)):
+        with closing(Acknowledger(bulk)) as server:
+            argv = [sys.executable, str(script), which, f"http://{server.address}", str(few), str(backlog)]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode != 0:
+            raise TopmastError(f"in_process/bulk.py {which}: {done.stderr.strip()[-300:]}")
+        said = json.loads(done.stdout)
+        if said["events"] != few:
+            raise TopmastError(f"in_process/bulk.py {which}: {said['events']} of {few} events were settled")
+        rates[which] = few / said["seconds"]
+    ratio = rates["ours"] / rates["helpers"]
+    note = f"{events} ready documents, seed {bench.seed}; the client's CPU alone, to a server that only answers"
+    yield measure(
+        "delivery.elasticsearch", rates["ours"], "events/s/core", ">= 150000", note=note,
+        peer="elasticsearch.helpers.bulk", peer_value=rates["helpers"], ratio=ratio,
+    )  # fmt: skip
+    yield measure("delivery.elasticsearch.ratio", ratio, "times", ">= 3", note="to elasticsearch.helpers.bulk")
+
+
 def _environment(folder: Path, say: Callable[[str], None]) -> Path:
     """Return the interpreter of an environment that has the handler, made when it is not there yet."""
     python, told = folder / "bin" / "python", folder / "peers.txt"
@@ -237,16 +218,16 @@ def _environment(folder: Path, say: Callable[[str], None]) -> Path:
     return python
 
 
-def _latency(bench: Run, folder: Path, lines: int) -> Iterator[Measure]:
+def _latency(bench: Run, folder: Path, count: int) -> Iterator[Measure]:
     """Measure from the write of a line to its acknowledgement, when nothing else is going on."""
-    bench.say(f"{lines} lines, one at a time")
+    bench.say(f"{count} lines, one at a time")
     log, pause, took = folder / "app.log", Event(), list[float]()
-    source = _lines(random.Random(bench.seed))
+    source = lines(random.Random(bench.seed))
     log.write_bytes(next(source))
-    with closing(_Acknowledger()) as server, _shipper(folder, {"logstash": {"hosts": [server.address]}}):
+    with closing(Acknowledger(lumberjack)) as server, _shipper(folder, {"logstash": {"hosts": [server.address]}}):
         server.wait_for(1, 60)
         with log.open("ab", buffering=0) as file:
-            for number in range(lines):
+            for number in range(count):
                 pause.wait(0.2)  # at rest again
                 line = next(source)
                 began = time.monotonic()
@@ -254,7 +235,7 @@ def _latency(bench: Run, folder: Path, lines: int) -> Iterator[Measure]:
                 server.wait_for(number + 2, 60)
                 took.append((time.monotonic() - began) * 1000)
     cuts = statistics.quantiles(took, n=100, method="inclusive")
-    note = f"{lines} lines, 0.2 s apart, over loopback"
+    note = f"{count} lines, 0.2 s apart, over loopback"
     yield measure("delivery.latency.p50", cuts[49], "ms", "<= 20", note=note)
     yield measure("delivery.latency.p99", cuts[98], "ms", "<= 100", note=note)
 
@@ -263,7 +244,7 @@ def _memory(bench: Run, folder: Path, bytes_each: int, seconds: float) -> Measur
     """Measure the greatest memory of a shipper of 100 files whose sink is down."""
     files = 100
     bench.say(f"{files} files of {bytes_each / 1e6:g} MB, and nobody takes them")
-    chunk = b"".join(islice(_lines(random.Random(bench.seed)), 2_000))
+    chunk = b"".join(islice(lines(random.Random(bench.seed)), 2_000))
     for number in range(files):
         with (folder / f"app-{number}.log").open("wb") as file:
             for _ in range(max(1, bytes_each // len(chunk))):
@@ -283,11 +264,11 @@ def _memory(bench: Run, folder: Path, bytes_each: int, seconds: float) -> Measur
 def _search(bench: Run, folder: Path, events: int) -> Iterator[Measure]:
     """Measure searches of a store: a word that ten lines have, and a field within a range of time."""
     bench.say(f"{events} lines to search in")
-    lines, rare = _lines(random.Random(bench.seed)), events // 10
+    source_lines, rare = lines(random.Random(bench.seed)), events // 10
     began, sink = time.time(), SqliteSink(Config(folder / "logs", retention_days=36_500, max_bytes=1 << 40))
     intake, source = Intake(json_lines.parse), _Source()
     for first in range(0, events, 2_048):
-        some = [next(lines)[:-1] for _ in range(first, min(events, first + 2_048))]
+        some = [next(source_lines)[:-1] for _ in range(first, min(events, first + 2_048))]
         for at in range(len(some)):
             if (first + at) % rare == rare // 2:
                 some[at] = some[at].replace(b" done", b" zanzibar")
@@ -342,11 +323,11 @@ def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
 
 def _backlog(folder: Path, events: int, seed: int) -> Path:
     """Write a log of one line, and a backlog that is not there yet for who looks for `app*.log`."""
-    lines = _lines(random.Random(seed))
-    (folder / "app.log").write_bytes(next(lines))
+    source = lines(random.Random(seed))
+    (folder / "app.log").write_bytes(next(source))
     backlog = folder / "backlog"
     with backlog.open("wb") as file:
-        file.writelines(islice(lines, events))
+        file.writelines(islice(source, events))
     return backlog
 
 
@@ -367,26 +348,6 @@ def _shipper(folder: Path, sink: dict[str, object]) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait(30)
-
-
-def _lines(chance: random.Random) -> Iterator[bytes]:
-    """Yield application log lines of 554 bytes, each different."""
-    number = 0
-    while True:
-        number += 1
-        document = {
-            "@timestamp": f"2026-11-22T10:{number // 60000 % 60:02d}:{number // 1000 % 60:02d}.{number % 1000:03d}Z",
-            "log.level": chance.choice(("info", "info", "info", "warning", "error")),
-            "message": f"request {number} done",
-            "http": {"request": {"method": "GET"}, "response": {"status_code": chance.choice((200, 200, 201, 500))}},
-            "url": {"path": f"/api/items/{chance.randrange(10_000)}"},
-            "trace": {"id": f"{chance.getrandbits(128):032x}"},
-            "event": {"duration": chance.randrange(10**9)},
-            "labels": {"pad": ""},
-        }
-        bare = json.dumps(document, separators=(",", ":"))
-        words = ("retry cache model token user session queue index " * 10)[: LINE_BYTES - 1 - len(bare)]
-        yield bare.replace('"pad":""', f'"pad":"{words}"').encode() + b"\n"
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 from topmast.benchmark import Run
+from topmast.loglines import LINE_BYTES, lines
 
 HOME = Path(__file__).resolve().parents[2]
 RUN = Run(HOME, False, 7, lambda _text: None)
@@ -59,8 +60,16 @@ def test_searches_find_what_they_are_timed_for(delivery: ModuleType, tmp_path: P
     assert " 0 found" not in field.note
 
 
-def test_lines_have_one_length_and_differ(delivery: ModuleType) -> None:
-    lines = list(islice(delivery._lines(random.Random(7)), 100))
+def test_bulk_requests_are_measured_beside_the_official_helper(delivery: ModuleType, tmp_path: Path) -> None:
+    rate, ratio = delivery._elasticsearch(RUN, tmp_path, 8_000)
 
-    assert {len(line) for line in lines} == {delivery.LINE_BYTES}
-    assert len(set(lines)) == 100
+    assert (rate.name, rate.peer) == ("delivery.elasticsearch", "elasticsearch.helpers.bulk")
+    assert rate.value > 0
+    assert ratio.value == rate.ratio
+
+
+def test_lines_have_one_length_and_differ() -> None:
+    some = list(islice(lines(random.Random(7)), 100))
+
+    assert {len(line) for line in some} == {LINE_BYTES}
+    assert len(set(some)) == 100
