@@ -57,7 +57,7 @@ class Tokens:
 
 FIELDS = tuple(field.name for field in fields(Tokens))
 _counts = attrgetter(*FIELDS)
-CACHE_FIELDS = ("cache_read", "cache_write_5m", "cache_write_1h")
+_KNOWN = frozenset(FIELDS)
 
 
 def normalise(usage: Mapping[str, object], convention: str = "") -> Tokens:
@@ -65,11 +65,13 @@ def normalise(usage: Mapping[str, object], convention: str = "") -> Tokens:
 
     Without a convention, usage with cache tokens is refused: it would mean one of two prices.
     """
-    unknown = set(usage) - set(FIELDS)
-    if unknown:
+    if not usage.keys() <= _KNOWN:
         raise UsageError("unknown_usage_key")
-    counts = {name: _count(usage.get(name)) for name in FIELDS}
-    cached = sum(counts[name] for name in CACHE_FIELDS)
+    counts = dict.fromkeys(FIELDS, 0)
+    for name, value in usage.items():
+        # nearly every count is a plain one
+        counts[name] = value if type(value) is int and 0 <= value <= MAX_TOKENS else _count(value)
+    cached = counts["cache_read"] + counts["cache_write_5m"] + counts["cache_write_1h"]
     if convention not in ("", TOTAL, ADDITIVE):
         raise UsageError("unknown_convention")
     if cached and not convention:
