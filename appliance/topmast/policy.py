@@ -10,6 +10,8 @@ from topmast.compose import ONE_SHOTS
 ALLOWED = {
     ("secrets", "non-root"): "gives each file to the one service that reads it; no network",
     ("secrets", "capabilities"): "chown and the right to write into folders of other owners",
+    ("archive", "non-root"): "reads what each service alone may read, and gives it back; no network, never started",
+    ("archive", "capabilities"): "as `secrets`: files of other owners",
     ("cadvisor", "non-root"): "cgroup files belong to root; it has no capability",
     ("elasticsearch", "read-only"): "the image's entry point writes its keystore beside the configuration",
     ("logstash", "read-only"): "not proved without the image: JRuby unpacks native code",

@@ -15,12 +15,14 @@ FILES = [
 
 @pytest.mark.parametrize("files", FILES)
 def test_policy(compose: Callable[..., dict[str, Any]], files: tuple[str, ...]) -> None:
-    stack = compose(*files, options=("--profile", "url"))
+    stack = compose(*files, options=("--profile", "*"))
 
     assert [each for each in findings(stack) if each[:2] not in ALLOWED] == []
 
 
-def test_every_exception_is_still_needed(stack: dict[str, Any]) -> None:
+def test_every_exception_is_still_needed(compose: Callable[..., dict[str, Any]]) -> None:
+    stack = compose("docker-compose.monitoring.yml", options=("--profile", "*"))
+
     assert ALLOWED.keys() - {each[:2] for each in findings(stack)} == set()
 
 
@@ -35,7 +37,9 @@ def test_the_policy_finds_what_it_is_for(stack: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
-def test_what_runs_once_is_known_by_name(stack: dict[str, Any]) -> None:
+def test_what_runs_once_is_known_by_name(compose: Callable[..., dict[str, Any]]) -> None:
+    stack = compose("docker-compose.monitoring.yml", options=("--profile", "*"))
+
     assert {name for name, service in stack["services"].items() if service["restart"] == "no"} == ONE_SHOTS
 
 
@@ -54,6 +58,14 @@ def test_no_default_password_stands_anywhere(compose: Callable[..., dict[str, An
 
 def test_the_stack_among_itself_has_no_way_out(stack: dict[str, Any]) -> None:
     assert stack["networks"]["stack"]["internal"] is True
+
+
+def test_a_backup_holds_every_volume_but_the_applications(compose: Callable[..., dict[str, Any]]) -> None:
+    stack = compose("docker-compose.monitoring.yml", options=("--profile", "*"))
+
+    saved = {volume["target"]: volume["source"] for volume in stack["services"]["archive"]["volumes"]}
+
+    assert saved == {f"/volumes/{name}": name for name in stack["volumes"] if name != "app-logs"}
 
 
 def test_each_secret_volume_is_mounted_by_its_service_alone(stack: dict[str, Any]) -> None:

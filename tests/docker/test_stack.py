@@ -4,13 +4,16 @@ import json
 import re
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from running import wait_for
-from topmast import outages, passwords
+from topmast import outages, passwords, recovery, volumes
 from topmast.compose import ONE_SHOTS
+from topmast.errors import StateError
 from topmast.rehearsal import BASE, BIND_ADDR, PROJECT, STOOD_IN, Project
+from topmast.setup import volumes as setup_volumes
 
 # The images are built here, once.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -150,6 +153,27 @@ def test_verify_is_well_and_names_the_one_that_stops(stack: Project) -> None:
     stack.up("node-exporter")
 
     assert took is not None, f"not named within {outages.VERIFY_SECONDS} s"
+
+
+def test_what_was_recorded_comes_back_from_a_backup(stack: Project, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+
+    differing, asked = recovery.run(stack, file)
+
+    assert differing == []
+    assert asked > 10
+    # Every password is in it.
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_is_not_put_over_what_runs(stack: Project, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    (tmp_path / "none").mkdir()
+    with file.open("wb") as out:
+        setup_volumes.save(tmp_path / "none", out)
+
+    with pytest.raises(StateError, match="still run; `topmast down` first"):
+        volumes.restore(stack.argv, file, replace=True, environment=stack.environment)
 
 
 def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Project) -> None:

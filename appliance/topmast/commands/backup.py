@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from topmast import archive, compose, service
+from topmast import archive, compose, service, volumes
 from topmast.cli import Call
-from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
 
 # A week of nights.
@@ -32,16 +31,20 @@ def backup(call: Call, file: Path, keep: int | None, schedule: str | None, as_js
 
     It may run meanwhile; nothing is stopped. `topmast restore FILE` puts it back. Files that topmast.yml names
     (passwords, certificates) are yours and not in it, nor are the demo's own servers.
+
+    In compose mode every volume is in it, the generated passwords too; the services stop for the copy.
     """
     layout = Layout(call.home, call.state)
-    if compose.mode(layout, None) == "compose":
-        raise PrerequisiteError("backup: of compose mode's volumes is not there yet; this is embedded mode's")
     if (keep or schedule) and not file.is_dir():
         raise click.UsageError(f"--keep and --schedule want a folder that is there, not {str(file)[:80]!r}")
     if schedule:
         _schedule(layout, call.config, file, schedule, keep or DAYS)
         return
-    told = archive.backup(layout, call.config, archive.named(file, time.time()) if file.is_dir() else file)
+    target = archive.named(file, time.time()) if file.is_dir() else file
+    if compose.mode(layout, None) == "compose":
+        told = volumes.backup(compose.command(layout), target, lambda text: click.echo(text, err=True))
+    else:
+        told = archive.backup(layout, call.config, target)
     if keep:
         archive.prune(file, keep)
     if as_json:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from topmast import composition, dockerengine, outages, policy, rehearsal
+from topmast import composition, dockerengine, outages, policy, recovery, rehearsal
 from topmast.compose import ONE_SHOTS
 from topmast.dockerengine import DockerEngine
 from topmast.errors import PrerequisiteError
@@ -33,6 +33,7 @@ _GOALS = {
     "compose.healthy_seconds_core": ("s", f"<= {CORE_SECONDS}"),
     "compose.idempotent": ("changes", "== 0"),
     "compose.stop_detected": ("unnoticed", "== 0"),
+    "compose.restore_equal": ("differences", "== 0"),
 }
 
 
@@ -61,7 +62,7 @@ def run(trial: Trial) -> Sequence[Measure]:
 def _findings(home: Path) -> Measure:
     found = []
     for files in (FULL, LITE):
-        stack = rehearsal.configuration(home, files)
+        stack = rehearsal.configuration(home, files, "--profile", "*")
         found += [each for each in policy.findings(stack) if each[:2] not in policy.ALLOWED]
     note = "; ".join(f"{service}: {rule}: {what}" for service, rule, what in found[:5])
     allowed = ", ".join(f"{service} {rule}" for service, rule in sorted(policy.ALLOWED))
@@ -107,6 +108,7 @@ def _run(engine: DockerEngine, folder: Path, trial: Trial) -> list[Measure]:
             measure("compose.healthy_seconds_core", core_seconds, "s", f"<= {CORE_SECONDS}", note="lite"),
             _idempotent(full),
             _stop_detected(full, trial),
+            _restored(full, folder),
         ]  # fmt: skip
     finally:
         full.down()
@@ -127,6 +129,7 @@ def _rendered(layout: Layout, folder: Path) -> Path:
     for collector in inside["exporter"]["collectors"]:
         for options in collector.values():
             options["interval_seconds"] = outages.INTERVAL_SECONDS / SPEED
+            options["timeout_seconds"] = 1.0
     (rendered / "topmast.yml").write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
     return rendered
 
@@ -163,6 +166,13 @@ def _stop_detected(project: Project, trial: Trial) -> Measure:
     )
     note = f"waits {SPEED} times shorter, the heartbeat's not; {told}"
     return measure(name, sum(not each.noticed for each in found), "unnoticed", "== 0", note=note)
+
+
+def _restored(project: Project, folder: Path) -> Measure:
+    """Back up, delete every volume, put the backup back, and ask everything again."""
+    differing, asked = recovery.run(project, folder / "backup.tar.gz")
+    note = f"{asked} questions" + (f"; other answers: {', '.join(differing)}" if differing else "")
+    return measure("compose.restore_equal", len(differing), "differences", "== 0", note=note)
 
 
 def _seconds(value: float | None) -> str:

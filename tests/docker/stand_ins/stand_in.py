@@ -4,6 +4,7 @@ It fails where the real one would miss something that the compose file promises:
 configuration that is not mounted, a data folder that it cannot write.
 """
 
+import json
 import os
 import sys
 import threading
@@ -61,7 +62,13 @@ def check(name: str) -> None:
 def elasticsearch() -> None:
     from elasticsearch_stand_in import StandIn, serve
 
+    kept = Path(WRITES["elasticsearch"], "stand-in.json")
+
     class Healthy(StandIn):
+        def keep(self) -> None:
+            """What was put lives in the volume, as with the real one."""
+            kept.write_text(json.dumps([self.passwords, self.things, self.tokens]))
+
         def answer(self, method: str, path: str, login: tuple[str, str], body: object) -> tuple[int, object]:
             if path.startswith("/_cluster/health") and self.passwords.get(login[0]) == login[1]:
                 return 200, {"status": "green", "timed_out": False}
@@ -71,19 +78,24 @@ def elasticsearch() -> None:
                 return 200, self.changes
             if path == "/_stand_in/documents":
                 return 200, {each: body for each, body in self.things.items() if "/_create/" in each}
-            return super().answer(method, path, login, body)
+            told = super().answer(method, path, login, body)
+            if method != "GET":
+                self.keep()
+            return told
 
     password = Path(os.environ["ELASTIC_PASSWORD_FILE"])
     # What the real entry point refuses (env-from-file.sh).
     if password.stat().st_mode & 0o777 not in (0o400, 0o600):
         sys.exit(f"{password}: must have file permissions 400 or 600")
-    with serve(Healthy({"elastic": password.read_text()}), ("0.0.0.0", 9200)):  # noqa: S104 - inside a container
+    known = Healthy({"elastic": password.read_text()})
+    if kept.is_file():
+        known.passwords, known.things, known.tokens = json.loads(kept.read_text())
+    with serve(known, ("0.0.0.0", 9200)):  # noqa: S104 - inside a container
         threading.Event().wait()
 
 
 def logstash() -> None:
     """Take Lumberjack with the stack's certificate, carry the mounted pipelines out, and store as their user."""
-    import json
     import ssl
     import tempfile
     import urllib.request
