@@ -148,7 +148,7 @@ def _idempotent(project: Project) -> Measure:
 def _state(project: Project) -> Mapping[str, Any]:
     """Return the containers' ids, and what the set-up services have changed so far."""
     found: dict[str, Any] = {name: project.inspect(name)["Id"] for name in project.services()}
-    for name in sorted(ONE_SHOTS):
+    for name in sorted(ONE_SHOTS & found.keys()):
         said = re.findall(r"\| (\w+: .*)$", project.compose("logs", name), re.MULTILINE)
         found[f"what {name} changed"] = [line for line in said if not line.endswith("nothing to do")]
     return found
