@@ -28,6 +28,8 @@ class LogWorld:
         """Numbers of lines that were gone before any shipper could read them."""
         self.happened = Counter[str]()
         """What was done to the files, and how often."""
+        self.diary: list[str] = []
+        """The same in its order: what was done to which file, behind how many lines."""
         self.chance = chance
         self._rotations = 0
         self._files: dict[Path, list[int]] = {}
@@ -50,7 +52,7 @@ class LogWorld:
                 file.write(line[:cut])
                 if cut < len(line) and left == 0 and path == self.path:
                     self._rest = line[cut:]
-                    self.happened["partial_line"] += 1
+                    self._note("partial_line", path)
                     return
                 if cut < len(line):
                     file.write(line[cut:])
@@ -87,6 +89,7 @@ class LogWorld:
 
     def killed(self, stored: Numbers) -> None:
         """The shipper is dead: what only it could read can be read by nobody any more."""
+        self.diary.append(f"{self.written} kill")
         held, self._held = self._held, []
         for numbers in held:
             self._lose(numbers, stored)
@@ -96,21 +99,25 @@ class LogWorld:
         said = {"message": f"number {self.written}", "n": self.written, "words": words}
         return json.dumps(said).encode() + b"\n"
 
+    def _note(self, what: str, path: Path) -> None:
+        self.happened[what] += 1
+        self.diary.append(f"{self.written} {what} {path.name}")
+
     def _wrote(self, path: Path) -> None:
         self._files.setdefault(path, []).append(self.written)
         self.written += 1
 
     def _rename(self) -> None:
         if self.path.exists() and not self._rest:
-            self.happened["rename"] += 1
             rotated = self._next_name()
+            self._note("rename", rotated)
             self.path.rename(rotated)
             self._files[rotated] = self._files.pop(self.path, [])
 
     def _copy_and_truncate(self) -> None:
         if self.path.exists() and not self._rest:
-            self.happened["copytruncate"] += 1
             copy = self._next_name()
+            self._note("copytruncate", copy)
             copy.write_bytes(self.path.read_bytes())
             with self.path.open("r+b") as opened:
                 opened.truncate(0)
@@ -120,8 +127,8 @@ class LogWorld:
         """The compressed file grows beside the plain one, which goes when it is whole."""
         plain = [each for each in self._rotated() if each.suffix != ".gz"]
         if plain:
-            self.happened["gz"] += 1
             path = self.chance.choice(plain)
+            self._note("gz", path)
             packed, data = path.with_name(path.name + ".gz"), gzip.compress(path.read_bytes())
             with packed.open("wb", buffering=0) as file:
                 file.write(data[: len(data) // 2])
@@ -136,8 +143,8 @@ class LogWorld:
             there = [each for each in there if each.suffix != ".gz" and holds(each)]
         if not there:
             return
-        self.happened["delete" if holds is None else "delete_open"] += 1
         path = self.chance.choice(there)
+        self._note("delete" if holds is None else "delete_open", path)
         path.unlink()
         numbers = self._files.pop(path, [])
         if holds is not None:
@@ -145,18 +152,18 @@ class LogWorld:
         else:
             self._lose(numbers, stored)
         if path == self.path and self.chance.random() < 0.5:
-            self.happened["recreate"] += 1
+            self._note("recreate", path)
             path.touch()
 
     def _swap(self, stored: Numbers) -> None:
         """Let the link lead elsewhere, if a shipper knows where it leads: no pattern matches that any more."""
         if stored() & set(self._files[self.link.resolve()]):
-            self.happened["symlink_swap"] += 1
+            self._note("symlink_swap", self.link)
             self._lead_elsewhere()
 
     def _truncate(self, stored: Numbers) -> None:
         if self.path.exists() and not self._rest:
-            self.happened["truncate"] += 1
+            self._note("truncate", self.path)
             with self.path.open("r+b") as opened:
                 opened.truncate(0)
             self._lose(self._files.pop(self.path, []), stored)

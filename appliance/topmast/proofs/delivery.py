@@ -74,6 +74,14 @@ def compare(written: int, arrived: Sequence[Arrived], *, keys: bool, unreadable:
     )
 
 
+def doubled(arrived: Sequence[Arrived], *, keys: bool) -> dict[int, list[str]]:
+    """Return the ids of each line that is stored more than once."""
+    ids: dict[int, list[str]] = {}
+    for each in dict.fromkeys(arrived) if keys else arrived:
+        ids.setdefault(each.number, []).append(each.id)
+    return {number: found for number, found in ids.items() if len(found) > 1}
+
+
 def run(trial: Trial) -> Sequence[Measure]:
     kills: int = trial.options.get("kills") or (_FULL_KILLS if trial.full else _KILLS)
     chosen = trial.options.get("sink")
@@ -96,8 +104,11 @@ def _prove(name: str, trial: Trial, kills: int) -> tuple[Outcome, Counter[str]]:
         world = LogWorld(folder / "in", chance)
         outcome = _kill(folder, world, target, kills, lambda text: trial.say(f"{name}: {text}"))
         happened = world.happened + target.met()
+        odd = doubled(target.arrived(), keys=target.keys)
     if outcome.lost or outcome.duplicated or outcome.reordered:
-        trial.say(f"{name}: its files are left for a look in {folder}")
+        (folder / "diary").write_text("\n".join(world.diary))
+        (folder / "doubled.json").write_text(json.dumps(odd))
+        trial.say(f"{name}: its files, what was done to them and what came twice are left for a look in {folder}")
     else:
         shutil.rmtree(folder)
     return outcome, happened

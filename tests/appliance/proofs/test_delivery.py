@@ -7,7 +7,7 @@ import pytest
 from topmast.deliverytargets import TARGETS, Arrived
 from topmast.layout import Layout
 from topmast.proof import Trial
-from topmast.proofs.delivery import PROOF, Outcome, compare
+from topmast.proofs.delivery import PROOF, Outcome, compare, doubled
 
 A, B = "a" * 20, "b" * 20
 
@@ -50,3 +50,10 @@ def test_kills_lose_nothing(tmp_path: Path) -> None:
     assert {f"delivery.lost.{name}" for name in TARGETS} < measures.keys()
     written = sum(measures[f"delivery.written.{name}"].value or 0 for name in TARGETS)
     assert measures["delivery.written"].value == written >= 100 * kills * len(TARGETS)
+
+
+def test_what_came_twice_is_told_with_its_ids() -> None:
+    arrived = [Arrived(A + "1", 0), Arrived(A + "2", 1), Arrived(A + "2", 1), Arrived("b" * 20 + "1", 0)]
+
+    assert doubled(arrived, keys=True) == {0: [A + "1", "b" * 20 + "1"]}
+    assert doubled(arrived, keys=False).keys() == {0, 1}
