@@ -1,6 +1,7 @@
 """A shipper without a sink, for tests of what happens to files."""
 
 import os
+import time
 from pathlib import Path
 
 from topmast_shipper.checkpoint import Checkpoint
@@ -17,6 +18,7 @@ class Reader:
     def __init__(self, folder: Path, patterns: tuple[str, ...] = ("app.log*",), **options: object) -> None:
         self.folder = folder
         self.now = 1000.0
+        self.wall = time.time
         self.lost: list[tuple[str, int]] = []
         self._patterns = tuple(str(folder / pattern) for pattern in patterns)
         self._options = options
@@ -32,6 +34,7 @@ class Reader:
             ["app"],
             lost=self.catalogue_lost,
             clock=lambda: self.now,
+            wall=lambda: self.wall(),
         )
 
     def catalogue_lost(self, reason: str, size: int) -> None:

@@ -312,7 +312,7 @@ class Catalogue:
         for file in [each for each in self._files.values() if not each.stream]:
             if file.key in self._fresh or file.waiting:
                 continue
-            head = file.bytes_at(0, HEAD_BYTES)
+            head = file.bytes_at(0, min(HEAD_BYTES, file.size))  # only what was judged: a copy may have grown since
             line = first_line(head) or (head if file.final else b"")
             if not line:
                 continue

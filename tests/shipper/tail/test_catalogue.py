@@ -1,6 +1,7 @@
 """tail/catalogue.py and copies.py: what happens to files, one test each (SHIPPING.md section 5)."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,25 @@ class TestCopytruncate:
         append(log, "new\n")
 
         assert reader.read() == ["new"]
+
+    def test_a_copy_that_is_written_while_we_look_at_it(self, reader: Reader, log: Path) -> None:
+        copy = log.with_name("app.log.1")
+        log.write_text("one\ntwo\n")
+        reader.read()
+        copy.touch()
+
+        def written_meanwhile() -> float:
+            """Its size is known by now, its first line not yet."""
+            reader.wall = time.time
+            copytruncate(log, copy)
+            return time.time()
+
+        reader.wall = written_meanwhile
+        first = reader.read()
+        reader.wait()
+
+        assert copy.read_text() == "one\ntwo\n"
+        assert (first, reader.read()) == ([], [])
 
     def test_killed_between_the_copy_and_the_truncation(self, reader: Reader, log: Path) -> None:
         append(log, "one\n")
