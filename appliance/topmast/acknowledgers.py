@@ -75,9 +75,13 @@ def lumberjack(connection: socket.socket, count: Count) -> None:
                     announced, plain = frame.events, 0
                 if isinstance(frame, Json):
                     plain, last = plain + 1, frame.sequence
+                if isinstance(frame, Compressed):
+                    # `2J`, then the first number; pylogbeat counts on from window to window
+                    head = zlib.decompressobj().decompress(frame.payload, 6)
+                    last = int.from_bytes(head[2:6], "big") + announced - 1
                 if isinstance(frame, Compressed) or (plain and plain == announced):
                     # as Logstash does: the highest sequence number (SHIPPING.md section 2.2)
-                    connection.sendall(encode_ack(last if plain else announced))
+                    connection.sendall(encode_ack(last))
                     count(announced)
 
 
