@@ -84,6 +84,8 @@ def parse(body: object, now: float) -> UsageEvent:
     event_id = _text(body, "id", MAX_ID)
     if not event_id:
         raise EventError("id_missing")
+    if event_id != body["id"]:
+        raise EventError("not_text")  # mended, two ids might be one
     return UsageEvent(
         id=event_id,
         at=_timestamp(body.get("timestamp"), now),
@@ -115,7 +117,8 @@ def _text(body: Mapping[str, object], key: str, limit: int = MAX_NAME) -> str:
         raise EventError("not_text")
     if len(value) > limit:
         raise EventError("name_too_long")
-    return value
+    # half a character: JSON has it as \ud800, the ledger has no place for it
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _flag(body: Mapping[str, object], key: str) -> bool:

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 
 import pytest
 from topmast_exporter.ingest import MAX_BODY_BYTES, MAX_EVENTS, Ingest, parse_body
-from topmast_exporter.ledger import LedgerFullError, Result
+from topmast_exporter.ledger import Ledger, LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
+from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import BURST, MAX_SOURCES, PER_SECOND, Turns
 from topmast_exporter.usage_event import EventError, parse
@@ -107,6 +108,17 @@ def test_the_same_body_twice_changes_nothing(sink):
     assert len(sink.events) == 1
 
 
+def test_half_a_character_in_a_name_does_not_keep_its_batch_out_of_the_ledger(tmp_path):
+    ledger = Ledger(tmp_path, Pricer(None), Registry(), clock=lambda: NOW)
+    ledger.start()
+    lines = [json.dumps(event(feature="a\ud800")), json.dumps(event(id="e2"))]
+
+    status, _, answer = ask(build(ledger), "\n".join(lines).encode())
+    ledger.stop()
+
+    assert (status, json.loads(answer)["accepted"]) == (202, 2)
+
+
 def test_a_gzip_body_is_unpacked(sink):
     status, _, _ = ask(build(sink), gzip.compress(json.dumps(event()).encode()), headers={"content-encoding": "gzip"})
 
@@ -123,6 +135,7 @@ def test_what_is_wrong_is_named_by_its_place_and_the_rest_is_taken(sink):
         json.dumps({"provider": "openai"}),
         json.dumps(event(id="e5", model="m" * 10_000)),
         json.dumps(event(id="e6", padding="x" * 20_000)),
+        json.dumps(event(id="\ud800")),
         json.dumps(event(id="e7")),
     ]
 
@@ -138,6 +151,7 @@ def test_what_is_wrong_is_named_by_its_place_and_the_rest_is_taken(sink):
         (5, "id_missing"),
         (6, "name_too_long"),
         (7, "line_too_long"),
+        (8, "not_text"),
     ]
 
 
