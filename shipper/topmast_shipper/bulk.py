@@ -83,9 +83,22 @@ class ElasticsearchSink:
             server.close()
 
     def check(self) -> str:
-        """Connect and log in without sending an event; return what was found, in one sentence. Raises as `send`."""
-        self._connected()
-        return f"{self._where}: answers; the data stream is {self._config.data_stream}"
+        """Connect and log in; look for the index template, and install nothing."""
+        server = self._connect(self._config)
+        try:
+            lacking = missing(server, self._config.data_stream)
+        except ApiError as error:
+            if error.status_code != 403:
+                raise self._translated(error) from error
+            return f"{self._where}: answers; this login may not look at index templates"
+        except (TransportError, SerializationError, UnsupportedProductError) as error:
+            raise self._translated(error) from error
+        finally:
+            server.close()
+        if lacking and self._config.setup == "check":
+            raise self._lacks(lacking)
+        told = f"{lacking}, which the first start installs" if lacking else "its index template is there"
+        return f"{self._where}: answers; the data stream is {self._config.data_stream}; {told}"
 
     @property
     def _where(self) -> str:
@@ -121,9 +134,12 @@ class ElasticsearchSink:
                 _log.info("%s: this login may install no index template; looking whether it is there", self._where)
         lacking = missing(server, self._config.data_stream)
         if lacking:
-            raise PermanentError(
-                f"{self._where}: {lacking}; start once with a login that may write index templates and setup: install"
-            )
+            raise self._lacks(lacking)
+
+    def _lacks(self, lacking: str) -> PermanentError:
+        return PermanentError(
+            f"{self._where}: {lacking}; start once with a login that may write index templates and setup: install"
+        )
 
     def _receipt(self, verdicts: Sequence[Mapping[str, Any]]) -> Receipt:
         """Return what is settled: all up to the first event that the server was too busy for."""

@@ -130,6 +130,12 @@ class Sink(Protocol):
 
     def send(self, window: Sequence[Event]) -> Receipt: ...
 
+    def check(self) -> str:
+        """Go as far as `send` does before the first event: connect, log in, find the folder. Sends nothing.
+
+        Returns what was found, in one sentence; raises as `send`.
+        """
+
     def close(self) -> None: ...
 
 

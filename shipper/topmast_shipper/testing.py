@@ -54,6 +54,15 @@ class SinkContract:
         assert receipt == Receipt(settled=50)
         assert list(stored()) == [each.id for each in window]
 
+    def test_a_check_sends_nothing(self, sink: Sink, stored: Callable[[], Sequence[str]]) -> None:
+        window = events(3)
+
+        said = sink.check()
+        sink.send(window)
+
+        assert said
+        assert list(stored()) == [each.id for each in window]
+
     def test_goes_on_behind_the_last_window(self, sink: Sink, stored: Callable[[], Sequence[str]]) -> None:
         first, second = events(3), events(3, first=3)
 

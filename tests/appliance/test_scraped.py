@@ -108,7 +108,7 @@ def test_a_target_with_a_password_is_a_scrape_configuration_of_the_same_job() ->
 def test_an_exporter_of_the_field_is_scraped_itself() -> None:
     entries: dict[str, list[dict[str, Any]]] = {"postgres": [], "redis": []}
 
-    targets.add(entries, SECURED)
+    targets.add(entries, SECURED, "127.0.0.1:9115")
 
     labels = {"__metrics_path__": "/metrics"}
     assert entries == {"postgres": [], "redis": [{"targets": ["cache-exporter:9121"], "labels": labels}]}

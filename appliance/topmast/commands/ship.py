@@ -15,6 +15,7 @@ from topmast.errors import ConfigError, TopmastError
 from topmast.layout import Layout
 
 if TYPE_CHECKING:  # imported when a command needs it: the others start sooner
+    from topmast_shipper.config import ShipperConfig
     from topmast_shipper.inspection import FileState
 
 _CONFIG = "topmast.ship.config"
@@ -71,6 +72,27 @@ def _check(path: Path, as_json: bool) -> int:
     else:
         click.echo(said, err=refused)
     return ConfigError.exit_code if refused else 0
+
+
+@ship.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print {checks: […]} as JSON.")
+@click.pass_context
+def check_sinks(ctx: click.Context, as_json: bool) -> None:
+    """Connect to every sink and log in, and send nothing; exit 1 when one cannot be reached.
+
+    `topmast ship --check` only reads the configuration.
+    """
+    from topmast_shipper.reach import reach
+
+    found = list(reach(_loaded(ctx)))
+    if as_json:
+        click.echo(json.dumps({"checks": [each._asdict() for each in found]}, indent=2))
+    else:
+        for each in found:
+            click.echo(f"{'ok   ' if each.ok else 'FAILS'}  {each.name}: {each.message}")
+            if each.remedy:
+                click.echo(f"       {each.remedy}")
+    ctx.exit(0 if all(each.ok for each in found) else 1)
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print {files: […]} as JSON.")
@@ -157,14 +179,18 @@ def fsck(ctx: click.Context, as_json: bool) -> None:
 
 def _remembering(ctx: click.Context) -> tuple[Path, list[str]]:
     """Return the shipper's data folder and the names of its sinks."""
+    loaded = _loaded(ctx)
+    return loaded.data, [each.name for each in loaded.sinks]
+
+
+def _loaded(ctx: click.Context) -> "ShipperConfig":
     from topmast_shipper import config
     from topmast_shipper.errors import ConfigError as RefusedError
 
     try:
-        loaded = config.load(ctx.meta[_CONFIG])
+        return config.load(ctx.meta[_CONFIG])
     except RefusedError as error:
         raise ConfigError(str(error)) from error
-    return loaded.data, [each.name for each in loaded.sinks]
 
 
 def _print(found: "Sequence[FileState]", as_json: bool) -> None:

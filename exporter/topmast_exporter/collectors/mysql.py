@@ -4,6 +4,7 @@ A user that is enough: GRANTS below (`topmast mysql grants` prints it). What a l
 said once. Every wait ends at the deadline of the refresh, and so does every statement, on the server.
 """
 
+import importlib
 import struct
 import time
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,8 @@ class MysqlSource:
     """One server, one kept connection."""
 
     def __init__(self, config: Config) -> None:
+        # here, in one thread: two that import it at the same time meet it half made
+        importlib.import_module("pymysql")
         self._config = config
         self._connection: Any = None
         self._socket: Any = None

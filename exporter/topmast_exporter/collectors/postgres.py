@@ -4,6 +4,7 @@ Role that is enough: GRANTS below, no superuser (`topmast postgres grants` print
 What a lesser role may not read is left out and said once. What is asked, and what it costs: postgres_queries.py.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ class PostgresSource:
     """One server, one kept connection."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+        # here, in one thread: two that import it at the same time meet it half made
+        importlib.import_module("psycopg")
         self._config = config
         self._clock = clock
         """Says when a slow group is due again; deadlines are real time."""

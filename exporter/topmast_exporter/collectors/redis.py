@@ -6,6 +6,7 @@ ACL that is enough: `+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len 
 +config|get ~*`.
 """
 
+import importlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,6 +128,8 @@ class RedisSource:
     """One server, one kept connection."""
 
     def __init__(self, config: Config) -> None:
+        # here, in one thread: two that import it at the same time meet it half made
+        importlib.import_module("redis")
         self._config = config
         self._connection: Any = None
         self._deadline = 0.0

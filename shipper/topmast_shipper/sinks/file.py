@@ -10,6 +10,7 @@ from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.window import of
+from topmast_shipper.writable import writable
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class FileSink:
         except OSError as error:
             raise TransientError(f"{self._config.path}: {error.strerror}") from error
         return Receipt(settled=len(window))
+
+    def check(self) -> str:
+        return writable(self._config.path)
 
     def close(self) -> None:
         """Nothing is held between two windows."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event as Pause
 from typing import Any
 
 from topmast_shipper.component import Kind, Receipt, Refusal, Sink
@@ -30,6 +31,8 @@ _STEP_EVENTS = 128
 _REST_SECONDS = 30.0
 # A server that is alive and takes nothing for so long is worth a line in the log.
 _STALL_SECONDS = 60.0
+# What a server has to say against us comes within this.
+_REFUSAL_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,25 @@ class LogstashSink:
             return Receipt(1, (Refusal(0, "too_large"),))
         host, connection = self._connected()
         return Receipt(self._exchange(host, connection, documents))
+
+    def check(self) -> str:
+        """Connect to every host; one that is away while another answers is told, and no failure."""
+        found, failures = list[str](), list[TransientError | PermanentError]()
+        for host in self._hosts:
+            try:
+                connection = Connection(host.peer, self._config.timeout_seconds, self._tls)
+                try:
+                    # with TLS 1.3 a server refuses our certificate after the handshake
+                    Pause().wait(_REFUSAL_SECONDS)
+                    connection.waiting()
+                finally:
+                    connection.close()
+                found.append(f"{host.peer}: answers{' over TLS' if self._tls else ''}")
+            except (TransientError, PermanentError) as error:
+                failures.append(error)
+        if not found:
+            raise type(failures[0])("; ".join(map(str, failures))) from failures[0]
+        return "; ".join([*found, *map(str, failures)])
 
     def close(self) -> None:
         """Close all connections; a `send` of another thread ends with a TransientError."""

@@ -21,6 +21,7 @@ from topmast_shipper.errors import PermanentError, StateError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.store import Part
 from topmast_shipper.window import Window, of
+from topmast_shipper.writable import writable
 
 # Most windows touch one day, some two around midnight; a backlog goes through its days in order.
 _OPEN_PARTS = 3
@@ -128,6 +129,9 @@ class SqliteSink:
         except OSError as error:
             raise TransientError(f"{self._config.path}: {error.strerror}") from error
         return Receipt(settled=len(window))
+
+    def check(self) -> str:
+        return writable(self._config.path)
 
     def close(self) -> None:
         self._close_days()

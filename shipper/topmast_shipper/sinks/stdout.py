@@ -24,6 +24,9 @@ class StdoutSink:
             raise TransientError(f"stdout: {error.strerror}") from error
         return Receipt(settled=len(window))
 
+    def check(self) -> str:
+        return "standard output"
+
     def close(self) -> None:
         """The stream is not ours."""
 

@@ -1,6 +1,7 @@
 """`topmast ship`: a thin door to the shipper."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from topmast.cli import topmast
+from topmast_shipper.testing_elasticsearch import BulkStandIn
+from topmast_shipper.testing_lumberjack import LumberjackServer
 
 
 @pytest.fixture
@@ -49,6 +52,73 @@ def test_check_of_a_wrong_file(config: Path) -> None:
             }
         ]
     }
+
+
+def sinks(config: Path, entry: str) -> None:
+    config.write_text(f"shipper:\n  data: data\n  sinks:\n    - {entry}\n")
+
+
+def asked(config: Path) -> tuple[int, dict[str, dict[str, object]]]:
+    result = CliRunner().invoke(topmast, ["ship", "-c", str(config), "check", "--json"])
+    return result.exit_code, {each["name"]: each for each in json.loads(result.stdout)["checks"]}
+
+
+def test_every_sink_is_asked_and_nothing_is_made(config: Path) -> None:
+    code, found = asked(config)
+
+    assert code == 0
+    assert found["file"]["message"] == f"{config.parent}/out.ndjson: will be made"
+    assert sorted(each.name for each in config.parent.iterdir()) == ["app.log", "topmast.yml"]
+
+
+def test_a_logstash_is_connected_to_and_gets_nothing(config: Path) -> None:
+    with LumberjackServer("logstash") as server:
+        sinks(config, f"logstash: {{hosts: ['{server.address}']}}")
+        code, found = asked(config)
+
+        assert (code, found["logstash"]["message"]) == (0, f"{server.address}: answers")
+        assert server.events == []
+
+
+def test_a_sink_that_does_not_answer_is_named_with_a_remedy(config: Path, port: int) -> None:
+    sinks(config, f"logstash: {{hosts: ['127.0.0.1:{port}'], timeout_seconds: 2}}")
+
+    code, found = asked(config)
+
+    assert code == 1
+    assert "cannot connect" in str(found["logstash"]["message"])
+    assert "address" in str(found["logstash"]["remedy"])
+
+
+def test_a_server_that_is_no_elasticsearch_is_told(config: Path) -> None:
+    with LumberjackServer("logstash") as server:
+        sinks(config, f"elasticsearch: {{hosts: ['http://{server.address}'], timeout_seconds: 1}}")
+        code, found = asked(config)
+
+    assert code == 1
+    assert found["elasticsearch"]["ok"] is False
+
+
+def test_an_elasticsearch_is_asked_for_its_template_and_keeps_what_it_has(config: Path) -> None:
+    with BulkStandIn() as server:
+        sinks(config, f"elasticsearch: {{hosts: ['{server.url}']}}")
+        code, found = asked(config)
+
+        assert code == 0, found
+        assert "logs-app-default" in str(found["elasticsearch"]["message"])
+        assert server.documents == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_named(config: Path) -> None:
+    closed = config.parent / "closed"
+    closed.mkdir(mode=0o500)
+    sinks(config, f"sqlite: {{path: '{closed}/logs'}}")
+
+    code, found = asked(config)
+
+    assert code == 1
+    assert str(closed) in str(found["sqlite"]["message"])
 
 
 def test_it_ships_until_it_is_told_to_stop(config: Path) -> None:

@@ -1,0 +1,43 @@
+"""Whether every sink of a configuration can be reached: asked before the first line is sent, and sends none."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from topmast_shipper import rooms
+from topmast_shipper.config import ShipperConfig
+from topmast_shipper.errors import ConfigError, PermanentError, ShipperError, TransientError
+from topmast_shipper.writable import writable
+
+_REMEDIES: dict[type[Exception], str] = {
+    ConfigError: "correct the sink's options",
+    PermanentError: "a person must act: correct the login, the certificate or the permission that the message names",
+    TransientError: "start what should answer there, or correct the address; a shipper would try again for ever",
+}
+
+
+class Reached(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    message: str
+    remedy: str | None
+
+
+def reach(config: ShipperConfig) -> Iterator[Reached]:
+    """Yield what became of the data folder and of each sink, one after the other."""
+    try:
+        yield Reached("data", True, writable(config.data), None)
+    except PermanentError as error:
+        yield Reached("data", False, str(error), _REMEDIES[PermanentError])
+    for entry in config.sinks:
+        try:
+            sink = rooms.kind("sinks", entry.kind).build(entry.options)
+            try:
+                said = sink.check()
+            finally:
+                sink.close()
+        except ShipperError as error:
+            yield Reached(entry.name, False, str(error), _REMEDIES.get(type(error)))
+        else:
+            yield Reached(entry.name, True, said, None)
