@@ -58,7 +58,7 @@ class ElasticsearchSink:
         count = _fitting(columns.documents, self._limit_bytes)
         if count == 0:
             return Receipt(1, (Refusal(0, "too_large"),))
-        server = self._connected()
+        server = self.connected()
         body = _body(columns.ids[:count], columns.documents[:count])
         try:
             answer = server.perform_request(
@@ -104,7 +104,7 @@ class ElasticsearchSink:
     def _where(self) -> str:
         return ", ".join(self._config.hosts)
 
-    def _connected(self) -> Elasticsearch:
+    def connected(self) -> Elasticsearch:
         """Return a client whose server has the template, which is looked at once a connection."""
         if self._client is not None:
             return self._client

@@ -25,7 +25,7 @@ def sink(server: StandIn, folder: Path, *, password: str = "secret", **options: 
 def test_what_is_missing_is_installed_once(server: StandIn, tmp_path: Path) -> None:
     for _ in range(2):
         one = sink(server, tmp_path, retention_days=7)
-        assert one.check() == f"{server.url}: answers; the data stream is logs-app-default"
+        one.connected()
         one.close()
 
     assert server.changes == ["PUT /_ilm/policy/topmast-logs", "PUT /_index_template/topmast-logs"]
@@ -36,7 +36,7 @@ def test_what_is_missing_is_installed_once(server: StandIn, tmp_path: Path) -> N
 def test_a_stream_of_another_name_is_added_and_none_taken_away(server: StandIn, tmp_path: Path) -> None:
     for name in ("logs-first-shop", "logs-second-shop"):
         one = sink(server, tmp_path, data_stream=name)
-        one.check()
+        one.connected()
         one.close()
 
     patterns = server.things["/_index_template/topmast-logs"]["index_patterns"]
@@ -46,14 +46,33 @@ def test_a_stream_of_another_name_is_added_and_none_taken_away(server: StandIn, 
 def test_only_looking_changes_nothing_and_says_what_is_missing(server: StandIn, tmp_path: Path) -> None:
     one = sink(server, tmp_path, setup="check")
 
-    with pytest.raises(PermanentError, match="no index template covers the data stream logs-app-default"):
-        one.check()
+    for look in (one.connected, one.check):
+        with pytest.raises(PermanentError, match="no index template covers the data stream logs-app-default"):
+            look()
 
     assert server.changes == []
 
 
+def test_a_check_says_what_the_first_start_installs_and_installs_nothing(server: StandIn, tmp_path: Path) -> None:
+    one = sink(server, tmp_path)
+
+    before = one.check()
+    changes = list(server.changes)
+    one.connected()
+    after = one.check()
+    one.close()
+
+    assert before.endswith(
+        "no index template covers the data stream logs-app-default, which the first start installs"
+    )
+    assert changes == []
+    assert after.endswith("its index template is there")
+
+
 def test_a_login_that_is_refused_is_read_again_from_its_file(server: StandIn, tmp_path: Path) -> None:
     one = sink(server, tmp_path, password="old")
+    with pytest.raises(PermanentError, match="the login is refused"):
+        one.connected()
     with pytest.raises(PermanentError, match="the login is refused"):
         one.check()
 

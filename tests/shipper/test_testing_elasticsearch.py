@@ -85,11 +85,11 @@ def test_what_stands_before_the_first_busy_event_is_settled(server: BulkStandIn,
 
 
 def test_the_template_is_installed_once(server: BulkStandIn, sink: ElasticsearchSink) -> None:
-    sink.check()
+    sink.connected()
     first = dict(server.things)
     server.things["/_index_template/topmast-logs"]["version"] = "a person's"
     sink.close()
-    sink.check()
+    sink.connected()
 
     assert set(first) == {"/_ilm/policy/topmast-logs", "/_index_template/topmast-logs"}
     assert server.things["/_index_template/topmast-logs"]["version"] == "a person's"
