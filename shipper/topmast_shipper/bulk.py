@@ -97,7 +97,10 @@ class ElasticsearchSink:
             server.close()
         if lacking and self._config.setup == "check":
             raise self._lacks(lacking)
-        told = f"{lacking}, which the first start installs" if lacking else "its index template is there"
+        installs = self._config.setup == "install"
+        told = (
+            f"{lacking}{', which the first start installs' * installs}" if lacking else "its index template is there"
+        )
         return f"{self._where}: answers; the data stream is {self._config.data_stream}; {told}"
 
     @property

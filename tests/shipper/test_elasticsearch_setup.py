@@ -69,6 +69,15 @@ def test_a_check_says_what_the_first_start_installs_and_installs_nothing(server:
     assert after.endswith("its index template is there")
 
 
+def test_a_check_promises_nothing_where_nothing_is_set_up(server: StandIn, tmp_path: Path) -> None:
+    one = sink(server, tmp_path, setup="none")
+
+    said = one.check()
+    one.close()
+
+    assert said.endswith("no index template covers the data stream logs-app-default")
+
+
 def test_a_login_that_is_refused_is_read_again_from_its_file(server: StandIn, tmp_path: Path) -> None:
     one = sink(server, tmp_path, password="old")
     with pytest.raises(PermanentError, match="the login is refused"):
