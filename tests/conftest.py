@@ -8,7 +8,6 @@ URL of a real node (suite `elasticsearch`), `start_elasticsearch` starts one mor
 import contextlib
 import importlib.util
 import itertools
-import logging
 import os
 import pwd
 import shutil
@@ -134,15 +133,6 @@ def _answers(port: int, request: bytes, answer: bytes) -> bool:
             return connection.recv(64).startswith(answer)
     except OSError:
         return False
-
-
-@pytest.fixture(autouse=True)
-def _loggers_are_enabled() -> None:
-    """A framework under test that configures logging may have switched the loggers of other tests off."""
-    logging.disable(logging.NOTSET)
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
 
 
 @pytest.fixture(scope="session")

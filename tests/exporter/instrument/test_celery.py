@@ -1,5 +1,6 @@
 """Real Celery workers: one in a thread of the test, and one that forks its pool, with a real Valkey between."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -48,8 +49,11 @@ def shop(registry: Registry) -> Iterator[Celery]:
         raise self.retry(countdown=0)
 
     instrument_celery(app, registry)
+    root = logging.getLogger()
+    level = root.level
     with start_worker(app, pool="solo", concurrency=1, perform_ping_check=False, shutdown_timeout=10):
         yield app
+    root.setLevel(level)  # the worker set its whole process to ERROR
 
 
 def ended(registry: Registry, task: str) -> dict[str, float]:

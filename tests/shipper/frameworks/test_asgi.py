@@ -32,7 +32,6 @@ def stream() -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(EcsFormatter("shop"))
     log.addHandler(handler)
-    log.setLevel(logging.INFO)  # whatever a test before left of the root logger's level
     yield stream
     log.removeHandler(handler)
 
