@@ -1,7 +1,10 @@
 """The full stack on a real engine: it comes up by itself, is what it says, and a second start changes nothing."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -133,6 +136,19 @@ def test_a_password_is_shown_and_made_anew(stack: Project) -> None:
     assert (accepted(before), accepted(after)) == ("401", "200")
     # Every copy followed: the health check logs in with one.
     assert stack.shell("elasticsearch", "cat /run/topmast/elastic-password").strip() == after
+
+
+def test_the_bill_of_materials_of_an_image_is_read_inside_it(stack: Project) -> None:
+    script = stack.home / "scripts/bill_of_materials.py"
+    path = f"{Path(stack.engine.client).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **stack.engine.environment, "PATH": path}
+
+    argv = [sys.executable, script, "image", stack.inspect("exporter")["Config"]["Image"]]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    urls = {part["purl"].partition("@")[0] for part in json.loads(done.stdout)["components"]}
+    assert {"pkg:pypi/topmast-exporter", "pkg:pypi/uvicorn", "pkg:deb/debian/libc6"} <= urls
 
 
 def test_a_second_start_changes_nothing(stack: Project) -> None:

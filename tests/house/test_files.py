@@ -62,3 +62,14 @@ def test_the_workflow_runs_the_two_commands() -> None:
 
 def test_continuous_integration_runs_what_a_person_runs() -> None:
     assert (ROOT / ".ci/run").read_text().rstrip().endswith("exec ./topmast test")
+
+
+def test_the_licence_of_every_image_is_told() -> None:
+    # By their lines: an override has tags of Compose's own (`!override`) that a plain reader does not know.
+    text = "\n".join(path.read_text() for path in ROOT.glob("docker-compose*.yml"))
+    named = set(re.findall(r"^\s+image:\s+(\S+):[^:\s]+$", text, re.MULTILINE))
+
+    told = set(re.findall(r"^\| `([^`]+)` \| \S", (ROOT / "docs/licences.md").read_text(), re.MULTILINE))
+
+    assert len(named) >= 12
+    assert told == named
