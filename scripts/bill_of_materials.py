@@ -1,7 +1,7 @@
 """Print what is in a wheel or an image of ours, as a CycloneDX bill of materials (JSON, 1.6).
 
     .venv/bin/python scripts/bill_of_materials.py wheel topmast-exporter[standalone]
-    .venv/bin/python scripts/bill_of_materials.py image topmast/exporter:0.1.0
+    .venv/bin/python scripts/bill_of_materials.py image topmast/exporter:TAG
 
 A wheel's bill lists all that pip installs with it, at the versions of this environment, which are those of
 constraints.txt. An image's bill is read inside the image: its Python packages and those of its distribution. The
@@ -191,10 +191,13 @@ def main(arguments: Sequence[str]) -> None:
     wheel = kinds.add_parser("wheel", help="a distribution and all that pip installs with it")
     wheel.add_argument("name", help="its name, with its extras: topmast-exporter[standalone]")
     image = kinds.add_parser("image", help="all that is in an image, read inside it")
-    image.add_argument("tag", help="its name and tag: topmast/exporter:0.1.0")
+    image.add_argument("tag", help="its name and tag, as in the compose file")
     asked = parser.parse_args(arguments)
     if asked.kind == "image":
-        sys.stdout.write(image_bill(asked.tag, ask(asked.tag)))
+        answer = ask(asked.tag)
+        if not json.loads(answer)["dpkg"]:
+            print("bill_of_materials: no dpkg database in it: only its Python packages are listed", file=sys.stderr)
+        sys.stdout.write(image_bill(asked.tag, answer))
         return
     try:
         sys.stdout.write(wheel_bill(asked.name))
