@@ -1,5 +1,7 @@
 """POST /v1/usage: usage events of everything that can only push. Answered when they are durable, never before.
 
+The same listener takes OTLP/HTTP (otlp/service.py) and tells the budgets.
+
 The answer is 202 `{accepted, duplicates, rejected: [{index, reason}]}`; the same body twice changes nothing. Body and
 limits: METRICS.md, last section.
 """
@@ -15,6 +17,8 @@ from typing import Any, Protocol
 
 from topmast_exporter.ledger import LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
+from topmast_exporter.otlp.body import PATHS as OTLP_PATHS
+from topmast_exporter.otlp.service import Otlp
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import Turns
 from topmast_exporter.usage_event import EventError, UsageEvent, parse
@@ -23,7 +27,6 @@ from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, 
 PATH = "/v1/usage"
 BUDGETS_PATH = "/v1/budgets"
 SOURCE = "usage"
-OTLP_PATHS = ("/v1/traces", "/v1/metrics", "/v1/logs")
 
 MAX_BODY_BYTES = 2**20
 MAX_LINE_BYTES = 16_384
@@ -131,6 +134,7 @@ class Ingest:
             ("source", "result"),
         )
         self._count = {result: events.labels(SOURCE, result) for result in RESULTS}
+        self._otlp = Otlp(self._commit, registry, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -144,6 +148,9 @@ class Ingest:
             if scope["path"] == BUDGETS_PATH:
                 await answer(send, 200, json.dumps({"budgets": self._budgets()}).encode(), JSON)
                 return
+            if scope["path"] in OTLP_PATHS:
+                await self._otlp(scope, receive, send)
+                return
             if self._bodies >= MAX_BODIES:
                 raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")])
             self._bodies += 1
@@ -156,16 +163,14 @@ class Ingest:
 
     def _check_path(self, scope: Scope) -> None:
         path = scope["path"]
-        if path in OTLP_PATHS:
-            raise HttpError(404, f"OTLP is not taken by this version; usage events go to POST {PATH}")
         if path == "/healthz" and scope["method"] == "GET":
             raise HttpError(200, "ok")
         if path == BUDGETS_PATH and scope["method"] == "GET":
             return
-        if path != PATH:
+        if path != PATH and path not in OTLP_PATHS:
             raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}")
         if scope["method"] != "POST":
-            raise HttpError(405, f"{PATH} takes POST only", [(b"allow", b"POST")])
+            raise HttpError(405, f"{path} takes POST only", [(b"allow", b"POST")])
 
     def _check_token(self, scope: Scope) -> None:
         if not self.token:
@@ -194,15 +199,20 @@ class Ingest:
         await answer(send, 202, json.dumps(told).encode(), JSON)
 
     async def _submit(self, events: Sequence[UsageEvent]) -> Result:
+        try:
+            return await self._commit(events, SOURCE)
+        except HttpError:
+            self._count["refused"].inc(len(events))
+            raise
+
+    async def _commit(self, events: Sequence[UsageEvent], source: str) -> Result:
         if not events:
             return Result(0, 0, 0)
         try:
-            future = asyncio.wrap_future(self._sink.submit(events, SOURCE))
+            future = asyncio.wrap_future(self._sink.submit(events, source))
             # shield: the commit goes on when the sender hangs up, and its ids tell when it asks again
             return await asyncio.wait_for(asyncio.shield(future), COMMIT_SECONDS)
         except LedgerFullError as error:
-            self._count["refused"].inc(len(events))
             raise HttpError(429, f"the ledger is full: {error}", [(b"retry-after", b"1")]) from error
         except (LedgerError, TimeoutError) as error:
-            self._count["refused"].inc(len(events))
             raise HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")]) from error

@@ -179,7 +179,7 @@ def test_a_bad_body_is_refused_whole(sink, body, headers, status):
     ("path", "method", "status"),
     [
         pytest.param("/v1/usage", "GET", 405, id="GET"),
-        pytest.param("/v1/traces", "POST", 404, id="OTLP"),
+        pytest.param("/v1/traces", "GET", 405, id="OTLP"),
         pytest.param("/", "POST", 404, id="elsewhere"),
         pytest.param("/healthz", "GET", 200, id="health"),
     ],
@@ -217,6 +217,18 @@ def test_what_cannot_be_stored_is_not_acknowledged(fault, status):
     assert int(headers[b"retry-after"]) >= 1
 
 
+def test_spans_that_cannot_be_stored_are_to_be_sent_again():
+    told = [{"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}}]
+    span = {"traceId": "a" * 32, "spanId": "b" * 16, "startTimeUnixNano": str(int(NOW) * 10**9), "attributes": told}
+    sent = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    ingest = build(Sink(LedgerFullError("20000 events wait")))
+
+    status, headers, answer = ask(ingest, sent, "/v1/traces", headers={"content-type": "application/json"})
+
+    assert (status, headers[b"retry-after"]) == (429, b"1")
+    assert json.loads(answer) == {"message": "the ledger is full: 20000 events wait"}
+
+
 def test_every_event_is_counted_by_what_became_of_it(sink):
     registry = Registry()
     ingest = Ingest(sink, registry, clock=lambda: NOW)
@@ -224,7 +236,7 @@ def test_every_event_is_counted_by_what_became_of_it(sink):
     ask(ingest, json.dumps([event(), event(), {}]).encode())
 
     family = next(one for one in registry.families() if one.name == "exporter_ingest_events_total")
-    assert {one.values[1]: one.value for one in family.series()} == {
+    assert {one.values[1]: one.value for one in family.series() if one.values[0] == "usage"} == {
         "accepted": 1,
         "late": 0,
         "duplicate": 1,
