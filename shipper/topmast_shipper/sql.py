@@ -33,6 +33,12 @@ class Condition:
     """An FTS5 expression that every match fulfils; empty when there is none."""
     exact: bool = False
     """`match` is the whole condition."""
+    unindexed: str = ""
+    """The same condition with fewer look-ups of words, for few rows in a wide range of `n`; empty: `sql` itself."""
+
+    @property
+    def plain(self) -> str:
+        return self.unindexed or self.sql
 
 
 def compile_node(node: Node | None) -> Condition:
@@ -58,7 +64,7 @@ def _compile(node: Node, names: _Names) -> Condition:
         return _compare(node, names)
     if isinstance(node, Not):
         inner = _compile(node.node, names)
-        return Condition(f"NOT ({inner.sql})", inner.values)
+        return Condition(f"NOT ({inner.sql})", inner.values, unindexed=f"NOT ({inner.plain})")
     conditions = [_compile(each, names) for each in node.nodes]
     return _and(conditions, names) if isinstance(node, And) else _or(conditions, names)
 
@@ -72,14 +78,19 @@ def _and(conditions: Sequence[Condition], names: _Names) -> Condition:
     if not others:
         return merged[0]
     parts = [*merged, *others]
-    return Condition(" AND ".join(f"({each.sql})" for each in parts), _all(parts), match)
+    return Condition(_joined(" AND ", parts), _all(parts), match, unindexed=_joined(" AND ", parts, plain=True))
 
 
 def _or(conditions: Sequence[Condition], names: _Names) -> Condition:
     match = " OR ".join(f"({each.match})" for each in conditions) if all(each.match for each in conditions) else ""
     if all(each.exact for each in conditions):
         return _lookup(match, names)
-    return Condition(" OR ".join(f"({each.sql})" for each in conditions), _all(conditions), match)
+    plain = _joined(" OR ", conditions, plain=True)
+    return Condition(_joined(" OR ", conditions), _all(conditions), match, unindexed=plain)
+
+
+def _joined(word: str, conditions: Sequence[Condition], *, plain: bool = False) -> str:
+    return word.join(f"({each.plain if plain else each.sql})" for each in conditions)
 
 
 def _all(conditions: Sequence[Condition]) -> dict[str, object]:
@@ -180,7 +191,7 @@ def _json(node: Compare, names: _Names) -> Condition:
     if not match:
         return condition
     found = _lookup(f"fields : {match}", names)
-    return Condition(f"{found.sql} AND {sql}", {**condition.values, **found.values}, found.match)
+    return Condition(f"{found.sql} AND {sql}", {**condition.values, **found.values}, found.match, unindexed=sql)
 
 
 def _beforehand(node: Compare) -> str:

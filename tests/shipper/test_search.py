@@ -1,13 +1,15 @@
 """search.py and sql.py: what is found, in which order, while the store is written to."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from topmast_shipper import search
+from topmast_shipper import query as language
+from topmast_shipper import search, sql, store
 from topmast_shipper.errors import QueryError
 from topmast_shipper.event import Event
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
@@ -59,61 +61,100 @@ def found(folder: Path, query: str, **options: Any) -> list[str]:
     return [document["labels"]["name"] for document in search.search(folder, query, **options)]
 
 
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        pytest.param("", list(EVENTS), id="everything, the newest first"),
-        pytest.param("checkout", ["paid", "crash", "old"], id="a word"),
-        pytest.param("CHECKOUT", ["paid", "crash", "old"], id="in any case"),
-        pytest.param("checkout failed", ["crash"], id="two words"),
-        pytest.param('"payment failed"', ["refused"], id="a phrase"),
-        pytest.param('"failed payment"', [], id="not in another order"),
-        pytest.param("check*", ["paid", "crash", "old"], id="a beginning"),
-        pytest.param("keyerror", ["crash"], id="a word of another field"),
-        pytest.param("0af7651916cd43dd8448eb211c80319c", ["crash"], id="a trace id"),
-        pytest.param("views.py", ["crash"], id="a word with punctuation"),
-        pytest.param("köln", ["older"], id="not only ASCII"),
-        pytest.param("---", ["oldest"], id="no word at all"),
-        pytest.param("level:error checkout", ["crash"], id="a field and a word"),
-        pytest.param("level:err", ["crash"], id="another name of a level"),
-        pytest.param("level:>=warning", ["refused", "crash", "oldest"], id="levels upward"),
-        pytest.param("level:<info", ["older"], id="levels downward"),
-        pytest.param("level:err*", ["crash"], id="the beginning of a level"),
-        pytest.param("level:(error OR critical)", ["crash", "oldest"], id="two levels"),
-        pytest.param("service:NGINX", ["health", "list", "slow"], id="a service"),
-        pytest.param("service:c*", ["tagged"], id="the beginning of a service"),
-        pytest.param("status:500", ["crash"], id="a status"),
-        pytest.param("status:>=400", ["refused", "crash"], id="statuses upward"),
-        pytest.param("status:[400 TO 499]", ["refused"], id="a range of statuses"),
-        pytest.param("status:4*", ["refused"], id="the beginning of a status"),
-        pytest.param("trace:0af7651916cd43dd8448eb211c80319c", ["crash"], id="the trace"),
-        pytest.param("path:/api/*", ["list", "slow"], id="the beginning of a path"),
-        pytest.param("path:*/cart", ["list"], id="the end of a path"),
-        pytest.param("url.path:/health", ["health"], id="a path"),
-        pytest.param("path:/api", [], id="a field is compared as a whole"),
-        pytest.param("took_ms:>100", ["slow"], id="a number"),
-        pytest.param("took_ms:7.5", ["list"], id="a fraction"),
-        pytest.param("took_ms:*", ["list", "slow"], id="is there"),
-        pytest.param("tags:night", ["tagged"], id="one of a list"),
-        pytest.param("ok:true", ["tagged"], id="true"),
-        pytest.param("user.id:42", ["tagged"], id="a number as text"),
-        pytest.param("user.id:u-42", ["oldest"], id="an id"),
-        pytest.param("message:failed", ["refused", "crash"], id="a word of the message"),
-        pytest.param("error.stack_trace:total", ["crash"], id="a word of the stack"),
-        pytest.param("-service:shop", ["health", "list", "slow", "tagged"], id="not"),
-        pytest.param("checkout -failed", ["paid", "old"], id="a word and not another"),
-        pytest.param("paid OR nightly", ["paid", "tagged"], id="or"),
-        pytest.param("paid OR level:error", ["paid", "crash"], id="a word or a field"),
-        pytest.param("service:shop (paid OR refused)", ["paid", "refused"], id="parentheses"),
-        pytest.param("NOT (checkout OR service:nginx OR tags:batch)", ["refused", "older", "oldest"], id="not any"),
-        pytest.param("time:>=2026-11-21T18:00:00Z", ["paid", "refused", "crash"], id="a time"),
-        pytest.param('message:"50% off"', [], id="a percent sign is no wildcard"),
-        pytest.param('o\'brien "x" OR paid', ["paid"], id="quotes do no harm"),
-    ],
-)
+QUERIES = [
+    pytest.param("", list(EVENTS), id="everything, the newest first"),
+    pytest.param("checkout", ["paid", "crash", "old"], id="a word"),
+    pytest.param("CHECKOUT", ["paid", "crash", "old"], id="in any case"),
+    pytest.param("checkout failed", ["crash"], id="two words"),
+    pytest.param('"payment failed"', ["refused"], id="a phrase"),
+    pytest.param('"failed payment"', [], id="not in another order"),
+    pytest.param("check*", ["paid", "crash", "old"], id="a beginning"),
+    pytest.param("keyerror", ["crash"], id="a word of another field"),
+    pytest.param("0af7651916cd43dd8448eb211c80319c", ["crash"], id="a trace id"),
+    pytest.param("views.py", ["crash"], id="a word with punctuation"),
+    pytest.param("köln", ["older"], id="not only ASCII"),
+    pytest.param("---", ["oldest"], id="no word at all"),
+    pytest.param("level:error checkout", ["crash"], id="a field and a word"),
+    pytest.param("level:err", ["crash"], id="another name of a level"),
+    pytest.param("level:>=warning", ["refused", "crash", "oldest"], id="levels upward"),
+    pytest.param("level:<info", ["older"], id="levels downward"),
+    pytest.param("level:err*", ["crash"], id="the beginning of a level"),
+    pytest.param("level:(error OR critical)", ["crash", "oldest"], id="two levels"),
+    pytest.param("service:NGINX", ["health", "list", "slow"], id="a service"),
+    pytest.param("service:c*", ["tagged"], id="the beginning of a service"),
+    pytest.param("status:500", ["crash"], id="a status"),
+    pytest.param("status:>=400", ["refused", "crash"], id="statuses upward"),
+    pytest.param("status:[400 TO 499]", ["refused"], id="a range of statuses"),
+    pytest.param("status:4*", ["refused"], id="the beginning of a status"),
+    pytest.param("trace:0af7651916cd43dd8448eb211c80319c", ["crash"], id="the trace"),
+    pytest.param("path:/api/*", ["list", "slow"], id="the beginning of a path"),
+    pytest.param("path:*/cart", ["list"], id="the end of a path"),
+    pytest.param("url.path:/health", ["health"], id="a path"),
+    pytest.param("path:/api", [], id="a field is compared as a whole"),
+    pytest.param("took_ms:>100", ["slow"], id="a number"),
+    pytest.param("took_ms:7.5", ["list"], id="a fraction"),
+    pytest.param("took_ms:*", ["list", "slow"], id="is there"),
+    pytest.param("tags:night", ["tagged"], id="one of a list"),
+    pytest.param("ok:true", ["tagged"], id="true"),
+    pytest.param("user.id:42", ["tagged"], id="a number as text"),
+    pytest.param("user.id:u-42", ["oldest"], id="an id"),
+    pytest.param("message:failed", ["refused", "crash"], id="a word of the message"),
+    pytest.param("error.stack_trace:total", ["crash"], id="a word of the stack"),
+    pytest.param("-service:shop", ["health", "list", "slow", "tagged"], id="not"),
+    pytest.param("checkout -failed", ["paid", "old"], id="a word and not another"),
+    pytest.param("paid OR nightly", ["paid", "tagged"], id="or"),
+    pytest.param("paid OR level:error", ["paid", "crash"], id="a word or a field"),
+    pytest.param("service:shop (paid OR refused)", ["paid", "refused"], id="parentheses"),
+    pytest.param("NOT (checkout OR service:nginx OR tags:batch)", ["refused", "older", "oldest"], id="not any"),
+    pytest.param("time:>=2026-11-21T18:00:00Z", ["paid", "refused", "crash"], id="a time"),
+    pytest.param('message:"50% off"', [], id="a percent sign is no wildcard"),
+    pytest.param('o\'brien "x" OR paid', ["paid"], id="quotes do no harm"),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), QUERIES)
 def test_search(folder: Path, query: str, names: list[str]) -> None:
     assert found(folder, query) == names
     assert search.count(folder, query) == len(names)
+
+
+@pytest.mark.parametrize(("query", "names"), QUERIES)
+def test_fewer_look_ups_find_the_same(folder: Path, query: str, names: list[str]) -> None:
+    """What is used where a slice of time is spread over the whole part."""
+    condition = sql.compile_node(language.parse(query))
+    text = f"SELECT json_extract(e.document, '$.labels.name') FROM events e WHERE {condition.plain}"  # noqa: S608 - values are bound
+    rows: set[str] = set()
+    for part in store.parts(folder):
+        with closing(store.open_for_reading(part.path)) as connection:
+            rows |= {row[0] for row in connection.execute(text, {**sql.WHOLE, **condition.values})}
+
+    assert rows == set(names)
+
+
+def test_a_time_that_is_spread_over_the_part(tmp_path: Path) -> None:
+    """Lines of one second among those of all others: their numbers tell nothing of their time."""
+    sink, seconds = SqliteSink(Config(tmp_path, retention_days=10_000)), 1200
+    start = datetime(2026, 11, 21, tzinfo=UTC)
+    for first in range(0, 120_000, 2000):
+        window = [
+            event(
+                number,
+                **{
+                    "@timestamp": (start + timedelta(seconds=number % seconds)).isoformat(),
+                    "message": "m",
+                    "weight": f"w/{number % 700}",
+                },
+            )
+            for number in range(first, first + 2000)
+        ]
+        sink.send(window)
+    sink.close()
+
+    found = search.search(tmp_path, "weight:w/1*", start, start + timedelta(seconds=20), limit=10_000)
+
+    expected = [n for n in range(120_000) if n % seconds < 20 and f"w/{n % 700}".startswith("w/1")]
+    expected.sort(key=lambda n: (n % seconds, n), reverse=True)
+    assert [each["event"]["id"] for each in found] == [event(n).id for n in expected]
 
 
 def test_the_limit_keeps_the_newest(folder: Path) -> None:
