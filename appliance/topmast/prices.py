@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
-from topmast_exporter.ledger_report import report, unpriced
+from topmast_exporter.ledger_events import unpriced
+from topmast_exporter.ledger_report import report
 from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing import drift, refresh
 from topmast_exporter.pricing.table import PriceTable

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
-from topmast_exporter.ledger_report import Row, repeated, report
+from topmast_exporter.ledger_events import repeated
+from topmast_exporter.ledger_report import Row, report
 from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing.price import PICO
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
-from topmast_exporter.ledger_corrections import DONE, Change, Correction, ask, carry_out, listed, preview
+from topmast_exporter.ledger_corrections import Change, Correction, ask, carry_out, listed, preview
+from topmast_exporter.ledger_schema import DONE
 from topmast_exporter.ledger_store import FILE, Store
 from topmast_exporter.pricing.price import PICO, UNPRICED, Pricer
 

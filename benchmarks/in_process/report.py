@@ -8,7 +8,8 @@ from pathlib import Path
 
 from topmast_exporter.ledger_report import report
 from topmast_exporter.ledger_schema import SPEND_COLUMNS
-from topmast_exporter.ledger_store import FILE, Spend, Store
+from topmast_exporter.ledger_spend import Spend
+from topmast_exporter.ledger_store import FILE, Store
 
 NOW = 1_795_176_000.0
 

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from topmast_exporter.errors import ConfigError
-from topmast_exporter.ledger_store import QUARTER_SECONDS
+from topmast_exporter.ledger_spend import QUARTER_SECONDS
 from topmast_exporter.pricing.price import PICO
 from topmast_exporter.registry import Registry
 

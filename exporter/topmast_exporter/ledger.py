@@ -21,7 +21,8 @@ from topmast_exporter.ledger_corrections import carry_out
 from topmast_exporter.ledger_dimensions import Admission
 from topmast_exporter.ledger_schema import LedgerError, LedgerStalledError
 from topmast_exporter.ledger_series import Totals
-from topmast_exporter.ledger_store import PURGE_ROWS, QUARTER_SECONDS, Store
+from topmast_exporter.ledger_spend import QUARTER_SECONDS
+from topmast_exporter.ledger_store import PURGE_EVENTS, Store
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import UsageEvent
@@ -35,6 +36,7 @@ TICK_SECONDS = 15.0
 HOLD_SECONDS = 1.0
 # At each tick, this many steps of deleting old events at most: commits wait meanwhile.
 MAX_PURGES = 20
+MAX_MERGES = 5
 
 # After this, spend is kept by the day of the budgets' time zone: events and repricing reach 45 days back.
 KEEP_QUARTERS_SECONDS = 92 * 86_400
@@ -235,41 +237,46 @@ class Ledger:
         return True
 
     def _commit(self, batch: Sequence[_Submission]) -> list[Result]:
-        book, results = Batch(self._pricer, self._totals, self._dimensions), []
-        now = self._clock()
+        book = Batch(self._pricer, self._totals, self._dimensions, self._clock() - LATE_SECONDS)
         try:
             with self._store.transaction():
-                known = self._store.known([event.id for submission in batch for event in submission.events])
-                for submission in batch:
-                    duplicates = late = 0
-                    for event in submission.events:
-                        if event.id in known:
-                            duplicates += 1
-                            book.duplicate(event, submission.source)
-                            continue
-                        known.add(event.id)
-                        counted = event.at >= now - LATE_SECONDS
-                        late += not counted
-                        book.add(event, counted)
-                    results.append(Result(len(submission.events) - duplicates, duplicates, late))
-                spend = book.finish()
-                self._store.insert(book.rows)
+                known = self._store.remember([event.id for submission in batch for event in submission.events])
+                results = [self._sift(submission, known, book) for submission in batch]
+                book.finish()
+                self._store.insert(book.block)
                 counters, histograms = self._totals.after(book.delta)
-                self._store.save(counters, histograms, spend)
+                self._store.save(counters, histograms, book.spend)
         except BaseException:
             self._totals.forget(book.delta)
             self._dimensions.forget()
             raise
         self._totals.commit(book.delta)
-        for at, feature, cost in book.costs:
-            self._budgets.add(at, feature, cost)
+        for key, spend in book.spend.items():
+            self._budgets.add(key[0] * QUARTER_SECONDS, key[3], spend.cost)
         return results
+
+    def _sift(self, submission: _Submission, known: set[str] | None, book: Batch) -> Result:
+        """Add what is new of a submission to the book; `known` is None when all of it is."""
+        events = submission.events
+        if known is None:
+            return Result(len(events), 0, book.add(events))
+        fresh = []
+        for event in events:
+            if event.id in known:
+                book.duplicate(event, submission.source)
+            else:
+                known.add(event.id)
+                fresh.append(event)
+        return Result(len(fresh), len(events) - len(fresh), book.add(fresh))
 
     def _tick(self) -> None:
         try:
             self._refresh_budgets()
             for _ in range(MAX_PURGES):
-                if self._store.purge(self._clock()) < PURGE_ROWS:
+                if self._store.purge(self._clock()) < PURGE_EVENTS:
+                    break
+            for _ in range(MAX_MERGES):
+                if not self._store.merge():
                     break
             self._roll_up()
         except LedgerError as error:

@@ -1,19 +1,22 @@
 """A batch of usage events on its way into the ledger: priced, and added up by label set, before anything is stored.
 
-Most events of a batch share their labels with others. So each is added to the group of its labels, in plain integers,
-and only the groups are turned into counters, histograms and spend.
+Most events of a batch share their words (model, feature, outcome, …) with others. So they are put into cells of the
+same words and quarter of an hour, and a cell is worked on as a whole, column by column.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
+from topmast_exporter.ledger_block import PLACES, UNSAID, Builder, Column
 from topmast_exporter.ledger_corrections import price_of
-from topmast_exporter.ledger_dimensions import Admission
+from topmast_exporter.ledger_dimensions import Admission, Dimensions
 from topmast_exporter.ledger_series import NANO, Delta, Labels, Totals
-from topmast_exporter.ledger_store import QUARTER_SECONDS, Row, Spend, SpendKey, row
-from topmast_exporter.pricing.price import COMPONENTS, PRICED, UNPRICED, Price, Pricer
+from topmast_exporter.ledger_spend import QUARTER_SECONDS, Spend, SpendKey
+from topmast_exporter.pricing import many
+from topmast_exporter.pricing.price import COMPONENTS, FREE, PRICED, UNPRICED, Price, Pricer
 from topmast_exporter.pricing.tokens import FIELDS
-from topmast_exporter.usage_event import UsageEvent
+from topmast_exporter.usage_event import WORDS, UsageEvent
 
 # The caller's own reckoning may differ by this much before it is counted as a mismatch.
 MISMATCH_RATIO = 0.01
@@ -21,144 +24,223 @@ MISMATCH_RATIO = 0.01
 DETAILS = ("cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio_in", "audio_out", "image_in")
 RETRY_REASONS = ("error", "timeout", "rate_limited", "connection")
 
-_NOTHING = (0,) * len(FIELDS)
 _DETAIL_PLACES = tuple((kind, FIELDS.index(kind)) for kind in DETAILS)
+_NO_TOKENS: tuple[Column, ...] = (None,) * len(FIELDS)
+_NO_PARTS: tuple[Column, ...] = (None,) * len(COMPONENTS)
+
+Words = tuple[Any, ...]
+"""WORDS of an event, as they were said."""
+_said = itemgetter(*(PLACES[name] for name in ("provider", "model", "feature", "outcome", "tier", "batch")))
+_tried = itemgetter(*(PLACES[name] for name in ("stream", "attempt", "retry_reason")))
 
 
-@dataclass(slots=True)
-class _Group:
-    """What the events of one label set add up to."""
+class _Cell(NamedTuple):
+    """Events of the same words and quarter, whose prices have one status and one reason."""
 
-    model: Labels
-    by_feature: Labels
-    outcome: str
-    booked: tuple[str, str, str]
-    """(provider, model, feature) as they were admitted: a stranger's million names must not become a million rows."""
-    requests: int = 0
-    tokens: list[tuple[int, ...]] = field(default_factory=list)
-    parts: list[tuple[int, ...]] = field(default_factory=list)
-    observed: dict[str, list[int]] = field(
-        default_factory=lambda: {
-            "llm_request_cost_usd": [],
-            "llm_request_duration_seconds": [],
-            "llm_time_to_first_token_seconds": [],
-            "llm_time_per_output_token_seconds": [],
-        }
-    )
-    rare: dict[tuple[str, Labels], int] = field(default_factory=dict)
-    """Counters that few events move."""
-
-    def count(self, event: UsageEvent, price: Price, counts: tuple[int, ...]) -> None:
-        """Add an event that moves the counters."""
-        self.requests += 1
-        if event.attempt > 1:
-            reason = event.retry_reason if event.retry_reason in RETRY_REASONS else "other"
-            self._rare("llm_retries_total", (*self.model, reason))
-        if self.outcome == "cached":
-            return
-        status = price.status
-        if event.tokens is not None:
-            self.tokens.append(counts)
-        elif status == UNPRICED:
-            self._rare("llm_usage_missing_total", (*self.model, str(event.stream).lower()))
-        if status == UNPRICED:
-            self._rare("llm_unpriced_requests_total", (*self.model, price.reason))
-        else:
-            self.parts.append(price.parts)
-            if status == PRICED:
-                self.observed["llm_request_cost_usd"].append(sum(price.parts))
-            if event.caller_cost is not None and _differs(event.caller_cost, price.total):
-                self._rare("llm_cost_mismatch_total", self.model)
-        if self.outcome == "ok":
-            self._observe(event, counts[1])
-
-    def _observe(self, event: UsageEvent, output: int) -> None:
-        duration, first = event.duration_seconds, event.time_to_first_token_seconds
-        if duration is not None:
-            self.observed["llm_request_duration_seconds"].append(round(duration * NANO))
-        if first is None:
-            return
-        self.observed["llm_time_to_first_token_seconds"].append(round(first * NANO))
-        if duration is not None and output > 1 and duration >= first:
-            each = (duration - first) / (output - 1)
-            self.observed["llm_time_per_output_token_seconds"].append(round(each * NANO))
-
-    def _rare(self, family: str, labels: Labels) -> None:
-        self.rare[family, labels] = self.rare.get((family, labels), 0) + 1
-
-    def into(self, totals: Totals, delta: Delta) -> None:
-        """Add the sums to what the batch adds to the totals."""
-        if self.requests:
-            totals.count(delta, "llm_requests_total", (*self.by_feature, self.outcome), self.requests)
-        if self.tokens:
-            sums = [sum(column) for column in zip(*self.tokens, strict=True)]
-            totals.count(delta, "llm_tokens_total", (*self.by_feature, "input"), sums[0])
-            totals.count(delta, "llm_tokens_total", (*self.by_feature, "output"), sums[1])
-            for kind, place in _DETAIL_PLACES:
-                if sums[place]:
-                    totals.count(delta, "llm_token_detail_total", (*self.model, kind), sums[place])
-        if self.parts:
-            for component, column in zip(COMPONENTS, zip(*self.parts, strict=True), strict=True):
-                totals.count(delta, "llm_cost_usd_total", (*self.by_feature, component), sum(column))
-        for family, amounts in self.observed.items():
-            if amounts:
-                totals.observe(delta, family, self.model, amounts)
-        for (family, labels), amount in self.rare.items():
-            totals.count(delta, family, labels, amount)
+    words: Words
+    where: Dimensions
+    events: Sequence[UsageEvent]
+    status: str
+    reason: str
+    tokens: Sequence[Column] | None
+    """In the order of FIELDS; None: the provider did not say."""
+    parts: Sequence[Column]
+    """pico-USD, in the order of COMPONENTS."""
 
 
 class Batch:
     """Collects events whose ids are new. `finish` turns them into what is stored and shown."""
 
-    def __init__(self, pricer: Pricer, totals: Totals, dimensions: Admission) -> None:
+    def __init__(self, pricer: Pricer, totals: Totals, dimensions: Admission, counted_since: float) -> None:
+        """`counted_since`: what is older changes everything but the counters."""
         self.delta = Delta()
-        self.rows: list[Row] = []
-        self.costs: list[tuple[float, str, int]] = []
-        """(time, feature, pico-USD) of each event, for the budgets."""
+        self.block = Builder()
+        self.spend: dict[SpendKey, Spend] = {}
         self._pricer, self._totals, self._dimensions = pricer, totals, dimensions
-        self._groups: dict[tuple[str, str, str, str], _Group] = {}
-        self._spend: dict[SpendKey, list[tuple[int, ...]]] = {}
+        self._counted_since = counted_since
+        self._cells: dict[tuple[float, bool, Words], list[UsageEvent]] = {}
 
-    def add(self, event: UsageEvent, counted: bool) -> None:
-        """Price an event and add it: to the counters only if it is `counted`, to everything else in any case."""
-        price = price_of(self._pricer, event)
-        where = self._dimensions.of(event)
-        tokens, parts, unpriced = event.tokens, price.parts, price.status == UNPRICED
-        counts = _NOTHING if tokens is None else tokens.astuple()
-        self.rows.append(row(event, price, counts, where))
-        labels = (event.provider, event.model, event.feature, event.outcome)
-        group = self._groups.get(labels) or self._group(labels)
-        key: SpendKey = (int(event.at // QUARTER_SECONDS), *group.booked, *where)
-        used = _NOTHING if event.outcome == "cached" else counts
-        amounts = (1, int(unpriced), *used, *parts)
-        standing = self._spend.get(key)
-        if standing is None:
-            self._spend[key] = [amounts]
-        else:
-            standing.append(amounts)
-        self.costs.append((event.at, group.booked[2], sum(parts)))
-        if counted:
-            group.count(event, price, counts)
+    def add(self, events: Iterable[UsageEvent]) -> int:
+        """Take events; return how many of them are late. What is done here is done for each one."""
+        cells, since = self._cells, self._counted_since
+        late = 0
+        for event in events:
+            at = event.at
+            counted = at >= since
+            if not counted:
+                late += 1
+            words: Words = event[WORDS]  # type: ignore[assignment]  # a slice of a named tuple is a tuple
+            key = (at // QUARTER_SECONDS, counted, words)
+            try:
+                cells[key].append(event)
+            except KeyError:
+                cells[key] = [event]
+        return late
 
     def duplicate(self, event: UsageEvent, source: str) -> None:
         """Count an event that was known already."""
         labels = (event.provider, event.model, source)
         self._totals.count(self.delta, "llm_duplicate_events_total", labels)
 
-    def finish(self) -> Mapping[SpendKey, Spend]:
-        """Complete `delta`; return the spend."""
-        for group in self._groups.values():
-            group.into(self._totals, self.delta)
-        return {
-            key: Spend([sum(column) for column in zip(*amounts, strict=True)]) for key, amounts in self._spend.items()
-        }
+    def finish(self) -> None:
+        """Complete `delta`, `block` and `spend`."""
+        for (quarter, counted, words), events in self._cells.items():
+            provider, model, feature, outcome, tier, batch = _said(words)
+            family, labels = "llm_requests_total", (provider, model, feature, outcome)
+            # as they are admitted: a stranger's million names must not become a million rows
+            booked = self._totals.admit(self.delta, family, labels)[1]
+            where = self._dimensions.of(events[0])
+            key: SpendKey = (int(quarter), booked[0], booked[1], booked[2], *where)
+            spend = self.spend.get(key)
+            if spend is None:
+                spend = self.spend[key] = Spend()
+            if counted:
+                self._totals.count(self.delta, family, labels, len(events))
+                self._retries(words, len(events))
+            for cell in _cells(self._pricer, (provider, model, tier, batch), int(quarter), words, where, events):
+                self._book(cell, spend, counted)
 
-    def _group(self, labels: tuple[str, str, str, str]) -> _Group:
-        provider, model, feature, outcome = labels
-        admitted = self._totals.admit(self.delta, "llm_requests_total", labels)[1]
-        booked = (admitted[0], admitted[1], admitted[2])
-        group = self._groups[labels] = _Group((provider, model), (provider, model, feature), outcome, booked)
-        return group
+    def _retries(self, words: Words, count: int) -> None:
+        _, attempt, said = _tried(words)
+        if attempt > 1:
+            reason = said if said in RETRY_REASONS else "other"
+            self._totals.count(self.delta, "llm_retries_total", (words[0], words[1], reason), count)
+
+    def _book(self, cell: _Cell, spend: Spend, counted: bool) -> None:
+        """Add events to the spend, to the block and to the counters."""
+        events, count = cell.events, len(cell.events)
+        outcome = cell.words[PLACES["outcome"]]
+        sums = [0 if column is None else sum(column) for column in cell.tokens or _NO_TOKENS]
+        costs = [0 if column is None else sum(column) for column in cell.parts]
+        used = [0] * len(FIELDS) if outcome == "cached" else sums
+        spend.add([count, count if cell.status == UNPRICED else 0, *used, *costs])
+        totals = _added(cell.parts, count)
+        durations = _scaled([event.duration_seconds for event in events])
+        firsts = _scaled([event.time_to_first_token_seconds for event in events])
+        callers = [event.caller_cost for event in events]
+        unsaid = callers.count(None)
+        self.block.add(
+            (*cell.words[: PLACES["key_alias"]], *cell.where, cell.status, cell.reason),
+            [event.id for event in events],
+            (
+                [int(event.at * 1000) for event in events],
+                durations,
+                firsts,
+                [UNSAID] * count if unsaid == count else [UNSAID if one is None else one for one in callers],
+                *(cell.tokens or ([UNSAID] * count, *_NO_TOKENS[1:])),
+                *cell.parts,
+            ),
+            max(totals),
+        )
+        if not counted or outcome == "cached":
+            return
+        self._count(cell, sums, costs)
+        model = (cell.words[0], cell.words[1])
+        if cell.status == PRICED:
+            self._totals.observe(self.delta, "llm_request_cost_usd", model, totals)
+        if cell.status != UNPRICED and unsaid < count:
+            self._compare(model, callers, totals)
+        if outcome == "ok":
+            self._observe(model, durations, firsts, None if cell.tokens is None else cell.tokens[1])
+
+    def _count(self, cell: _Cell, sums: Sequence[int], costs: Sequence[int]) -> None:
+        delta, count, requests = self.delta, self._totals.count, len(cell.events)
+        by_feature = cell.words[: PLACES["feature"] + 1]
+        model = by_feature[:2]
+        if cell.tokens is not None:
+            count(delta, "llm_tokens_total", (*by_feature, "input"), sums[0])
+            count(delta, "llm_tokens_total", (*by_feature, "output"), sums[1])
+            for kind, place in _DETAIL_PLACES:
+                if sums[place]:
+                    count(delta, "llm_token_detail_total", (*model, kind), sums[place])
+        elif cell.status == UNPRICED:
+            stream = str(cell.words[PLACES["stream"]]).lower()
+            count(delta, "llm_usage_missing_total", (*model, stream), requests)
+        if cell.status == UNPRICED:
+            count(delta, "llm_unpriced_requests_total", (*model, cell.reason), requests)
+            return
+        for component, cost in zip(COMPONENTS, costs, strict=True):
+            count(delta, "llm_cost_usd_total", (*by_feature, component), cost)
+
+    def _compare(self, model: Labels, callers: Sequence[int | None], totals: Sequence[int]) -> None:
+        off = sum(_differs(one, ours) for one, ours in zip(callers, totals, strict=True) if one is not None)
+        if off:
+            self._totals.count(self.delta, "llm_cost_mismatch_total", model, off)
+
+    def _observe(self, model: Labels, durations: Sequence[int], firsts: Sequence[int], outputs: Column) -> None:
+        told = _told(durations), _told(firsts)
+        if told[0]:
+            self._totals.observe(self.delta, "llm_request_duration_seconds", model, told[0])
+        if not told[1]:
+            return
+        self._totals.observe(self.delta, "llm_time_to_first_token_seconds", model, told[1])
+        if outputs is None:
+            return
+        each = [
+            (duration - first) // (output - 1)
+            for duration, first, output in zip(durations, firsts, outputs, strict=True)
+            if output > 1 and duration >= first >= 0
+        ]
+        if each:
+            self._totals.observe(self.delta, "llm_time_per_output_token_seconds", model, each)
+
+
+def _cells(
+    pricer: Pricer,
+    name: tuple[str, str, str, bool],
+    quarter: int,
+    words: Words,
+    where: Dimensions,
+    events: Sequence[UsageEvent],
+) -> Iterator[_Cell]:
+    """Price events of the same words and quarter; yield them by the status and reason of their prices."""
+    tokens = [event.tokens for event in events if event.tokens is not None]
+    if len(tokens) < len(events):
+        unsaid = [event for event in events if event.tokens is None]
+        price = price_of(pricer, unsaid[0])  # hangs on the outcome alone
+        yield _Cell(words, where, unsaid, price.status, price.reason, None, _NO_PARTS)
+        events = [event for event in events if event.tokens is not None]
+        if not events:
+            return
+    columns = _columns(tokens)
+    if words[PLACES["outcome"]] == "cached":
+        yield _Cell(words, where, events, FREE, "", columns, _NO_PARTS)
+        return
+    start = quarter * QUARTER_SECONDS
+    found = many.price(pricer, name, columns, start, start + QUARTER_SECONDS)
+    if found is not None:
+        yield _Cell(words, where, events, found.status, found.reason, columns, found.parts)
+        return
+    kinds: dict[tuple[str, str], list[tuple[UsageEvent, Price]]] = {}
+    for event in events:
+        price = price_of(pricer, event)
+        kinds.setdefault((price.status, price.reason), []).append((event, price))
+    for (status, reason), alike in kinds.items():
+        parts = _columns([price.parts for _, price in alike])
+        used = _columns([event.tokens for event, _ in alike if event.tokens is not None])
+        yield _Cell(words, where, [event for event, _ in alike], status, reason, used, parts)
+
+
+def _columns(rows: Sequence[Sequence[int]]) -> tuple[Column, ...]:
+    return tuple(column if any(column) else None for column in zip(*rows, strict=True))
+
+
+def _added(parts: Sequence[Column], count: int) -> Sequence[int]:
+    """Return what each event cost."""
+    some = [column for column in parts if column is not None]
+    if not some:
+        return [0] * count
+    return some[0] if len(some) == 1 else [sum(each) for each in zip(*some, strict=True)]
+
+
+def _scaled(seconds: Sequence[float | None]) -> list[int]:
+    if None in seconds:
+        return [UNSAID if each is None else round(each * NANO) for each in seconds]
+    return [round(each * NANO) for each in seconds]  # type: ignore[operator]  # no None is in it
+
+
+def _told(column: Sequence[int]) -> Sequence[int]:
+    return [each for each in column if each != UNSAID] if UNSAID in column else column
 
 
 def _differs(theirs: int, ours: int) -> bool:

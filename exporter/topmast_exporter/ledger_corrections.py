@@ -7,27 +7,32 @@ transactions between the batches, and it stays as the record of what was changed
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast_exporter import admission
-from topmast_exporter.ledger_schema import COSTS, SPEND_KEY, LedgerError
-from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS, Store
+from topmast_exporter import admission, ledger_spend
+from topmast_exporter.ledger_block import Builder, Stored, row_of, words_of
+from topmast_exporter.ledger_events import blocks, snapshot
+from topmast_exporter.ledger_schema import (
+    ASKED,
+    COSTS,
+    DONE,
+    PUT_BLOCK,
+    RUNNING,
+    SPEND_COLUMNS,
+    SPEND_KEY,
+    LedgerError,
+)
+from topmast_exporter.ledger_spend import QUARTER_SECONDS, Spend, SpendKey
+from topmast_exporter.ledger_store import FILE, Store
 from topmast_exporter.pricing.price import FREE, UNPRICED, Price, Pricer
-from topmast_exporter.pricing.tokens import FIELDS, Tokens
 from topmast_exporter.usage_event import UsageEvent
 
+# A step ends with the block in which it reaches so many.
 CHUNK_EVENTS = 1_000
-ASKED, RUNNING, DONE = "asked", "running", "done"
-
-_READ = (
-    *("id", "at_ms", "provider", "model", "feature", "outcome", "tier", "batch"),
-    *("key_alias", "user_group", "environment", "price_status", "price_reason", *COSTS, *FIELDS),
-)
-_SELECT = f"SELECT {', '.join(_READ)} FROM event WHERE (at_ms, id) > (?, ?) AND at_ms < ? ORDER BY at_ms, id LIMIT ?"  # noqa: S608 our own names
 
 
 @dataclass(frozen=True)
@@ -97,16 +102,13 @@ def listed(folder: Path) -> list[Correction]:
 
 
 def preview(folder: Path, pricer: Pricer, since: float, until: float, model: str = "") -> Iterator[Change]:
-    """Yield what a correction would change; nothing is written. Raises LedgerError."""
-    try:
-        with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as file:
-            file.row_factory = sqlite3.Row
-            place = (int(since * 1000), "")
-            while rows := file.execute(_SELECT, (*place, int(until * 1000), CHUNK_EVENTS)).fetchall():
-                yield from _changes(rows, pricer, model)
-                place = (rows[-1]["at_ms"], rows[-1]["id"])
-    except sqlite3.Error as error:
-        raise LedgerError(f"{folder / FILE}: {error}") from error
+    """Yield what a correction would change, a block after the other; nothing is written. Raises LedgerError."""
+    with snapshot(folder) as connection:
+        for _, block in blocks(connection, since, until):
+            for one in block.stored():
+                change = _change(one, pricer, model) if since <= one.event.at < until else None
+                if change is not None:
+                    yield change
 
 
 def carry_out(store: Store, pricer: Pricer) -> bool:
@@ -120,82 +122,91 @@ def carry_out(store: Store, pricer: Pricer) -> bool:
         ).fetchone()
         if one is None:
             return False
-        place = (one["cursor_ms"], one["cursor_id"]) if one["state"] == RUNNING else (one["since_ms"], "")
-        rows = cursor.execute(_SELECT, (*place, one["until_ms"], CHUNK_EVENTS)).fetchall()
-        changes = [change for change in _changes(rows, pricer, one["model"]) if _book(connection, change)]
-        last = (rows[-1]["at_ms"], rows[-1]["id"]) if rows else place
+        step = _Step(store, pricer, one)
+        done = step.take()
         connection.execute(
             "UPDATE correction SET state = ?, source = ?, events = ?, changed = ?, before = ?, after = ?,"
-            " cursor_ms = ?, cursor_id = ? WHERE id = ?",
+            " next_block = ? WHERE id = ?",
             (
-                DONE if len(rows) < CHUNK_EVENTS else RUNNING,
+                DONE if done else RUNNING,
                 pricer.table.source if pricer.table is not None else "",
-                one["events"] + len(rows),
-                one["changed"] + len(changes),
-                str(int(one["before"]) + sum(change.was.total for change in changes)),
-                str(int(one["after"]) + sum(change.now.total for change in changes)),
-                *last,
+                one["events"] + step.events,
+                one["changed"] + step.changed,
+                str(int(one["before"]) + step.before),
+                str(int(one["after"]) + step.after),
+                step.next_block,
                 one["id"],
             ),
         )
     return True
 
 
-def _changes(rows: Iterable[Any], pricer: Pricer, model: str) -> Iterator[Change]:
-    for row in rows:
-        if model and f"{row['provider']}/{row['model']}" != model:
-            continue
-        parts = tuple(row[name] or 0 for name in COSTS)
-        was = Price(row["price_status"], (parts[0], parts[1], parts[2], parts[3], parts[4]), row["price_reason"])
-        event = _event(row)
-        now = price_of(pricer, event)
-        if now[:2] != was[:2]:  # another reason for having no price is no other price
-            yield Change(event, was, now)
+class _Step:
+    """A step of a correction: the blocks that it looks at, and what became of them."""
+
+    def __init__(self, store: Store, pricer: Pricer, correction: Any) -> None:
+        self.events = self.changed = self.before = self.after = 0
+        self.next_block = int(correction["next_block"])
+        self._connection, self._pricer = store.connection, pricer
+        self._model = str(correction["model"])
+        self._since, self._until = correction["since_ms"] / 1000, correction["until_ms"] / 1000
+
+    def take(self) -> bool:
+        """Correct block after block; return whether that was the last one."""
+        for number, block in blocks(self._connection, self._since, self._until, self.next_block):
+            if self.events >= CHUNK_EVENTS:
+                return False
+            changed = self.changed
+            mended = Builder()
+            for one in block.stored():
+                price = self._mend(one) if self._since <= one.event.at < self._until else one.price
+                mended.add(words_of(one.event, price), [one.event.id], row_of(one.event, price), price.total)
+            if self.changed != changed:
+                self._connection.execute(PUT_BLOCK, (number, *mended.row()))
+            self.next_block = number + 1
+        return True
+
+    def _mend(self, one: Stored) -> Price:
+        """Return the price that an event has from now on."""
+        self.events += 1
+        change = _change(one, self._pricer, self._model)
+        if change is None or not _book(self._connection, change):
+            return one.price
+        self.changed += 1
+        self.before += change.was.total
+        self.after += change.now.total
+        return change.now
 
 
-def _event(row: Any) -> UsageEvent:
-    tokens = None if row[FIELDS[0]] is None else Tokens(*(row[name] for name in FIELDS))
-    return UsageEvent(
-        id=row["id"],
-        at=row["at_ms"] / 1000,
-        provider=row["provider"],
-        model=row["model"],
-        feature=row["feature"],
-        outcome=row["outcome"],
-        tokens=tokens,
-        tier=row["tier"],
-        batch=bool(row["batch"]),
-        key_alias=row["key_alias"],
-        user_group=row["user_group"],
-        environment=row["environment"],
-    )
+def _change(one: Stored, pricer: Pricer, model: str) -> Change | None:
+    event, was = one
+    if model and f"{event.provider}/{event.model}" != model:
+        return None
+    now = price_of(pricer, event)
+    # another reason for having no price is no other price
+    return None if now[:2] == was[:2] else Change(event, was, now)
 
 
 def _book(connection: sqlite3.Connection, change: Change) -> bool:
-    """Write a change to the event and to the spend that it is in; return False when that is not there any more."""
+    """Write a change to the spend that the event is in; return False when that is not there any more."""
     event, was, now = change.event, change.was, change.now
-    unpriced = now.status == UNPRICED
-    parts = (a - b for a, b in zip(now.parts, was.parts, strict=True))
-    amounts = (int(unpriced) - int(was.status == UNPRICED), *parts)
+    unpriced = int(now.status == UNPRICED) - int(was.status == UNPRICED)
+    parts = [a - b for a, b in zip(now.parts, was.parts, strict=True)]
     names = tuple(admission.clean(name) for name in (event.provider, event.model, event.feature))
     # a name that was not admitted any more was booked as `_other`
     for booked in (names, (admission.OTHER,) * 3):
-        key = (int(event.at // QUARTER_SECONDS), *booked, event.key_alias, event.user_group, event.environment)
-        if connection.execute(_CORRECT_SPEND, (*amounts, *key)).rowcount:
-            cost = (None,) * len(COSTS) if unpriced else now.parts
-            connection.execute(_CORRECT_EVENT, (now.status, now.reason, *cost, event.id))
+        key: SpendKey = (
+            *(int(event.at // QUARTER_SECONDS), booked[0], booked[1], booked[2]),
+            *(event.key_alias, event.user_group, event.environment),
+        )
+        if connection.execute(_STANDS, key).fetchone() is not None:
+            amounts = [0, unpriced, *(0 for _ in SPEND_COLUMNS[2 : -len(COSTS)]), *parts]
+            ledger_spend.add(connection, {key: Spend(amounts)})
             return True
     return False
 
 
-_CORRECT_EVENT = (
-    f"UPDATE event SET price_status = ?, price_reason = ?, {', '.join(f'{name} = ?' for name in COSTS)}"  # noqa: S608 our own names
-    " WHERE id = ?"
-)
-_CORRECT_SPEND = (
-    f"UPDATE spend SET unpriced = unpriced + ?, {', '.join(f'{name} = {name} + ?' for name in COSTS)}"  # noqa: S608 our own names
-    f" WHERE {' AND '.join(f'{name} = ?' for name in SPEND_KEY)}"
-)
+_STANDS = f"SELECT 1 FROM spend WHERE {' AND '.join(f'{name} = ?' for name in SPEND_KEY)}"  # noqa: S608 our own names
 
 
 def _correction(row: Any) -> Correction:

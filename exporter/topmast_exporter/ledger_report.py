@@ -3,9 +3,9 @@
 import os
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from topmast_exporter.ledger_schema import SCHEMA_VERSION, SPEND_COLUMNS, LedgerError
-from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS
+from topmast_exporter.ledger_events import reading, snapshot
+from topmast_exporter.ledger_schema import DAY_COLUMNS, SPEND_COLUMNS, LedgerError
+from topmast_exporter.ledger_spend import DAY_QUARTERS, QUARTER_SECONDS, whole_days
+from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing.price import COMPONENTS, PICO
 
 DIMENSIONS = ("provider", "model", "feature", "day", "key", "group", "environment")
@@ -56,94 +58,51 @@ def report(
     if unknown:
         raise ValueError(f"not a dimension: {', '.join(sorted(unknown))}; there are {', '.join(DIMENSIONS)}")
     first, last = int(since // QUARTER_SECONDS), -int(-until // QUARTER_SECONDS)
-    with _reading(folder / FILE) as connection:
+    with reading(folder / FILE) as connection:
         (least, greatest) = connection.execute(
             "SELECT min(quarter), max(quarter) FROM spend WHERE quarter >= ? AND quarter < ?", (first, last)
         ).fetchone()
     if least is None:
         return []
-    columns = {**_COLUMNS, "day": _day_number(least, greatest, ZoneInfo(timezone))}
-    groups = [columns.get(name, name) for name in by]
-    found = _summed(folder / FILE, groups, least, greatest + 1)
+    day = _day_number(least, greatest, ZoneInfo(timezone))
+    if "day" in by and day != _DAY_OF_UTC:  # the table of days knows those of UTC
+        groups = [{**_COLUMNS, "day": day}.get(name, name) for name in by]
+        found = _summed(folder / FILE, groups, least, greatest + 1)
+    else:
+        found = _summed_by_days(folder, by, first, last)
     rows = [_row(by, group, sums) for group, sums in found.items()]
     return sorted(rows, key=lambda row: (-row.total, -row.requests, row.group))
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request to a model, as it was booked."""
-
-    at: float
-    """Unix time."""
-    provider: str
-    model: str
-    feature: str
-    outcome: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: int
-    """pico-USD."""
-
-
-def dearest(folder: Path, since: float = 0.0, until: float = 1e12, limit: int = 10) -> list[Call]:
-    """Return the most expensive requests of [since, until), of those that are remembered one by one (45 days).
-
-    Raises LedgerError when there is no ledger to read.
-    """
-    sql = (
-        f"SELECT at_ms, provider, model, feature, outcome, input, output, {_COST} AS cost FROM event"  # noqa: S608 our own names
-        " WHERE at_ms >= ? AND at_ms < ? AND cost > 0 ORDER BY cost DESC, at_ms DESC LIMIT ?"
-    )
-    with _reading(folder / FILE) as connection:
-        found = connection.execute(sql, (int(since * 1000), int(until * 1000), limit)).fetchall()
-    return [Call(at_ms / 1000, *rest) for at_ms, *rest in found]
+def _summed_by_days(folder: Path, by: Sequence[str], first: int, end: int) -> dict[tuple[Any, ...], list[int]]:
+    """Return what _summed does: whole days from the table of days, the rest at both ends from the quarters."""
+    groups = [_COLUMNS.get(name, name) for name in by]
+    of_quarters = [_DAY_OF_UTC if name == "day" else name for name in groups]
+    start, stop = whole_days(first, end)
+    edges = [(first, end)] if start >= stop else [(first, start * DAY_QUARTERS), (stop * DAY_QUARTERS, end)]
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    with snapshot(folder) as connection:
+        rows = [_sums(of_quarters, connection, *edge) for edge in edges if edge[0] < edge[1]]
+        if start < stop:
+            rows.append(_day_sums(groups, connection, start, stop))
+    for group, amounts in (row for some in rows for row in some):
+        standing = sums.get(group)
+        sums[group] = amounts if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]
+    return sums
 
 
-@dataclass(frozen=True)
-class Unpriced:
-    """Calls of one model that nobody knows a price for, and why."""
-
-    provider: str
-    model: str
-    reason: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-
-
-def unpriced(folder: Path, since: float = 0.0, until: float = 1e12, limit: int = 100) -> list[Unpriced]:
-    """Return what is in no sum, the most called first, of the requests remembered one by one (45 days).
-
-    Raises LedgerError when there is no ledger to read.
-    """
-    sql = (
-        "SELECT provider, model, price_reason, count(*), total(input), total(output) FROM event"
-        " WHERE price_status = 'unpriced' AND at_ms >= ? AND at_ms < ?"
-        " GROUP BY provider, model, price_reason ORDER BY count(*) DESC, provider, model LIMIT ?"
-    )
-    with _reading(folder / FILE) as connection:
-        found = connection.execute(sql, (int(since * 1000), int(until * 1000), limit)).fetchall()
-    return [
-        Unpriced(provider, model, reason, requests, int(read), int(written))
-        for provider, model, reason, requests, read, written in found
-    ]
-
-
-def repeated(folder: Path, since: float = 0.0, until: float = 1e12) -> dict[tuple[str, str], int]:
-    """Return how many calls failed or repeat another, by (provider, model), of those remembered (45 days).
-
-    Raises LedgerError when there is no ledger to read.
-    """
-    sql = (
-        "SELECT provider, model, count(*) FROM event WHERE at_ms >= ? AND at_ms < ?"
-        " AND (attempt > 1 OR outcome IN ('error', 'timeout', 'rate_limited')) GROUP BY provider, model"
-    )
-    with _reading(folder / FILE) as connection:
-        found = connection.execute(sql, (int(since * 1000), int(until * 1000))).fetchall()
-    return {(provider, model): count for provider, model, count in found}
-
-
-_COST = " + ".join(f"cost_{component}" for component in COMPONENTS)
+def _day_sums(
+    groups: Sequence[str], connection: sqlite3.Connection, start: int, stop: int
+) -> list[tuple[tuple[Any, ...], list[int]]]:
+    """Return (group, sums) of the days in [start, stop)."""
+    plain = len(SPEND_COLUMNS) - len(COMPONENTS)
+    found = []
+    columns = [f"SUM({name})" for name in DAY_COLUMNS]
+    for row in _grouped(groups, columns, connection, start, stop, "spend_day", "day"):
+        group, amounts = row[: len(groups)], row[len(groups) :]
+        halves = zip(amounts[plain::2], amounts[plain + 1 :: 2], strict=True)
+        found.append((group, [*amounts[:plain], *(whole * PICO + rest for whole, rest in halves)]))
+    return found
 
 
 def _summed(path: Path, groups: Sequence[str], first: int, end: int) -> dict[tuple[Any, ...], list[int]]:
@@ -163,10 +122,10 @@ def _summed(path: Path, groups: Sequence[str], first: int, end: int) -> dict[tup
 
 def _alike(path: Path, stack: ExitStack, count: int) -> list[sqlite3.Connection]:
     """Return connections that see the ledger at one moment: between two of them nothing was committed."""
-    watcher = stack.enter_context(_reading(path))
+    watcher = stack.enter_context(reading(path))
     for _ in range(MAX_TRIES):
         (before,) = watcher.execute("PRAGMA data_version").fetchone()
-        readers = [stack.enter_context(_reading(path)) for _ in range(count)]
+        readers = [stack.enter_context(reading(path)) for _ in range(count)]
         for reader in readers:
             reader.execute("BEGIN")
             reader.execute("SELECT 1 FROM spend LIMIT 1").fetchone()
@@ -200,10 +159,16 @@ def _sums(
 
 
 def _grouped(
-    groups: Sequence[str], sums: Sequence[str], connection: sqlite3.Connection, first: int, end: int
+    groups: Sequence[str],
+    sums: Sequence[str],
+    connection: sqlite3.Connection,
+    first: int,
+    end: int,
+    table: str = "spend",
+    time: str = "quarter",
 ) -> list[tuple[Any, ...]]:
     by = f"GROUP BY {', '.join(map(str, range(1, len(groups) + 1)))}" if groups else ""
-    sql = f"SELECT {', '.join([*groups, *sums])} FROM spend WHERE quarter >= ? AND quarter < ? {by}"  # noqa: S608 our own names
+    sql = f"SELECT {', '.join([*groups, *sums])} FROM {table} WHERE {time} >= ? AND {time} < ? {by}"  # noqa: S608 our own names
     found = connection.execute(sql, (first, end)).fetchall()
     return [row for row in found if row[len(groups)] is not None]  # without groups, nothing is a row of nothing
 
@@ -226,7 +191,7 @@ def _day_number(first: int, last: int, zone: ZoneInfo) -> str:
     whens, offset = "", _offset(first, zone)
     at = first
     while at < last:
-        following = min(at + _QUARTERS_A_DAY, last)
+        following = min(at + DAY_QUARTERS, last)
         if _offset(following, zone) != offset:
             changed = bisect_left(range(at + 1, following + 1), True, key=lambda each: _offset(each, zone) != offset)
             at = at + 1 + changed
@@ -238,29 +203,9 @@ def _day_number(first: int, last: int, zone: ZoneInfo) -> str:
     return f"CASE{whens} ELSE {plain} END" if whens else plain
 
 
-_QUARTERS_A_DAY = 86_400 // QUARTER_SECONDS
+_DAY_OF_UTC = f"(quarter * {QUARTER_SECONDS} + 0) / 86400"
 
 
 def _offset(quarter: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection that writes nothing; SQLite's errors leave as LedgerError."""
-    try:
-        with closing(_open(path)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version != SCHEMA_VERSION:
-                raise LedgerError(
-                    f"{path}: schema {version}, this version has {SCHEMA_VERSION}: start its exporter once"
-                )
-            yield connection
-    except sqlite3.Error as error:
-        raise LedgerError(f"{path}: cannot be read: {error}") from error

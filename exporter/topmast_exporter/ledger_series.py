@@ -5,7 +5,7 @@ answers by counting everything once more. Hence integers (pico-USD, nanoseconds)
 Label sets are admitted here and stored with the totals, so that `_other` means the same after a restart.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -91,6 +91,23 @@ HISTOGRAMS: Mapping[str, HistogramSpec] = {
         PICO,
     ),
 }
+
+
+def _step(bound: float, scale: int) -> int:
+    """Return the largest integer that is in a bucket: shown, it is not above the bound."""
+    step = round(bound * scale)
+    while step / scale > bound:
+        step -= 1
+    while (step + 1) / scale <= bound:
+        step += 1
+    return step
+
+
+_STEPS: Mapping[str, tuple[int, ...]] = {
+    name: tuple(_step(bound, spec.scale) for bound in spec.bounds) for name, spec in HISTOGRAMS.items()
+}
+# From here on, sorting them and looking for the bounds is cheaper than looking for each one's bucket.
+MANY = 24
 
 
 @dataclass
@@ -200,9 +217,18 @@ class Totals:
         buckets = delta.histograms.get(key)
         if buckets is None:
             buckets = delta.histograms[key] = Buckets([0] * (len(spec.bounds) + 1))
-        bounds, scale, counts = spec.bounds, spec.scale, buckets.counts
-        for amount in amounts:
-            counts[bisect_left(bounds, amount / scale)] += 1
+        counts = buckets.counts
+        steps = _STEPS[family]
+        if len(amounts) > MANY:
+            ordered, below = sorted(amounts), 0
+            for place, step in enumerate(steps):
+                until = bisect_right(ordered, step, below)
+                counts[place] += until - below
+                below = until
+            counts[-1] += len(ordered) - below
+        else:
+            for amount in amounts:
+                counts[bisect_left(steps, amount)] += 1
         buckets.sum += sum(amounts)
 
     def after(self, delta: Delta) -> tuple[dict[Key, int], dict[Key, Buckets]]:

@@ -1,41 +1,40 @@
 """The ledger's file: SQLite in WAL mode, fsynced at every commit, one writer.
 
-Three kinds of rows are written in one transaction: the events (kept 45 days, which is how long an id is known), the
-totals that the counters show, and the spend by quarter of an hour (kept for good: reports and budgets add these up,
-and every time zone of the world begins its day on a quarter of an hour).
-Amounts are integers in pico-USD. SQLite's integers end at 9.2 million dollars in pico, so totals are stored as text
-and sums are taken in two halves.
+A commit writes, in one transaction: the ids that are new (kept 45 days), a block of its events, the totals that the
+counters show, and the spend (ledger_spend.py). Totals are stored as text: SQLite's integers end at 9.2 million
+dollars in pico-USD.
 """
 
 import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from topmast_exporter.ledger_dimensions import NOBODY, Dimensions
+from topmast_exporter import ledger_spend
+from topmast_exporter.ledger_block import Block, BlockError, Builder, read
 from topmast_exporter.ledger_schema import (
-    EVENT_COLUMNS,
-    SPEND_COLUMNS,
-    SPEND_KEY,
+    ADD_BLOCK,
+    PUT_BLOCK,
+    RUNNING,
+    SMALL_BLOCK_EVENTS,
     LedgerError,
     LedgerStalledError,
-    open_file,
 )
 from topmast_exporter.ledger_series import COUNTERS, HISTOGRAMS, Buckets, Key
-from topmast_exporter.pricing.price import COMPONENTS, PICO, UNPRICED, Price
-from topmast_exporter.pricing.tokens import FIELDS
-from topmast_exporter.usage_event import KEEP_ID_SECONDS, UsageEvent
+from topmast_exporter.ledger_spend import QUARTER_SECONDS, Spend, SpendKey
+from topmast_exporter.ledger_upgrade import open_file
+from topmast_exporter.usage_event import KEEP_ID_SECONDS
 
 FILE = "ledger.sqlite"
-QUARTER_SECONDS = 900
 
-# Rows of 45-day-old events deleted in one transaction: never long enough to hold up a commit.
-PURGE_ROWS = 2_000
+# Events of 45 days ago deleted in one transaction, at least: never long enough to hold up a commit.
+PURGE_EVENTS = 2_000
+# So many small blocks are merged at a time, and none before there are so many.
+MERGE_BLOCKS, MERGE_LEAST = 500, 64
+MERGED_EVENTS = 2_000
 # What a disk may get over: no space, an I/O error, mounted read-only, no such place, held by a backup.
 _LATER = (
     sqlite3.SQLITE_FULL,
@@ -44,50 +43,6 @@ _LATER = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_BUSY,
 )
-MOST = 2**63
-"""Where SQLite's integers end."""
-
-
-Row = tuple[object, ...]
-"""An event with its price, in the order of EVENT_COLUMNS."""
-
-_said = attrgetter(
-    "provider", "model", "feature", "operation", "outcome", "tier", "batch", "stream", "attempt"
-)  # as EVENT_COLUMNS has them
-_NO_TOKENS = (None,) * len(FIELDS)
-_NO_COST = (None,) * len(COMPONENTS)
-
-
-def row(event: UsageEvent, price: Price, counts: tuple[int, ...], where: Dimensions = NOBODY) -> Row:
-    """Return an event as it is stored; `counts` are its tokens, where it has any."""
-    duration, first = event.duration_seconds, event.time_to_first_token_seconds
-    return (
-        event.id,
-        int(event.at * 1000),
-        *_said(event),
-        None if duration is None else int(duration * 1e6),
-        None if first is None else int(first * 1e6),
-        event.caller_cost,
-        price.status,
-        price.reason,
-        *(_NO_TOKENS if event.tokens is None else counts),
-        *(_NO_COST if price.status == UNPRICED else price.parts),
-        *where,
-    )
-
-
-SpendKey = tuple[int, str, str, str, str, str, str]
-"""SPEND_KEY: quarter of an hour since 1970, provider, model, feature, key alias, user group, environment."""
-
-
-@dataclass
-class Spend:
-    """Sums of some requests."""
-
-    values: list[int] = field(default_factory=lambda: [0] * len(SPEND_COLUMNS))
-
-    def add(self, amounts: Iterable[int]) -> None:
-        self.values = [mine + its for mine, its in zip(self.values, amounts, strict=True)]
 
 
 class Store:
@@ -100,6 +55,7 @@ class Store:
             self._lock = _lock(folder / f"{FILE}.lock")
         except OSError as error:
             raise LedgerError(f"{folder}: cannot be written: {error}") from error
+        self._texts: dict[tuple[str, ...], str] = {}
         try:
             self.connection = open_file(self.path)
         except BaseException:
@@ -142,14 +98,26 @@ class Store:
             kind = LedgerStalledError if later else LedgerError
             raise kind(f"{self.path}: {error}") from error
 
-    def known(self, ids: Sequence[str]) -> set[str]:
-        """Return those of the ids that are stored."""
-        sql = f"SELECT id FROM event WHERE id IN ({_places(ids)})"  # noqa: S608 question marks only
-        return {found for (found,) in self.connection.execute(sql, ids)}
+    def remember(self, ids: Sequence[str]) -> set[str] | None:
+        """Store ids, first of all in a transaction; return those stored before, None when each is new."""
+        connection = self.connection
+        if connection.executemany(_REMEMBER, zip(ids)).rowcount == len(ids):
+            return None
+        # Some were known or came twice, and SQLite does not say which. Nothing else was done yet: once more.
+        connection.rollback()
+        connection.execute("BEGIN IMMEDIATE")
+        known: set[str] = set()
+        for start in range(0, len(ids), MAX_ASKED):
+            some = ids[start : start + MAX_ASKED]
+            sql = f"SELECT id FROM seen WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608 question marks only
+            known.update(found for (found,) in connection.execute(sql, some))
+        connection.executemany(_REMEMBER, zip(ids))
+        return known
 
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Store events whose ids are not known."""
-        self.connection.executemany(_INSERT_EVENT, rows)
+    def insert(self, block: Builder) -> None:
+        """Store events whose ids are remembered."""
+        if block.events:
+            self.connection.execute(ADD_BLOCK, block.row())
 
     def save(
         self, counters: Mapping[Key, int], histograms: Mapping[Key, Buckets], spend: Mapping[SpendKey, Spend]
@@ -157,16 +125,23 @@ class Store:
         """Store totals as they will stand, and add to the spend."""
         self.connection.executemany(
             "INSERT OR REPLACE INTO counter VALUES (?, ?, ?)",
-            [(family, json.dumps(labels), str(total)) for (family, labels), total in counters.items()],
+            [(key[0], self._text(key[1]), str(total)) for key, total in counters.items()],
         )
         self.connection.executemany(
             "INSERT OR REPLACE INTO histogram VALUES (?, ?, ?, ?)",
             [
-                (family, json.dumps(labels), json.dumps(buckets.counts), str(buckets.sum))
-                for (family, labels), buckets in histograms.items()
+                (key[0], self._text(key[1]), json.dumps(buckets.counts), str(buckets.sum))
+                for key, buckets in histograms.items()
             ],
         )
-        self.connection.executemany(_ADD_SPEND, [(*key, *one.values) for key, one in spend.items()])
+        ledger_spend.add(self.connection, spend)
+
+    def _text(self, labels: tuple[str, ...]) -> str:
+        """Return labels as they are stored; the admission bounds how many there are."""
+        text = self._texts.get(labels)
+        if text is None:
+            text = self._texts[labels] = json.dumps(labels)
+        return text
 
     def salt(self) -> str:
         """Return the key of the pseudonyms in this file."""
@@ -182,10 +157,43 @@ class Store:
 
     def purge(self, now: float) -> int:
         """Delete some events older than ids are kept; return how many. Their spend stays."""
-        before = int((now - KEEP_ID_SECONDS) * 1000)
-        sql = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ? LIMIT ?)"
+        before, gone = int((now - KEEP_ID_SECONDS) * 1000), 0
         with self.transaction():
-            return self.connection.execute(sql, (before, PURGE_ROWS)).rowcount
+            old = self.connection.execute(_OLD, (before, PURGE_EVENTS)).fetchall()
+            for (number,) in old:
+                ids = self._block(number).ids
+                self.connection.executemany("DELETE FROM seen WHERE id = ?", zip(ids))
+                self.connection.execute("DELETE FROM block WHERE number = ?", (number,))
+                gone += len(ids)
+                if gone >= PURGE_EVENTS:
+                    break
+        return gone
+
+    def merge(self) -> int:
+        """Make small blocks one, which stands where the first of them was; return how many there were."""
+        connection = self.connection
+        with self.transaction():
+            if connection.execute("SELECT 1 FROM correction WHERE state = ?", (RUNNING,)).fetchone() is not None:
+                return 0  # it goes from block to block
+            small = connection.execute(_SMALL, (MERGE_BLOCKS,)).fetchall()
+            if len(small) < MERGE_LEAST:
+                return 0
+            merged, numbers = Builder(), []
+            for number, events in small:
+                if merged.events + events > MERGED_EVENTS:
+                    break
+                self._block(number).into(merged)
+                numbers.append(number)
+            connection.executemany("DELETE FROM block WHERE number = ?", zip(numbers))
+            connection.execute(PUT_BLOCK, (numbers[0], *merged.row()))
+        return len(numbers)
+
+    def _block(self, number: int) -> Block:
+        (body,) = self.connection.execute("SELECT body FROM block WHERE number = ?", (number,)).fetchone()
+        try:
+            return read(body)
+        except BlockError as error:
+            raise LedgerError(f"{self.path}: block {number} is damaged: {error}") from error
 
     def first_unrolled(self) -> int | None:
         """Return the first quarter of the spend that is not a day's sum yet."""
@@ -197,33 +205,13 @@ class Store:
 
     def roll_up(self, first: int, end: int) -> None:
         """Make the quarters in [first, end) one, which stands at the first; every sum stays what it is."""
-        names = SPEND_KEY[1:]
-        sums: dict[tuple[str, ...], list[int]] = {}
         with self.transaction():
-            rows = self.connection.execute(
-                f"SELECT {', '.join((*names, *SPEND_COLUMNS))} FROM spend WHERE quarter >= ? AND quarter < ?",  # noqa: S608 our own names
-                (first, end),
-            )
-            for row in rows:  # added here: SQLite's integers end at 2^63
-                key, amounts = row[: len(names)], row[len(names) :]
-                standing = sums.get(key)
-                sums[key] = (
-                    list(amounts) if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]
-                )
-            if all(amount < MOST for amounts in sums.values() for amount in amounts):
-                self.connection.execute("DELETE FROM spend WHERE quarter >= ? AND quarter < ?", (first, end))
-                self.connection.executemany(_ADD_SPEND, [(first, *key, *amounts) for key, amounts in sums.items()])
-            self.connection.execute("INSERT OR REPLACE INTO fact VALUES ('rolled_until', ?)", (str(end),))
+            ledger_spend.roll_up(self.connection, first, end)
 
     def cost_by_feature(self, since: float, until: float) -> dict[str, int]:
         """Return the cost in pico-USD of the quarters in [since, until), by feature."""
-        cost = " + ".join(f"cost_{component}" for component in COMPONENTS)
-        rows = self.connection.execute(
-            f"SELECT feature, SUM(({cost}) / {PICO}), SUM(({cost}) % {PICO}) FROM spend"  # noqa: S608 our own names
-            " WHERE quarter >= ? AND quarter < ? GROUP BY feature",
-            (int(since // QUARTER_SECONDS), -int(-until // QUARTER_SECONDS)),
-        )
-        return {feature: int(whole) * PICO + int(rest) for feature, whole, rest in rows}
+        first, end = int(since // QUARTER_SECONDS), -int(-until // QUARTER_SECONDS)
+        return ledger_spend.cost_by_feature(self.connection, first, end)
 
     def first_quarter(self) -> int | None:
         """Return the unix time at which the spend begins."""
@@ -246,12 +234,8 @@ def _labels(stored: str) -> tuple[str, ...]:
     return tuple(str(label) for label in json.loads(stored))
 
 
-def _places(columns: Sequence[str]) -> str:
-    return ", ".join("?" for _ in columns)
-
-
-_INSERT_EVENT = f"INSERT INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({_places(EVENT_COLUMNS)})"  # noqa: S608 our own names
-_ADD_SPEND = (
-    f"INSERT INTO spend VALUES ({_places((*SPEND_KEY, *SPEND_COLUMNS))}) ON CONFLICT DO UPDATE SET "  # noqa: S608 our own names
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in SPEND_COLUMNS)
-)
+# Question marks in one statement.
+MAX_ASKED = 5_000
+_REMEMBER = "INSERT OR IGNORE INTO seen VALUES (?)"
+_OLD = "SELECT number FROM block WHERE last_ms < ? ORDER BY last_ms LIMIT ?"
+_SMALL = f"SELECT number, events FROM block WHERE events < {SMALL_BLOCK_EVENTS} ORDER BY number LIMIT ?"  # noqa: S608 a number of ours

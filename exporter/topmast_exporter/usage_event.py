@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from topmast_exporter.pricing.price import PICO
 from topmast_exporter.pricing.tokens import Tokens, UsageError, normalise
@@ -45,8 +45,7 @@ class EventError(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class UsageEvent:
+class UsageEvent(NamedTuple):
     """One request to a model."""
 
     id: str
@@ -57,21 +56,25 @@ class UsageEvent:
     feature: str = ""
     operation: str = ""
     outcome: str = "ok"
-    tokens: Tokens | None = None
-    """None: the provider did not say."""
     tier: str = ""
     batch: bool = False
     stream: bool = False
     attempt: int = 1
     retry_reason: str = ""
-    duration_seconds: float | None = None
-    time_to_first_token_seconds: float | None = None
-    caller_cost: int | None = None
-    """What the caller believes it cost, in pico-USD."""
     key_alias: str = ""
     """The name of the API key, never the key."""
     user_group: str = ""
     environment: str = ""
+    tokens: Tokens | None = None
+    """None: the provider did not say."""
+    duration_seconds: float | None = None
+    time_to_first_token_seconds: float | None = None
+    caller_cost: int | None = None
+    """What the caller believes it cost, in pico-USD."""
+
+
+WORDS = slice(UsageEvent._fields.index("provider"), UsageEvent._fields.index("environment") + 1)
+"""The part of an event that many others share; what is not in it is each one's own."""
 
 
 def parse(body: object, now: float) -> UsageEvent:

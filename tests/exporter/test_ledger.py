@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +13,12 @@ import pytest
 from topmast_exporter.admission import Limits
 from topmast_exporter.budgets import Budget, BudgetConfig, window
 from topmast_exporter.ledger import MAX_WAITING_EVENTS, Ledger, LedgerFullError
-from topmast_exporter.ledger_report import Unpriced, dearest, report, unpriced
+from topmast_exporter.ledger_events import Unpriced, dearest, unpriced
+from topmast_exporter.ledger_report import report
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.ledger_series import Delta, Totals
-from topmast_exporter.ledger_store import FILE, QUARTER_SECONDS, Spend, Store
+from topmast_exporter.ledger_spend import QUARTER_SECONDS, Spend
+from topmast_exporter.ledger_store import FILE, Store
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.pricing.tokens import FIELDS, Tokens
 from topmast_exporter.registry import Registry
@@ -31,7 +32,7 @@ WAIT = 10
 
 def event(**changes):
     one = UsageEvent(id="1", at=NOW, provider="acme", model="big", tokens=Tokens(input=100, output=10))
-    return replace(one, **changes)
+    return one._replace(**changes)
 
 
 class Ledgers:
@@ -303,6 +304,17 @@ def test_old_ids_are_forgotten_and_their_spend_is_not(ledgers):
 
     assert gone == 1
     assert [row.requests for row in report(ledgers.folder)] == [1]
+
+
+def test_an_id_is_forgotten_with_its_event(ledgers):
+    ledger, _ = ledgers()
+    ledger.submit([event(id="old", at=NOW - 44 * 86_400)]).result(WAIT)
+    ledgers.now += 2 * 86_400
+
+    ledger._tick()
+    ledger.submit([event(id="old", at=ledgers.now)]).result(WAIT)
+
+    assert [row.requests for row in report(ledgers.folder)] == [2]
 
 
 def budget(registry):

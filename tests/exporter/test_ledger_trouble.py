@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import replace
 
 import pytest
 from topmast_exporter import ledger as ledger_module
@@ -26,7 +25,7 @@ WAIT = 10
 
 def event(number, **changes):
     one = UsageEvent(str(number), NOW, "acme", "big", tokens=Tokens(input=1_000_000))
-    return replace(one, **changes)
+    return one._replace(**changes)
 
 
 class Stage:

@@ -11,7 +11,8 @@ import click
 import requests
 from topmast_exporter import budgets
 from topmast_exporter.errors import ExporterError
-from topmast_exporter.ledger_report import DIMENSIONS, Row, dearest, report
+from topmast_exporter.ledger_events import dearest
+from topmast_exporter.ledger_report import DIMENSIONS, Row, report
 from topmast_exporter.pricing.price import PICO
 
 from topmast import costs

@@ -10,7 +10,6 @@ import json
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +25,7 @@ from socket import create_server
 from typing import Any
 
 import click
-from topmast_exporter.ledger_store import FILE
+from topmast_exporter.ledger_events import blocks, snapshot
 
 from topmast.binaries import find
 from topmast.errors import TopmastError
@@ -258,10 +257,8 @@ def _scrape(port: int) -> _Samples:
 
 def _stored(folder: Path) -> dict[str, int]:
     """Return the cost in pico-USD of each event in the ledger, by id."""
-    path = folder / "data" / FILE
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        sql = "SELECT id, cost_input + cost_output + cost_cache_read + cost_cache_write + cost_other FROM event"
-        return dict(connection.execute(sql))
+    with snapshot(folder / "data") as connection:
+        return {one.event.id: one.price.total for _, block in blocks(connection, 0.0, 1e12) for one in block.stored()}
 
 
 def _configuration(folder: Path, scrape_port: int, ingest_port: int) -> Path:

@@ -100,12 +100,17 @@ class Pricer:
         self.table = table
         self._overrides = {name.lower(): override for name, override in (overrides or {}).items()}
         self._compiled: dict[tuple[Model, Selection], _Sheet] = {}
-        self._known: dict[tuple[str, str, str, bool], _Known] = {}
+        self._known: dict[tuple[str, str, str, bool], Known] = {}
 
     def price(
         self, provider: str, model: str, tokens: Tokens, at: float, tier: str = "", batch: bool = False
     ) -> Price:
         """Return the price of a request made at a unix time."""
+        known = self.known(provider, model, tier, batch, at)
+        return known.answer if known.sheet is None else _apply(known.sheet, tokens)
+
+    def known(self, provider: str, model: str, tier: str, batch: bool, at: float) -> "Known":
+        """Return what a name and a tier mean at a unix time, and how long they do."""
         key = (provider, model, tier, batch)
         known = self._known.get(key)
         if known is None or not known.since <= at < known.until:
@@ -113,37 +118,37 @@ class Pricer:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
             self._known[key] = known
-        return known.answer if known.sheet is None else _apply(known.sheet, tokens)
+        return known
 
-    def _lookup(self, provider: str, model: str, at: float, tier: str, batch: bool) -> "_Known":
+    def _lookup(self, provider: str, model: str, at: float, tier: str, batch: bool) -> "Known":
         override = self._overrides.get(f"{provider}/{model}".lower())
         tiers = frozenset(_tiers(tier, batch))
         if override == "free":
-            return _Known(answer=Price(FREE))
+            return Known(answer=Price(FREE))
         if override is not None:
             if tiers:
-                return _Known(answer=Price(UNPRICED, reason="unknown_tier"))
-            return _Known(_override_sheet(override))
+                return Known(answer=Price(UNPRICED, reason="unknown_tier"))
+            return Known(_override_sheet(override))
         if self.table is None:
-            return _Known(answer=Price(UNPRICED, reason="no_price_table"))
+            return Known(answer=Price(UNPRICED, reason="no_price_table"))
         found = self.table.find(provider, model)
         if isinstance(found, str):
-            return _Known(answer=Price(UNPRICED, reason=found))
+            return Known(answer=Price(UNPRICED, reason=found))
         since, until = found.steady(at)
         selection = found.select(at, tiers)
         if selection.tiers != tiers:
             # billing the standard rate for a tier nobody knows would be a guess, and often a double price
-            return _Known(None, Price(UNPRICED, reason="unknown_tier"), since, until)
+            return Known(None, Price(UNPRICED, reason="unknown_tier"), since, until)
         sheet = self._compiled.get((found, selection))
         if sheet is None:
             if len(self._compiled) >= MAX_REMEMBERED:
                 self._compiled.clear()
             sheet = self._compiled[found, selection] = compile_sheet(found.sheet(selection), self.table.units)
-        return _Known(sheet, since=since, until=until)
+        return Known(sheet, since=since, until=until)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """What a name, a tier and a time mean: a sheet, or the answer to every usage; as long as that holds."""
 
     sheet: _Sheet | None = None
@@ -220,15 +225,14 @@ def _ratio(price: Any) -> tuple[int, int]:
 def _apply(sheet: _Sheet, tokens: Tokens) -> Price:
     if sheet.empty:
         return Price(UNPRICED, reason="no_price")
-    counts = tokens.astuple()
-    if sheet.overlaps and any(counts[first] and counts[second] for first, second in sheet.overlaps):
+    if sheet.overlaps and any(tokens[first] and tokens[second] for first, second in sheet.overlaps):
         return Price(UNPRICED, reason="ambiguous_usage")
     parts = [0, 0, 0, 0, 0]
     measured, nothing_costs = False, True
     for charge in sheet.charges:
         count = charge.constant
         for field, factor in charge.terms:
-            count += factor * counts[field]
+            count += factor * tokens[field]
         if count < 0:
             return Price(UNPRICED, reason="inconsistent_usage")
         numerator, denominator = charge.price
