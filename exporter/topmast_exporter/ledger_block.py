@@ -152,7 +152,7 @@ class Block:
 
 def words_of(event: UsageEvent, price: Price) -> Words:
     """Return the words of an event that is booked as it says."""
-    return (*event[WORDS], price.status, price.reason)
+    return (*tuple(event)[WORDS], price.status, price.reason)
 
 
 def row_of(event: UsageEvent, price: Price) -> list[Sequence[int]]:
