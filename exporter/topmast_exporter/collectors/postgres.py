@@ -32,8 +32,6 @@ SESSION = (
     " SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET idle_in_transaction_session_timeout = '5s';"
     " SET jit = off"
 )
-# psycopg rounds less up to 2 s.
-CONNECT_TIMEOUT_SECONDS = 3
 MAX_ROWS = 10_000
 # Reading 5,000 statements is half of what a whole refresh costs the server.
 STATEMENTS_SECONDS = 30.0
@@ -86,7 +84,7 @@ class PostgresSource:
         deadline = time.monotonic() + self._config.timeout_seconds
         try:
             if self._connection is None:
-                self._connection = self._connect()
+                self._connection = self._connect(deadline)
             self._connection.deadline = deadline
             refused: dict[str, tuple[str, str]] = {}
             for group in GROUPS:
@@ -161,24 +159,24 @@ class PostgresSource:
         with self._connection.cursor() as cursor:
             return list(cursor.execute(sql).fetchmany(MAX_ROWS))
 
-    def _connect(self) -> Any:
+    def _connect(self, deadline: float) -> Any:
+        from psycopg.conninfo import make_conninfo
         from psycopg.rows import dict_row
 
-        from topmast_exporter.postgres_connection import DeadlineConnection
+        from topmast_exporter import postgres_connection
 
         options: dict[str, Any] = {
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives_idle": 10,
             "tcp_user_timeout": 5000,
             "application_name": "topmast-exporter",
         }
         if self._config.password_file:
             options["password"] = read_secret(self._config.password_file)
-        connection = DeadlineConnection.connect(
-            self._config.dsn, autocommit=True, row_factory=dict_row, prepare_threshold=None, **options
-        )
+        connection = postgres_connection.connect(make_conninfo(self._config.dsn, **options), deadline)
         try:
-            connection.deadline = time.monotonic() + self._config.timeout_seconds
+            connection.autocommit = True
+            connection.row_factory = dict_row
+            connection.prepare_threshold = None
             connection.execute(SESSION)
             found = connection.execute(
                 "SELECT quote_ident(n.nspname) AS schema FROM pg_extension e JOIN pg_namespace n"

@@ -1,5 +1,6 @@
 """The PostgreSQL collector: names of postgres_exporter, one guarded connection, statements whose sums are exact."""
 
+import psutil
 import psycopg
 import pytest
 from topmast_exporter.collector import Reading, load
@@ -156,6 +157,23 @@ def test_a_frozen_server_is_a_timeout_and_one_connection_is_held(postgres, postg
         found = connection.execute(held).fetchone()
     source.close()
     assert found is not None and found[0] <= 2  # ours, and for a moment the one the server has yet to notice
+
+
+def test_a_server_that_stays_frozen_is_held_by_one_connection_at_the_most(postgres, postgres_server):
+    source = PostgresSource(Config(target="main", dsn=postgres, timeout_seconds=0.3))
+    source.collect()
+    held, failures = [], []
+
+    with postgres_server.frozen():
+        for _ in range(4):
+            with pytest.raises(CollectError) as refused:
+                source.collect()
+            failures.append(refused)  # whoever keeps what was raised keeps no socket
+            connections = psutil.Process().net_connections("tcp")
+            held.append(sum(bool(one.raddr) and one.raddr.port == postgres_server.port for one in connections))
+
+    assert held == [0, 0, 0, 0]
+    assert {one.value.reason for one in failures} == {"timeout"}
 
 
 def test_a_lesser_role_loses_what_it_may_not_read_and_keeps_the_rest(postgres):
