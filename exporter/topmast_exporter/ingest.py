@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from topmast_exporter.ledger import LedgerFullError, Result
@@ -118,7 +119,9 @@ class Ingest:
         listens_on_loopback: bool = True,
         clock: Callable[[], float] = time.time,
         budgets: Callable[[], list[dict[str, Any]]] = list,
+        folder: Path | None = None,
     ) -> None:
+        """Remember OTLP's cumulative series in `folder`; without one, until the end. Raises LedgerError."""
         self.token = token
         """Asked for when it is not empty. May be changed at any time."""
         self._sink = sink
@@ -134,7 +137,7 @@ class Ingest:
             ("source", "result"),
         )
         self._count = {result: events.labels(SOURCE, result) for result in RESULTS}
-        self._otlp = Otlp(self._commit, registry, clock)
+        self._otlp = Otlp(self._commit, registry, clock, folder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -160,6 +163,10 @@ class Ingest:
                 self._bodies -= 1
         except HttpError as error:
             await refuse(send, error)
+
+    def close(self) -> None:
+        """Close what OTLP remembers."""
+        self._otlp.close()
 
     def _check_path(self, scope: Scope) -> None:
         path = scope["path"]

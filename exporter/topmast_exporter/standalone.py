@@ -78,7 +78,12 @@ class Standalone:
         self._ending = threading.Event()
         loopback = is_loopback(config.ingest.host)
         self.ingest = Ingest(
-            self.ledger, self.registry, self._doors.ingest_token, loopback, budgets=self.ledger.budgets
+            self.ledger,
+            self.registry,
+            self._doors.ingest_token,
+            loopback,
+            budgets=self.ledger.budgets,
+            folder=config.data,
         )
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint
@@ -114,6 +119,7 @@ class Standalone:
         self.targets.stop()
         await self.workers.stop()
         await asyncio.to_thread(self.ledger.stop)
+        self.ingest.close()
         log.info("stopped")
 
     def stop(self) -> None:

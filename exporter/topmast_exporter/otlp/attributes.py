@@ -99,13 +99,11 @@ def plain(value: object) -> str | int | float | bool | None:
 
 def integer(value: object) -> int | None:
     """Return a 64-bit integer, which JSON may have as text; None when it is none."""
-    if isinstance(value, bool):
+    if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii() and value[-1:].isdigit():
+        value = int(value) if value.removeprefix("-").isdigit() else None
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isdecimal():
-        return int(value)
-    return None
+    return value
 
 
 def seconds(nanoseconds: object) -> float | None:
@@ -168,9 +166,10 @@ def walk(
         yield attributes, [one for scope in each(resource.get(scopes)) for one in each(scope.get(items))]
 
 
-def is_finite(value: object) -> bool:
-    """Return whether this is a number that is neither infinite nor NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def number(value: object) -> float | None:
+    """Return a finite number, a 64-bit integer perhaps as text; None when it is none."""
+    known = value if isinstance(value, float) else integer(value)
+    return float(known) if known is not None and math.isfinite(known) else None
 
 
 RESOURCE = frozenset(

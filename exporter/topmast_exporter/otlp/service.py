@@ -7,13 +7,17 @@ same body twice changes nothing. Spans and metrics that are none of ours are tak
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from topmast_exporter.ledger import Result
-from topmast_exporter.otlp import body, spans
+from topmast_exporter.ledger_schema import LedgerError
+from topmast_exporter.otlp import body, spans, usage_points
+from topmast_exporter.otlp.growth import Growth
+from topmast_exporter.otlp.points import Point, PointError, points_of
 from topmast_exporter.otlp.spans import Found
 from topmast_exporter.registry import Registry
-from topmast_exporter.usage_event import UsageEvent
+from topmast_exporter.usage_event import EventError, UsageEvent, parse
 from topmast_exporter.web import HttpError, Receive, Scope, Send, answer, header, read_body
 
 SOURCE = "otlp"
@@ -22,6 +26,9 @@ SOURCE = "otlp"
 MAX_BODY_BYTES = 4 * 2**20
 MAX_BODIES = 4
 MAX_EVENTS = 5_000
+MAX_POINTS = 10_000
+# Events that the ledger could not take yet; the sender is asked to wait.
+MAX_WAITING = 20_000
 
 RESULTS = ("accepted", "late", "duplicate", "rejected", "refused", "ignored")
 
@@ -32,8 +39,13 @@ Submit = Callable[[Sequence[UsageEvent], str], Awaitable[Result]]
 class Otlp:
     """Answers the OTLP paths of the ingest."""
 
-    def __init__(self, submit: Submit, registry: Registry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, submit: Submit, registry: Registry, clock: Callable[[], float], folder: Path | None = None
+    ) -> None:
+        """Remember in `folder` how far each cumulative series was heard. Raises LedgerError."""
         self._submit = submit
+        self._growth = Growth(folder)
+        self._one_by_one = asyncio.Lock()
         self._clock = clock
         self._bodies = 0
         self._outer = spans.Outer()
@@ -62,8 +74,16 @@ class Otlp:
 
     async def _take(self, scope: Scope, receive: Receive, kind: str) -> bytes:
         path, packed = scope["path"], await read_body(scope, receive, MAX_BODY_BYTES)
-        # in a thread: attributes are read one by one
-        found = await asyncio.to_thread(self._read, path, packed, kind)
+        # in threads: attributes are read one by one, and what grew is on the disk before it is answered
+        if path != body.METRICS:
+            return await self._count_events(path, kind, await asyncio.to_thread(self._read, path, packed, kind))
+        async with self._one_by_one:
+            found = await asyncio.to_thread(self._learn, packed, kind)
+            told = await self._count_events(path, kind, found)
+            await asyncio.to_thread(self._growth.settle, [event.id for event in found.events])
+        return told
+
+    async def _count_events(self, path: str, kind: str, found: Found) -> bytes:
         if len(found.events) > MAX_EVENTS:
             raise HttpError(413, f"a body has at most {MAX_EVENTS} model calls")
         try:
@@ -84,6 +104,44 @@ class Otlp:
         if path == body.TRACES:
             return spans.events_of(request, self._clock(), self._outer)
         return Found()
+
+    def _learn(self, packed: bytes, kind: str) -> Found:
+        request: Any = body.decode(body.METRICS, packed, kind)
+        found, points = Found(), list[Point]()
+        for one in points_of(request, usage_points.WANTED):
+            if isinstance(one, PointError):
+                found.rejected[one.reason] += 1
+            elif one is None:
+                found.ignored += 1
+            elif not usage_points.is_counted(one.metric, one.resource):
+                found.ignored += 1
+                found.warning = usage_points.NOT_COUNTED
+            else:
+                points.append(one)
+        if len(points) > MAX_POINTS:
+            raise HttpError(413, f"a body has at most {MAX_POINTS} data points of model calls")
+        try:
+            if len(self._growth.waiting()) > MAX_WAITING:
+                raise HttpError(429, "events wait for the ledger", [(b"retry-after", b"5")])
+            found.ignored += self._growth.take(points, usage_points.events_of)
+            self._parse(self._growth.waiting()[:MAX_EVENTS], found)
+        except LedgerError as error:
+            raise HttpError(503, "the disk cannot store data points now", [(b"retry-after", b"5")]) from error
+        return found
+
+    def _parse(self, waiting: Sequence[dict[str, Any]], found: Found) -> None:
+        refused: list[str] = []
+        for event in waiting:
+            try:
+                found.events.append(parse(event, self._clock()))
+            except EventError as error:
+                found.rejected[error.reason] += 1
+                refused.append(event["id"])
+        self._growth.settle(refused)
+
+    def close(self) -> None:
+        """Close the file; nothing is taken any more."""
+        self._growth.close()
 
 
 def _sentence(rejected: Counter[str], warning: str) -> str:

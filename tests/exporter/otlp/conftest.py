@@ -32,7 +32,8 @@ class Running:
         self.ledger.start()
         self._socket = _listen(Address("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = listener.server(Ingest(self.ledger, self.registry, token), WebFile(None))
+        self._ingest = Ingest(self.ledger, self.registry, token, folder=folder)
+        self._server = listener.server(self._ingest, WebFile(None))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._socket])))
         self._thread.start()
 
@@ -40,6 +41,7 @@ class Running:
         self._server.should_exit = True
         self._thread.join()
         self.ledger.stop()
+        self._ingest.close()
 
     def post(self, path: str, body: bytes, content_type: str = "application/json", **headers: str) -> Any:
         """Return (status, headers, body) of a POST."""
