@@ -2,6 +2,8 @@
 
 Who cannot tell of its own death is told of by another: Prometheus and Alertmanager by the page's inbox (the heartbeat
 is missing), the page by Alertmanager, which cannot deliver there. The rest lands in the inbox as for a user.
+
+A stop proves something only when its sign was quiet before, and the sign names the job that was stopped.
 """
 
 import json
@@ -20,7 +22,8 @@ VERIFY_SECONDS = 10.0
 # What may pass beside an alert's `for` and its route's wait: a refresh, a scrape and an evaluation.
 INTERVALS = 3
 _POLL_SECONDS = 0.25
-_RESOLVED_SECONDS = 120.0
+# Until a sign is quiet again: its alert's end, its route's interval, and for the heartbeat a minute each way.
+QUIET_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -32,22 +35,24 @@ class Sign:
     """The alert's `for`."""
     wait: float
     """The route's `group_wait`."""
+    job: str = ""
+    """Whose target the alert names, where one alert speaks for several; the message shows it."""
     extra: float = 0.0
     """What comes before, and is not made faster."""
 
 
-# monitoring/prometheus, monitoring/alertmanager/alertmanager.yml. Order: no two neighbours share a group of messages.
+# monitoring/prometheus, monitoring/alertmanager/alertmanager.yml. Order: neighbours have other signs, so that one's
+# end is waited for while the next one's beginning is.
 SIGNS: Mapping[str, Sign] = {
-    "shipper": Sign("TargetDown", 300, 30),
+    "shipper": Sign("TargetDown", 300, 30, "shipper"),
     "exporter": Sign("ExporterDown", 180, 10),
-    "grafana": Sign("TargetDown", 300, 30),
+    "grafana": Sign("TargetDown", 300, 30, "grafana"),
     "node-exporter": Sign("HostMetricsMissing", 180, 10),
-    "kibana": Sign("TargetDown", 300, 30),
+    "kibana": Sign("TargetDown", 300, 30, "kibana"),
     "logstash": Sign("LogstashDown", 180, 10),
     "cadvisor": Sign("ContainerMetricsMissing", 300, 30),
     "elasticsearch": Sign("ElasticsearchDown", 180, 10),
-    # A minute between two heartbeats, and Alertmanager tries each for another.
-    "page": Sign("NotificationsFailing", 300, 0, extra=120),
+    "page": Sign("TargetDown", 300, 0, "page"),
     "alertmanager": Sign(heartbeat.ALERT, 0, 0, extra=heartbeat.SILENT_SECONDS + heartbeat.LOOK_SECONDS),
     "prometheus": Sign(heartbeat.ALERT, 0, 0, extra=heartbeat.SILENT_SECONDS + heartbeat.LOOK_SECONDS),
 }
@@ -93,36 +98,53 @@ def named(project: Project, service: str, began: float) -> float | None:
 
 
 def _stop(project: Project, service: str, sign: Sign, speed: int) -> Outage:
-    seen = 0 if service == "page" else len(_messages(sign.alert, "firing"))
+    _wait_for_quiet(project, service, sign)
+    told = _in_alertmanager if service == "page" else _in_inbox
     project.compose("stop", "--timeout", "5", service)
     began = time.monotonic()
     named_seconds = named(project, service, began)
     limit = allowed(sign, speed)
     told_seconds = None
     while (took := time.monotonic() - began) <= limit:
-        if _fires(sign.alert) if service == "page" else len(_messages(sign.alert, "firing")) > seen:
+        if told(sign):
             told_seconds = took
             break
         time.sleep(_POLL_SECONDS)
-    resolved = 0 if service == "page" else len(_messages(sign.alert, "resolved"))
     project.up(service)
-    if told_seconds is not None and service != "page":
-        # Until its end is told, the next stop would be told as one more of the same.
-        deadline = time.monotonic() + _RESOLVED_SECONDS
-        while len(_messages(sign.alert, "resolved")) <= resolved:
-            if time.monotonic() > deadline:
-                raise TopmastError(f"{service}: runs again, and the end of {sign.alert} was not told")
-            time.sleep(_POLL_SECONDS)
     return Outage(service, named_seconds, told_seconds, limit, sign.alert)
 
 
-def _messages(alert: str, status: str) -> list[dict[str, Any]]:
-    told = _ask(3002, "/api/inbox?limit=500")["notifications"]
-    return [each for each in told if alert in each["alerts"] and each["status"] == status]
+def _wait_for_quiet(project: Project, service: str, sign: Sign) -> None:
+    """Return once the service is healthy and nothing says that it is not. Raises TopmastError."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while True:
+        well = all(each.ok for each in project.components() if each.name == service)
+        if well and not _in_alertmanager(sign, any_job=True) and not _in_inbox(sign, any_job=True):
+            return
+        if time.monotonic() > deadline:
+            why = f"{sign.alert} speaks already" if well else "it is not healthy"
+            raise TopmastError(f"{service}: was not stopped: {why} after {QUIET_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
 
 
-def _fires(alert: str) -> bool:
-    return any(each["labels"]["alertname"] == alert for each in _ask(9093, "/api/v2/alerts?active=true"))
+def _in_inbox(sign: Sign, *, any_job: bool = False) -> bool:
+    """Return whether the inbox's last word of the alert is that it fires (for the job)."""
+    notifications = _ask(3002, "/api/inbox?limit=500")["notifications"]
+    # Newest first; each receiver has its own last word.
+    last = {each["receiver"]: each for each in reversed(notifications) if sign.alert in each["alerts"]}
+    return any(
+        each["status"] == "firing" and (any_job or not sign.job or f"of job {sign.job} " in each["text"])
+        for each in last.values()
+    )
+
+
+def _in_alertmanager(sign: Sign, *, any_job: bool = False) -> bool:
+    """Return whether Alertmanager has the alert (for the job)."""
+    return any(
+        each["labels"]["alertname"] == sign.alert
+        and (any_job or not sign.job or each["labels"].get("job") == sign.job)
+        for each in _ask(9093, "/api/v2/alerts?active=true")
+    )
 
 
 def _ask(port: int, path: str) -> Any:

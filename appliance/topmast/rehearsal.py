@@ -72,9 +72,16 @@ class Project:
 
     def verify(self) -> list[Checkup]:
         """Return what `topmast verify` says of it."""
-        told = compose.parse_ps(self.run(("ps", "--all", "--format", "json")).stdout)
+        told = self._told()
         components = [running.container(each) for each in told]
         return list(verification.verify(components, running.composed_place(self.argv, told, self.environment)))
+
+    def components(self) -> list[Checkup]:
+        """Return what `topmast verify` says of each container, and nothing more."""
+        return [running.container(each) for each in self._told()]
+
+    def _told(self) -> list[dict[str, Any]]:
+        return compose.parse_ps(self.run(("ps", "--all", "--format", "json")).stdout)
 
     def up(self, *services: str) -> str:
         return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)

@@ -11,9 +11,10 @@ One YAML file an alert (tests/monitoring/alerts/<Alert>.yml): the disaster's ser
     ends:       {NAME: {firing: …, silent: …, series: {…}}}   every other way in which it ends
 
 A case's `series` replace those of the disaster by key; null leaves one out. `from` is when the expression first
-holds; `text_at` is when the text is read, where the value is still moving one minute after it fires (2.42 and 3.x
-fill a window differently). promtool's own traps, measured: a test that names no existing alert passes, so every
-firing is asserted on ALERTS with its complete labels; annotations must be given whole; group intervals are ignored.
+holds; `annotations` are other texts that have a template too; `text_at` is when the text is read, where the value is
+still moving one minute after it fires (2.42 and 3.x fill a window differently). promtool's own traps, measured: a
+test that names no existing alert passes, so every firing is asserted on ALERTS with its complete labels; annotations
+must be given whole; group intervals are ignored.
 """
 
 import re
@@ -29,7 +30,7 @@ from topmast import promql, promtool
 from topmast.errors import TopmastError
 from topmast.rulefile import Rule
 
-_SPEC = {"series", "from", "labels", "text", "text_at", "firing", "silent", "until", "may_be_pending"}
+_SPEC = {"series", "from", "labels", "text", "text_at", "annotations", "firing", "silent", "until", "may_be_pending"}
 KINDS = ("fire", "near_miss", "resolve")
 _MINUTE = 60_000
 _SHORT = 130
@@ -96,13 +97,12 @@ class _Builder:
         told = _length(spec.get("text_at", promql.duration(seen)))
         test = self._test(name, spec, max(seen, told) + self.step, checks)
         text = spec.get("text", default.get("text", ""))
+        texts = {**self.rule.annotations, "description": text, **spec.get("annotations", {})}
         test["alert_rule_test"] = [
             {
                 "alertname": self.rule.name,
                 "eval_time": promql.duration(told),
-                "exp_alerts": [
-                    {"exp_labels": labels, "exp_annotations": {**self.rule.annotations, "description": text}}
-                ],
+                "exp_alerts": [{"exp_labels": labels, "exp_annotations": texts}],
             }
         ]
         self.cases.append(Case(name, test))

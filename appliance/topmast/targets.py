@@ -31,6 +31,7 @@ JOBS = (
     "logstash",
     "kibana",
     "shipper",
+    "page",
     "traefik",
     outside.JOB,
 )
@@ -40,6 +41,7 @@ _OWN = {
     "node": "node_exporter",
     "exporter": "exporter",
     "shipper": "shipper",
+    "page": "page",
 }
 # What our exporter reads for Prometheus (/probe). A target of a user's own in such a job is scraped itself.
 PROBED = frozenset({"redis", "postgres", "mysql", "elasticsearch", "logstash", "kibana"})

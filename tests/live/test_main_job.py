@@ -51,7 +51,7 @@ def test_every_target_is_up(demo: Appliance) -> None:
 
     wait_for("all targets up", all_up)
     jobs = {one["labels"]["job"] for one in demo.get(9090, "/api/v1/targets")["data"]["activeTargets"]}
-    assert jobs == {"alertmanager", "app", "exporter", "node", "postgres", "prometheus", "redis", "shipper"}
+    assert jobs == {"alertmanager", "app", "exporter", "node", "page", "postgres", "prometheus", "redis", "shipper"}
 
 
 @pytest.mark.parametrize(

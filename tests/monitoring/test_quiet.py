@@ -47,6 +47,7 @@ IDLE = [
             ("node", "a:9100"),
             ("exporter", "a:9470"),
             ("shipper", "a:9471"),
+            ("page", "a:3001"),
         )
     ),
     *(Series(f'node_cpu_seconds_total{{instance="a:9100", cpu="{cpu}", mode="user"}}', 0, 2) for cpu in "01"),

@@ -1,4 +1,4 @@
-"""prometheus.yml: the sixteen jobs, each once, with its targets in a file of its name. Keys: the check `schemas`."""
+"""prometheus.yml: seventeen jobs, each once, its targets in a file of its name. Keys: the check `schemas`."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch

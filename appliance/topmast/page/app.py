@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from topmast.page import batch, dashboards, intake, logs, runbooks, silences, static, upstream
+from topmast.page import batch, dashboards, exposition, intake, logs, runbooks, silences, static, upstream
 from topmast.page.door import standing_open
 from topmast.page.guard import Guard
 from topmast.page.heartbeat import Heartbeat, listening
@@ -53,6 +53,7 @@ def build(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             Route("/healthz", healthz),
+            exposition.route(inbox, heartbeat),
             *static.routes(static.FOLDER, VIEWS),
             *dashboard_routes(settings),
             *upstream.routes(prometheus, alertmanager),

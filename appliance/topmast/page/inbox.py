@@ -6,6 +6,7 @@ either the old file or the new one.
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,8 @@ class Inbox:
         self.path = path
         self.max_bytes = max_bytes
         self._writing = threading.Lock()
+        self.appended: Counter[str] = Counter()
+        """How many were written since the start, by channel."""
 
     def append(self, notification: Notification) -> None:
         """Write one line. Raises OSError when the state folder cannot be written."""
@@ -59,6 +62,7 @@ class Inbox:
             # One write of one line: a reader sees all of it or none.
             with self.path.open("ab", buffering=0) as file:
                 file.write(line)
+            self.appended[notification.channel] += 1
 
     def newest(self, limit: int, since: datetime | None = None) -> list[dict[str, Any]]:
         """Return at most `limit` notifications, newest first, none older than `since`. No file is an empty inbox."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _RECEIVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.#-]{0,79}\Z")
 
 
-def routes(inbox: Inbox, max_bytes: int, heard: Callable[[str], None]) -> list[Route]:
-    """Return the routes of the HTTP channels. `heard` is told the receiver of each notification."""
+def routes(inbox: Inbox, max_bytes: int, heard: Callable[[str, Any], None]) -> list[Route]:
+    """Return the routes of the HTTP channels. `heard` is told the receiver of each notification, and its body."""
 
     async def receive(request: Request) -> Response:
         channel, receiver = request.path_params["channel"], request.path_params["receiver"]
@@ -46,7 +46,7 @@ def routes(inbox: Inbox, max_bytes: int, heard: Callable[[str], None]) -> list[R
         if not isinstance(body, dict):
             return PlainTextResponse("not a JSON object\n", status_code=400)
         await run_in_threadpool(inbox.append, channels.CHANNELS[channel](receiver, body, now()))
-        await run_in_threadpool(heard, receiver)
+        await run_in_threadpool(heard, receiver, body)
         return accepted(channel, body)
 
     return [Route("/inbox/{channel}/{receiver}", receive, methods=["POST"])]

@@ -140,7 +140,7 @@ def test_lists_ours_and_the_users(targets) -> None:
     found = json.loads(targets("list", "--json").out)["targets"]
 
     assert {(each["job"], each["origin"]) for each in found} == {
-        *((job, "topmast") for job in ("prometheus", "alertmanager", "node", "exporter", "shipper")),
+        *((job, "topmast") for job in ("prometheus", "alertmanager", "node", "exporter", "shipper", "page")),
         ("app", "topmast.yml"),
     }
     assert {each["health"] for each in found} == {"unknown"}
@@ -149,5 +149,5 @@ def test_lists_ours_and_the_users(targets) -> None:
 def test_lists_the_jobs(targets) -> None:
     lines = targets("list", "--jobs").out.splitlines()
 
-    assert len(lines) == 16
+    assert len(lines) == 17
     assert lines[6].split() == ["app", "1"]

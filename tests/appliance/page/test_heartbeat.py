@@ -43,6 +43,41 @@ def test_a_silence_is_told_once_and_its_end(inbox: Inbox) -> None:
     assert told(inbox) == [("firing", ["HeartbeatMissing"]), ("resolved", ["HeartbeatMissing"])]
 
 
+def beat(evaluated: float) -> dict[str, object]:
+    return {"alerts": [{"annotations": {"evaluated": f"{evaluated:.0f}"}}]}
+
+
+def test_a_heartbeat_that_only_repeats_what_was_evaluated_long_ago_is_none(inbox: Inbox) -> None:
+    """Alertmanager sends the alert of a dead Prometheus on, until it ends."""
+    clock = Clock()
+    heartbeat = Heartbeat(inbox, clock, wall=clock)
+    heartbeat.heard("heartbeat", beat(clock.seconds))
+    evaluated = clock.seconds
+
+    for _ in range(4):
+        clock.seconds += 60
+        heartbeat.heard("heartbeat", beat(evaluated))
+        heartbeat.look()
+    missing = told(inbox)
+    heartbeat.heard("heartbeat", beat(clock.seconds))
+
+    assert missing == [("firing", ["HeartbeatMissing"])]
+    assert told(inbox)[1:] == [("resolved", ["HeartbeatMissing"])]
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, {"alerts": []}, {"alerts": [{}]}, {"alerts": "x"}, beat(10**9), [],
+             {"alerts": [{"annotations": {"evaluated": "soon"}}]}]
+)  # fmt: skip
+def test_a_heartbeat_that_does_not_say_when_counts_as_it_comes(inbox: Inbox, body: object) -> None:
+    clock = Clock()
+    heartbeat = Heartbeat(inbox, clock, wall=clock)
+
+    heartbeat.heard("heartbeat", body)
+
+    assert heartbeat.age_seconds() == 0
+
+
 def test_who_was_never_heard_is_not_missed(inbox: Inbox) -> None:
     clock = Clock()
     heartbeat = Heartbeat(inbox, clock)

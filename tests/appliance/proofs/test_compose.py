@@ -1,10 +1,14 @@
 """What the compose proof allows is what the rules and routes say; what needs no engine is measured without one."""
 
+import itertools
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
 from topmast import outages
+from topmast.checkup import Checkup
+from topmast.errors import TopmastError
 from topmast.outages import INTERVALS, SIGNS
 from topmast.proofs import compose
 
@@ -54,3 +58,53 @@ def test_policy_and_limits_need_no_engine() -> None:
         ("compose.policy_findings", True),
         ("compose.limits_lite_mib", True),
     ]
+
+
+def message(status: str, text: str, receiver: str = "slack-warning", alert: str = "TargetDown") -> dict[str, object]:
+    return {"receiver": receiver, "status": status, "alerts": [alert], "text": text}
+
+
+DOWN = "grafana:3000 of job grafana does not answer."
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "speaks", "any_job"),
+    [
+        pytest.param([], False, False, id="nothing came"),
+        pytest.param([message("firing", DOWN)], True, True, id="it fires for the job"),
+        pytest.param([message("firing", "x of job shipper does not")], False, True, id="for another job alone"),
+        pytest.param([message("resolved", DOWN), message("firing", DOWN)], False, False, id="it ended"),
+        pytest.param([message("firing", DOWN), message("resolved", DOWN)], True, True, id="it came again"),
+        pytest.param([message("resolved", DOWN, "pagerduty"), message("firing", DOWN)], True, True,
+                     id="one receiver was not told the end"),
+        pytest.param([message("firing", DOWN, alert="LogstashDown")], False, False, id="another alert"),
+    ],
+)  # fmt: skip
+def test_the_inbox_s_last_word_counts(
+    newest_first: list[dict[str, object]], speaks: bool, any_job: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "_ask", lambda *_: {"notifications": newest_first})
+
+    assert outages._in_inbox(SIGNS["grafana"]) is speaks
+    assert outages._in_inbox(SIGNS["grafana"], any_job=True) is any_job
+
+
+def test_neighbours_do_not_share_a_sign_but_the_heartbeat() -> None:
+    alerts = [each.alert for each in SIGNS.values()]
+
+    assert {a for a, b in itertools.pairwise(alerts) if a == b} == {"HeartbeatMissing"}
+
+
+def test_nothing_is_stopped_while_its_sign_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Running:
+        """A project whose services are healthy."""
+
+        def components(self) -> list[Checkup]:
+            return [Checkup("grafana", ok=True, message="is healthy")]
+
+    monkeypatch.setattr(outages, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(outages, "_in_alertmanager", lambda *_, **__: False)
+    monkeypatch.setattr(outages, "_ask", lambda *_: {"notifications": [message("firing", DOWN)]})
+
+    with pytest.raises(TopmastError, match="grafana: was not stopped: TargetDown speaks already"):
+        outages._stop(cast(Any, Running()), "grafana", SIGNS["grafana"], 10)

@@ -71,7 +71,8 @@ def elasticsearch() -> None:
 
         def answer(self, method: str, path: str, login: tuple[str, str], body: object) -> tuple[int, object]:
             if path.startswith("/_cluster/health") and self.passwords.get(login[0]) == login[1]:
-                return 200, {"status": "green", "timed_out": False}
+                shards = {"active_shards": 1, "unassigned_shards": 0, "number_of_data_nodes": 1}
+                return 200, {"cluster_name": "stand-in", "status": "green", "timed_out": False, **shards}
             if path.startswith("/_nodes/") and self.passwords.get(login[0]) == login[1]:
                 return 200, {"cluster_name": "stand-in", "nodes": {}}
             if path == "/_stand_in/changes":
