@@ -16,7 +16,13 @@ from typing import Any
 
 import yaml
 
-from topmast import promtool, routedefects, routetree, rulefile
+from topmast import config, promtool, routedefects, routetree, rulefile
+from topmast.binaries import find
+from topmast.drill import outage, world
+from topmast.drill.world import Kit
+from topmast.engine import Setup
+from topmast.engines import alertmanager
+from topmast.errors import TopmastError
 from topmast.measure import Measure, measure
 from topmast.proof import Proof, Trial
 from topmast.rulefile import Rule
@@ -60,16 +66,15 @@ def run(trial: Trial) -> list[Measure]:
     source = trial.layout.home / "monitoring"
     amtool = promtool.find_amtool(trial.layout.state)
     alerts = [rule for rule in rulefile.load(source / "prometheus") if rule.kind == "alert"]
-    config = yaml.safe_load((source / "alertmanager" / routedefects.CONFIG).read_text(encoding="utf-8"))
+    routes = yaml.safe_load((source / "alertmanager" / routedefects.CONFIG).read_text(encoding="utf-8"))
     trial.say(f"{len(alerts)} alerts in {len(ENVIRONMENTS)} environments")
-    pairs = muted(config, alerts)
+    pairs = muted(routes, alerts)
     found = [
-        measure("routes.misrouted", len(list(misrouted(config, alerts))), "alerts", "== 0", note=_cases(alerts)),
+        measure("routes.misrouted", len(list(misrouted(routes, alerts))), "alerts", "== 0", note=_cases(alerts)),
         measure("routes.muted_pairs", len(pairs), "pairs", f"== {len(MUTED)}", note="each a committed one"),
         measure("routes.wrongly_muted", len(pairs ^ MUTED), "pairs", "== 0", note=f"{len(alerts)}² pairs"),
     ]
-    note = "not taken: no receiver is made to fail yet"
-    found.append(measure("routes.outage", None, "lost or doubled", "== 0", note=note))
+    found.append(_outage(source, alerts, trial))
     if amtool is None:
         note = "amtool: not on PATH and not unpacked yet; run `topmast up` once, or set TOPMAST_AMTOOL"
         rest = (("routes.disagree_with_amtool", "== 0"), ("routes.texts", "== 0"))
@@ -77,8 +82,8 @@ def run(trial: Trial) -> list[Measure]:
         return [*found, measure("routes.seeded_defects_killed", None, "of 30", ">= 29", note=note)]
     return [
         *found,
-        _agreeing(amtool, source / "alertmanager" / routedefects.CONFIG, config, alerts),
-        _texts(amtool, source / "alertmanager", config, trial),
+        _agreeing(amtool, source / "alertmanager" / routedefects.CONFIG, routes, alerts),
+        _texts(amtool, source / "alertmanager", routes, trial),
         _defects(amtool, source / "alertmanager", alerts, trial),
     ]
 
@@ -335,6 +340,25 @@ def _defects(amtool: Path, source: Path, alerts: Sequence[Rule], trial: Trial) -
     return measure(
         "routes.seeded_defects_killed", killed, "defects", ">= 29", peer=PEER, peer_value=every - unseen, note=note
     )
+
+
+def _outage(source: Path, alerts: Sequence[Rule], trial: Trial) -> Measure:
+    name, unit, goal = "routes.outage", "lost, doubled or unnoticed", "== 0"
+    layout = trial.layout
+    settings = config.load(None, layout).values
+    setup = Setup(layout=layout, settings=settings, demo=False, real_clocks=True, say=trial.say)
+    try:
+        prometheus = find("prometheus", ("prometheus",), layout, settings, trial.say).path
+        _, program, folder = alertmanager.runnable(setup)
+    except TopmastError as error:
+        return measure(name, None, unit, goal, note=f"not taken: {error}")
+    seconds, speed = (600.0, 5.0) if trial.full else (60.0, 20.0)
+    played = [rule for rule in alerts if rule.file.parent.name == "alerts"]
+    with world.guarded() as pipe:
+        rules, routes = source / "prometheus", source / "alertmanager" / routedefects.CONFIG
+        kit = Kit(prometheus, program, folder, Path(), rules, routes, "production")
+        found = outage.run(outage.Play(kit, played, seconds, speed, pipe, trial.say))
+    return measure(name, outage.bad(found, trial.say), unit, goal, note=outage.note(found, seconds, speed))
 
 
 def _labels(rule: Rule, environment: str) -> dict[str, str]:
