@@ -90,6 +90,20 @@ def covered(fired: Sequence[Episode], end: float) -> float:
     return total
 
 
+def lost(before: Sequence[Episode], after: Sequence[Episode]) -> list[float]:
+    """Return when the firings began (unix seconds) during which nothing fires in `after`, whatever its labels."""
+    told = [(each.fired, each.ended) for each in after if each.fired is not None]
+    return [
+        each.fired
+        for each in before
+        if each.fired is not None
+        and not any(
+            (each.ended is None or fired < each.ended) and (ended is None or each.fired < ended)
+            for fired, ended in told
+        )
+    ]
+
+
 def noise(found: Figures) -> float:
     """Return the noise score: notifications x (1 + flaps) x the share of them that were over within ten minutes.
 

@@ -1,7 +1,7 @@
 """`topmast backtest`: what an alert would have told over the past days, and with another threshold."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -22,6 +22,8 @@ from topmast.rulefile import Rule
 
 LONGEST = "1y"
 _DAY = 86_400.0
+# How many firings a difference names.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def backtest(
     topmast backtest HostCpuHigh                         the rule as it is in force
     topmast backtest HostCpuHigh --threshold 0.9         and with another threshold
     topmast backtest HostCpuHigh --wanted 1/week         at which it would be that quiet
-    topmast backtest my-rules.yml --since 7d             every alert of a file
+    topmast backtest my-rules.yml --since 7d             every alert of a file, beside the loaded rule of its name
     topmast backtest                                     what did fire, noisiest first
 
     The rule is the one that Prometheus has loaded, else the one of monitoring/ with what topmast.yml changes. Its
@@ -91,11 +93,11 @@ def backtest(
     if what is None:
         if threshold or wait or wanted:
             raise click.UsageError("name the alert whose threshold or `for` is to be tried")
-        _noise(prometheus, seconds, zone, since, as_json)
+        _noise(prometheus, seconds, zone, since, as_json, html)
         return
     told, notes = [], []
-    for rule in _rules(what, layout, config.load(call.config, layout).values, prometheus):
-        mine, said = _versions(prometheus, rule, seconds, zone, threshold, wait, wanted)
+    for rule, beside in _rules(what, layout, config.load(call.config, layout).values, prometheus):
+        mine, said = _versions(prometheus, rule, beside, seconds, zone, threshold, wait, wanted)
         told += mine
         notes += said
     grid = prometheus.since(prometheus.grid(told[0].rule.name, seconds))
@@ -116,16 +118,25 @@ def backtest(
 def _versions(
     prometheus: Prometheus,
     rule: Rule,
+    beside: Rule | None,
     seconds: float,
     zone: tzinfo,
     threshold: str | None,
     wait: str | None,
     wanted: str | None,
 ) -> tuple[list[Told], list[str]]:
-    """Return the rule as it is and as it might be, and what there is to say about it."""
+    """Return the rule as it is and as it might be, and what there is to say about it.
+
+    `beside` is the rule that is loaded under the name of one that a file has.
+    """
     grid = prometheus.since(prometheus.grid(rule.name, seconds))
-    now = _replayed(prometheus, rule, grid, zone, rule.name)
-    told, notes = [now], []
+    told, notes = [], []
+    if beside is not None:
+        told.append(_replayed(prometheus, beside, grid, zone, f"{rule.name} as it is loaded"))
+    now = _replayed(prometheus, rule, grid, zone, rule.name if beside is None else f"{rule.name} of {rule.file.name}")
+    told.append(now)
+    if beside is not None:
+        notes.append(f"{rule.name}: {_difference(told[0], now, zone)}")
     if grid.end - grid.start < seconds - 2 * grid.interval:
         notes.append(f"{rule.name}: Prometheus has samples of the last {_length(grid.end - grid.start)} only")
     changed = rule
@@ -139,7 +150,7 @@ def _versions(
             [rule.name, *([f"threshold {threshold}"] if threshold else []), *([f"for {wait}"] if wait else [])]
         )
         told.append(_replayed(prometheus, changed, grid, zone, name))
-        notes.append(_difference(now.figures, told[-1].figures))
+        notes.append(_difference(now, told[-1], zone))
     if wanted is not None:
         notes.append(_suggestion(prometheus, changed, grid, zone, _rate(wanted)))
     return told, notes
@@ -172,8 +183,8 @@ def _suggestion(prometheus: Prometheus, rule: Rule, grid: Grid, zone: tzinfo, wa
     return f"{told}; `topmast alerts set {rule.name} --threshold {number}`"
 
 
-def _rules(what: str, layout: Layout, settings: Any, prometheus: Prometheus) -> list[Rule]:
-    """Return the alerts that are meant: one of ours as it is in force, or those of a file."""
+def _rules(what: str, layout: Layout, settings: Any, prometheus: Prometheus) -> list[tuple[Rule, Rule | None]]:
+    """Return the alerts that are meant: one as it is in force, or a file's, each with the loaded one of its name."""
     path = Path(what)
     if path.suffix in (".yml", ".yaml", ".rules") or path.is_file():
         try:
@@ -185,18 +196,26 @@ def _rules(what: str, layout: Layout, settings: Any, prometheus: Prometheus) -> 
         found = [rule for rule in rules if rule.kind == "alert"]
         if not found:
             raise TopmastError(f"{path}: no alert in it")
-        return found
-    loaded = prometheus.loaded(what)
-    if loaded is not None:
-        wait, keep = (promql.duration(round(each * 1000)) for each in (loaded.wait, loaded.keep))
-        return [Rule(what, "alert", loaded.expr, path, 1, "", wait, keep, annotations=loaded.annotations)]
+        return [(each, _loaded(each.name, prometheus)) for each in found]
+    if (loaded := _loaded(what, prometheus)) is not None:
+        return [(loaded, None)]
     rule = catalogue.find(what, layout)
     entry = next(each for each in catalogue.effective(layout, settings) if each["name"] == rule.name)
     notes = {**rule.annotations, "threshold": str(entry["threshold"])}
-    return [replace(rule, expr=entry["expr"], duration=entry["for"] or "", annotations=notes)]
+    return [(replace(rule, expr=entry["expr"], duration=entry["for"] or "", annotations=notes), None)]
 
 
-def _noise(prometheus: Prometheus, seconds: float, zone: tzinfo, since: str, as_json: bool) -> None:
+def _loaded(name: str, prometheus: Prometheus) -> Rule | None:
+    loaded = prometheus.loaded(name)
+    if loaded is None:
+        return None
+    wait, keep = (promql.duration(round(each * 1000)) for each in (loaded.wait, loaded.keep))
+    return Rule(name, "alert", loaded.expr, Path(name), 1, "", wait, keep, annotations=loaded.annotations)
+
+
+def _noise(
+    prometheus: Prometheus, seconds: float, zone: tzinfo, since: str, as_json: bool, html: Path | None
+) -> None:
     """Tell of every alert that fired what it did, by what Prometheus recorded of it (`ALERTS`)."""
     grid = prometheus.since(prometheus.grid("", seconds))
     past = prometheus.past('ALERTS{alertname!="Watchdog"}', grid)
@@ -208,6 +227,9 @@ def _noise(prometheus: Prometheus, seconds: float, zone: tzinfo, since: str, as_
             listed.setdefault(name, []).append(replace(each, fired=each.active if state == "firing" else None))
     scored = [(name, figures.figures(each, grid.start, grid.end, zone)) for name, each in sorted(listed.items())]
     scored.sort(key=lambda pair: -figures.noise(pair[1]))
+    if html is not None:
+        tables = {name: f"noise {figures.noise(one):g}\n{_figures(one, since)}" for name, one in scored}
+        _page(html, tables, {name: listed[name] for name, _ in scored}, grid, zone, since)
     if as_json:
         alerts = [{"name": name, "noise": figures.noise(found), **found.to_json()} for name, found in scored]
         click.echo(json.dumps({"since": since, "alerts": alerts}, indent=2))
@@ -243,14 +265,27 @@ def _figures(found: Figures, since: str) -> str:
     return ", ".join([*parts, *([f"{found.ongoing} going on"] if found.ongoing else [])])
 
 
-def _difference(before: Figures, after: Figures) -> str:
+def _difference(one: Told, other: Told, zone: tzinfo) -> str:
+    before, after = one.figures, other.figures
     pairs = (
         ("firings", before.firings, after.firings),
         ("at night", before.at_night, after.at_night),
         ("flaps", before.flaps, after.flaps),
         ("in all", _length(before.seconds), _length(after.seconds)),
+        ("longest", _length(before.longest_seconds), _length(after.longest_seconds)),
     )
-    return "changed: " + ", ".join(f"{what} {then} instead of {now}" for what, now, then in pairs)
+    told = ", ".join(f"{what} {then} instead of {now}" for what, now, then in pairs if now != then) or "the times"
+    if [(each.fired, each.ended) for each in one.episodes] == [(each.fired, each.ended) for each in other.episodes]:
+        return "unchanged: it would have fired just as it did"
+    for what, found in (
+        ("no longer told", figures.lost(one.episodes, other.episodes)),
+        ("told only now", figures.lost(other.episodes, one.episodes)),
+    ):
+        if found:
+            when = ", ".join(f"{datetime.fromtimestamp(at, zone):%a %d %b %H:%M}" for at in found[:_NAMED])
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            told += f"; {what}: {when}{more}"
+    return f"changed: {told}"
 
 
 def _length(seconds: float) -> str:
@@ -315,12 +350,23 @@ def _running(layout: Layout) -> str:
 
 
 def _write(path: Path, told: Sequence[Told], grid: Grid, zone: tzinfo, since: str) -> None:
-    until = datetime.fromtimestamp(grid.end, zone).strftime("%d %b %Y %H:%M")
     tables = {
         each.name: f"{each.rule.expr}\nfor {each.rule.duration or '0s'}\n\n{_figures(each.figures, since)}"
         for each in told
     }
-    parts = {each.name: plot.rows(each.episodes, grid.start, grid.end, zone) for each in told}
+    _page(path, tables, {each.name: each.episodes for each in told}, grid, zone, since)
+
+
+def _page(
+    path: Path,
+    tables: Mapping[str, str],
+    listed: Mapping[str, Sequence[Episode]],
+    grid: Grid,
+    zone: tzinfo,
+    since: str,
+) -> None:
+    until = datetime.fromtimestamp(grid.end, zone).strftime("%d %b %Y %H:%M")
+    parts = {name: plot.rows(found, grid.start, grid.end, zone) for name, found in listed.items()}
     try:
         path.write_text(plot.page(f"The {since} until {until}", tables, parts), encoding="utf-8")
     except OSError as error:

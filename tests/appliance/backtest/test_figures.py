@@ -56,3 +56,11 @@ def test_noise_is_what_was_over_soon_and_came_again() -> None:
     flapping = figures.figures([Episode(A, at, at, at + 60) for at in (0, 120, 240)], 0, WEEK, UTC)
 
     assert (figures.noise(lasting), figures.noise(flapping)) == (0.0, 18.0)
+
+
+def test_what_another_rule_would_not_have_told() -> None:
+    before = [Episode(A, 0, 60, 360), Episode(A, 600, 660, 900), Episode(B, 2000, 2060, None)]
+    after = [Episode(B, 300, 350, 400), Episode(A, 700, None, 800)]
+
+    assert figures.lost(before, after) == [660, 2060]
+    assert figures.lost(after, before) == []

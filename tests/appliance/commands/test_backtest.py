@@ -10,9 +10,15 @@ from urllib.parse import parse_qs
 
 import pytest
 
+GROUP = {
+    "interval": 15,
+    "lastEvaluation": "2026-03-01T10:00:00Z",
+    "rules": [{"name": "ShopQuiet", "query": "shop_orders > 3", "duration": 600}],
+}
+
 
 class PrometheusStandIn(BaseHTTPRequestHandler):
-    """Answers every range with 0.95 in the second quarter of the span, and knows no rule."""
+    """Answers every range with 0.95 in the second quarter of the span, and knows one rule."""
 
     def do_POST(self) -> None:
         data = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
@@ -34,7 +40,7 @@ class PrometheusStandIn(BaseHTTPRequestHandler):
         self._say({"status": "success", "data": {"result": [{"metric": metric, "values": values}] if values else []}})
 
     def do_GET(self) -> None:
-        self._say({"status": "success", "data": {"groups": []}})
+        self._say({"status": "success", "data": {"groups": [GROUP]}})
 
     def _say(self, document: object) -> None:
         raw = json.dumps(document).encode()
@@ -117,3 +123,36 @@ def test_what_did_fire_is_scored(topmast, url: str) -> None:
 
     (alert,) = json.loads(answer.out)["alerts"]
     assert (alert["name"], alert["firings"], alert["noise"]) == ("HostCpuHigh", 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "wait", "told"),
+    [
+        pytest.param("shop_orders > 0.99", "10m", "changed: firings 0 instead of 1", id="a higher threshold"),
+        pytest.param("shop_orders > 5", "12h", "; no longer told: ", id="a longer wait"),
+        pytest.param("shop_orders > 5", "10m", "unchanged: it would have fired just as it did", id="no difference"),
+    ],
+)
+def test_a_changed_file_stands_beside_the_rule_that_is_loaded(
+    topmast, url: str, tmp_path: Path, expression: str, wait: str, told: str
+) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text(f"groups: [{{name: a, rules: [{{alert: ShopQuiet, expr: {expression}, for: {wait}}}]}}]\n")
+
+    answer = topmast("backtest", str(mine), "--url", url, "--since", "1d", "--json")
+
+    document = json.loads(answer.out)
+    assert [(each["name"], each["for"]) for each in document["rules"]] == [
+        ("ShopQuiet as it is loaded", "10m"),
+        ("ShopQuiet of mine.yml", wait),
+    ]
+    assert told in document["notes"][0]
+
+
+def test_the_noise_is_also_a_page(topmast, url: str, tmp_path: Path) -> None:
+    page = tmp_path / "noise.html"
+
+    answer = topmast("backtest", "--url", url, "--since", "1d", "--html", str(page))
+
+    assert answer.code == 0
+    assert "<h2>HostCpuHigh</h2><pre>noise 0\nfired once in 1d" in page.read_text()
