@@ -33,6 +33,8 @@ class Setting:
     lost: Callable[[str, int], None]
     """Told (reason, bytes) when unread data is gone."""
     clock: Callable[[], float]
+    failed: Callable[[], None] = lambda: None
+    """Told when a file cannot be read just now."""
 
 
 def names(room: str) -> list[str]:

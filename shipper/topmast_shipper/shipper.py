@@ -4,6 +4,8 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 
 from prometheus_client.core import Metric
 
@@ -143,7 +145,9 @@ class Shipper:
                 clock=self._clock,
             )
             for entry in config.inputs:
-                built.append(rooms.kind("inputs", entry.kind).build(entry.options, setting))
+                failed = partial(self.telemetry.add, "shipper_read_errors_total", (entry.name,))
+                told = replace(setting, failed=failed)
+                built.append(rooms.kind("inputs", entry.kind).build(entry.options, told))
             self._inputs: list[Input] = built
         except BaseException:
             for each in built:

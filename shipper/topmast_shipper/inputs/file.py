@@ -84,7 +84,13 @@ class FileInput:
             hold_deleted_bytes=config.hold_deleted_bytes,
         )
         self._catalogue = Catalogue(
-            follow, setting.checkpoint, setting.sinks, setting.inputs, lost=setting.lost, clock=setting.clock
+            follow,
+            setting.checkpoint,
+            setting.sinks,
+            setting.inputs,
+            lost=setting.lost,
+            failed=setting.failed,
+            clock=setting.clock,
         )
 
     @property

@@ -18,7 +18,8 @@ from topmast_shipper.tail.archives import Archives
 from topmast_shipper.tail.containers import name_of
 from topmast_shipper.tail.copies import Copies, Verdict
 from topmast_shipper.tail.descriptors import Descriptors
-from topmast_shipper.tail.discovery import ARCHIVE, Found, discover, folders, looks_rotated, siblings, whereabouts
+from topmast_shipper.tail.discovery import Found, discover, folders, looks_rotated, parted, siblings, whereabouts
+from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.follow import Follow
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream_id
@@ -39,6 +40,7 @@ class Catalogue:
         inputs: Sequence[str],
         *,
         lost: Callable[[str, int], None],
+        failed: Callable[[], None] = lambda: None,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
     ) -> None:
@@ -53,7 +55,7 @@ class Catalogue:
         self._changed_at: dict[tuple[int, int], float] = {}
         self._fresh: set[tuple[int, int]] = set()
         """Files whose content was let go in this sweep: they wait for the next, which sees their copies."""
-        self._complained: set[str] = set()
+        self._failures = Failures(failed, clock)
         self._copies = Copies(checkpoint, self._sinks, follow.rotate_wait_seconds, lost, clock)
         self._descriptors = Descriptors(follow.max_open_files)
         self._deleted_at: dict[tuple[int, int], float] = {}
@@ -96,18 +98,17 @@ class Catalogue:
     def _look(self) -> bool:
         self._fresh.clear()
         grew = False
-        everything = discover(self._follow.patterns, self._follow.exclude)
-        moved = (
-            [] if self._resumed else self._moved({each.key for each in everything if not each.path.endswith(ARCHIVE)})
-        )
-        archives = [each for each in everything if each.path.endswith(ARCHIVE)]
-        beside = [each for each in moved if each.path.endswith(ARCHIVE)]
-        found = [each for each in [*moved, *everything] if not each.path.endswith(ARCHIVE)]
+        archives, plain = parted(discover(self._follow.patterns, self._follow.exclude))
+        moved = [] if self._resumed else self._moved({each.key for each in plain})
+        beside, gone = parted(moved)
+        found = [*gone, *plain]
         seen = {each.key for each in found}
         for each in found:
-            grew |= self._meet(each)
+            with self._failures.at(each.path):
+                grew |= self._meet(each)
         for key in [key for key in self._files if key not in seen]:
-            grew |= self._miss(key)
+            with self._failures.at(self._files[key].where):
+                grew |= self._miss(key)
         grew |= self._recognise_copies(archives, beside)
         grew |= self._fix_streams()
         grew |= self._finish()
@@ -133,7 +134,7 @@ class Catalogue:
             if current and key in seen:
                 continue
             there = whereabouts(record.path, record.target, key) if current else None
-            if there is None or there.path.endswith(ARCHIVE):
+            if there is None or there.compressed:
                 self._copies.await_gone(record)  # its inode may be another's by now
             if there is not None:
                 moved.append(there)
@@ -198,8 +199,10 @@ class Catalogue:
 
     def _make(self, found: Found, kind: type[AnyFile]) -> AnyFile | None:
         """Return the file, opened; None when it cannot be, or the path changed hands since the look."""
-        descriptor = self._descriptor(found.path)
-        if descriptor is None:
+        descriptor = -1
+        with self._failures.at(found.path):
+            descriptor = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if descriptor < 0:
             return None
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) != found.key:
@@ -281,53 +284,60 @@ class Catalogue:
     def _recognise_copies(self, archives: list[Found], moved: list[Found]) -> bool:
         """Give what is left of truncated contents its copy as the source to go on with."""
         adopted = False
-        beside = [each for path in self._copies.awaited_paths() for each in siblings(path)]
-        for each in beside:
-            plain = not each.path.endswith(ARCHIVE)
-            if plain and each.key not in self._files and self._checkpoint.file(*each.key) is None:
+        compressed, plain = parted([each for path in self._copies.awaited_paths() for each in siblings(path)])
+        for each in plain:
+            if each.key not in self._files and self._checkpoint.file(*each.key) is None:
                 adopted |= self._open(each)
                 if each.key in self._files:
                     self._files[each.key].beside = True
         for file in [each for each in self._files.values() if not each.stream]:
-            verdict, record = self._copies.judge(file, self._files, self._changed_at.get(file.key, 0.0))
-            if verdict is Verdict.COPY and record is not None:
-                head = file.bytes_at(0, HEAD_BYTES)
-                file.path, file.target, file.rotated = record.path, record.target, True
-                self._name(file, self._remember(file, record.stream, record.generation, head), head)
-                adopted = True
-            elif verdict is Verdict.WAIT:
-                file.waiting = True
-            elif file.beside:
-                self._drop(file)  # outside the patterns and no copy: none of our business
-            else:
-                file.waiting = False
-        gone = moved + [each for each in beside if each.path.endswith(ARCHIVE)]
-        adopted |= self._archives.sweep(archives, gone, self._files)
+            file.waiting = True  # also when it cannot be judged
+            with self._failures.at(file.where):
+                adopted |= self._judge(file)
+        adopted |= self._archives.sweep(archives, moved + compressed, self._files)
         self._copies.expire()
         return adopted
+
+    def _judge(self, file: Generation) -> bool:
+        """Find out what a new content is; return whether it is the copy of a known one."""
+        verdict, record = self._copies.judge(file, self._files, self._changed_at.get(file.key, 0.0))
+        if verdict is Verdict.COPY and record is not None:
+            head = file.bytes_at(0, HEAD_BYTES)
+            file.path, file.target, file.rotated = record.path, record.target, True
+            self._name(file, self._remember(file, record.stream, record.generation, head), head)
+        elif verdict is not Verdict.WAIT:
+            file.waiting = False
+            if file.beside:
+                self._drop(file)  # outside the patterns and no copy: none of our business
+        return verdict is Verdict.COPY
 
     def _fix_streams(self) -> bool:
         """Name the new contents whose first line is complete, and store the names."""
         fixed = False
-        for file in [each for each in self._files.values() if not each.stream]:
-            if file.key in self._fresh or file.waiting:
-                continue
-            head = file.bytes_at(0, min(HEAD_BYTES, file.size))  # only what was judged: a copy may have grown since
-            line = first_line(head) or (head if file.final else b"")
-            if not line:
-                continue
+        for file in list(self._files.values()):
+            with self._failures.at(file.where):
+                if file.stream:
+                    self._let_head_grow(file)
+                elif file.key not in self._fresh and not file.waiting:
+                    fixed |= self._fix_stream(file)
+        return fixed
+
+    def _fix_stream(self, file: Generation) -> bool:
+        head = file.bytes_at(0, min(HEAD_BYTES, file.size))  # only what was judged: a copy may have grown since
+        line = first_line(head) or (head if file.final else b"")
+        if line:
             stream = stream_id(file.device, file.inode, line)
             generation = self._checkpoint.next_generation(stream)
             self._name(file, self._remember(file, stream, generation, head), head)
-            fixed = True
-        for file in list(self._files.values()):
-            record = self._checkpoint.file(*file.key)
-            if file.stream and record is not None and record.head_length < min(HEAD_BYTES, file.size):
-                # tiny files: the fingerprint grows with them, the name does not
-                head = file.bytes_at(0, HEAD_BYTES)
-                if len(head) == HEAD_BYTES or file.rotated:
-                    self._remember(file, file.stream, file.generation, head)
-        return fixed
+        return bool(line)
+
+    def _let_head_grow(self, file: Generation) -> None:
+        """Of a tiny file: the fingerprint grows with it, the name does not."""
+        record = self._checkpoint.file(*file.key)
+        if record is not None and record.head_length < min(HEAD_BYTES, file.size):
+            head = file.bytes_at(0, HEAD_BYTES)
+            if len(head) == HEAD_BYTES or file.rotated:
+                self._remember(file, file.stream, file.generation, head)
 
     def _remember(self, file: Generation, stream: str, generation: int, head: bytes) -> FileRecord:
         record = FileRecord(
@@ -386,14 +396,3 @@ class Catalogue:
             self._files.pop(file.key, None)
         self._changed_at.pop(file.key, None)
         self._deleted_at.pop(file.key, None)
-
-    def _descriptor(self, path: str) -> int | None:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            if path not in self._complained:
-                self._complained.add(path)
-                _log.warning("a file cannot be read, trying again: %s: %s", path, error.strerror)
-            return None
-        self._complained.discard(path)
-        return descriptor

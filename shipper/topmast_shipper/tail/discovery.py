@@ -23,6 +23,10 @@ class Found(NamedTuple):
     def key(self) -> tuple[int, int]:
         return (self.status.st_dev, self.status.st_ino)
 
+    @property
+    def compressed(self) -> bool:
+        return self.path.endswith(ARCHIVE)
+
 
 def discover(patterns: Sequence[str], exclude: Sequence[str] = ()) -> list[Found]:
     """Return the regular files that a pattern matches, each inode once, the longest unchanged first.
@@ -102,3 +106,11 @@ def _matches(pattern: str) -> list[str]:
 def looks_rotated(path: str, others: Iterable[str]) -> bool:
     """Return whether a path is another's with something appended: app.log.1, app.log-20261122."""
     return any(path.startswith((other + ".", other + "-")) for other in others)
+
+
+def parted(found: Iterable[Found]) -> tuple[list[Found], list[Found]]:
+    """Return the compressed ones and the others, in their order."""
+    parted: tuple[list[Found], list[Found]] = ([], [])
+    for each in found:
+        parted[not each.compressed].append(each)
+    return parted

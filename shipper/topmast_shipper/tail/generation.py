@@ -5,16 +5,17 @@ before the cursor, in the same `pread` that brings the new ones (SHIPPING.md sec
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
-from topmast_shipper.component import Block, Cursor
+from topmast_shipper.component import Block, Cursor, Line
 from topmast_shipper.event import Origin
+from topmast_shipper.tail import lines as narrow
+from topmast_shipper.tail import wide
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import holder
 from topmast_shipper.tail.grouping import Framing, group
 from topmast_shipper.tail.identity import TAIL_BYTES, digest
-from topmast_shipper.tail.lines import split
 
 # More than a window has lines: a group may take hundreds of them.
 _LINES_OF_A_BLOCK = 1 << 20
@@ -181,12 +182,11 @@ class Generation:
             self.replaced = self.opened
             return None
         at_end = len(data) < cursor.tail_length + max_bytes
-        lines, end = split(
+        lines, end = self._split(
             data[cursor.tail_length :],
             cursor.offset,
-            max_line_bytes=self._max_line_bytes,
+            tail,
             max_lines=_LINES_OF_A_BLOCK if self.framing else max_lines,
-            continued=bool(tail) and tail[-1] not in b"\n\0",
             final=final and at_end,
         )
         if self.framing is None:
@@ -200,3 +200,15 @@ class Generation:
             self.store_cut(found.cut)
             self.cuts |= {found.cut}
         return Block(found.lines, found.end, data, before, found.knots)
+
+    def _split(
+        self, data: bytes, start: int, tail: bytes, *, max_lines: int, final: bool
+    ) -> tuple[Sequence[Line], int]:
+        most = self._max_line_bytes
+        if encoding := wide.encoding_of(self.head):
+            rest = wide.continues(tail, encoding)
+            return wide.split(
+                data, start, encoding, max_line_bytes=most, max_lines=max_lines, continued=rest, final=final
+            )
+        rest = bool(tail) and tail[-1] not in b"\n\0"
+        return narrow.split(data, start, max_line_bytes=most, max_lines=max_lines, continued=rest, final=final)

@@ -1,5 +1,6 @@
 """tail/watch.py: who wakes the waiter."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -83,5 +84,22 @@ def test_a_folder_that_was_made_again_is_followed_again(watch: Watch, tmp_path: 
 
 def test_another_thread_wakes(watch: Watch) -> None:
     threading.Thread(target=watch.wake).start()
+
+    watch.wait(FOREVER)
+
+
+def test_more_changes_than_the_kernel_keeps(watch: Watch, tmp_path: Path) -> None:
+    """Its queue overflows and says so; the waiter only hears that something happened, as always."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    watch.follow([str(tmp_path)])
+    names = [str(tmp_path / "a"), str(tmp_path / "b")]
+    Path(names[0]).touch()
+    for number in range(most // 2 + 1):
+        os.rename(names[number % 2], names[1 - number % 2])  # noqa: PTH104 - thousands of them
+
+    watch.wait(FOREVER)
+    while not waits_out(watch):
+        pass  # what was queued
+    (tmp_path / "c").touch()
 
     watch.wait(FOREVER)
