@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,18 +18,6 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """For root, who may read everything; of others this process stays what it is."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 def test_what_is_there_and_what_comes(reader: Reader, log: Path) -> None:
@@ -442,31 +428,6 @@ class TestOthers:
         append(log.with_name("app.log.debug"), "two\n")
 
         assert reader.read() == ["one"]
-
-    def test_a_file_that_may_not_be_read_is_tried_again(self, reader: Reader, log: Path) -> None:
-        append(log, "one\n")
-        log.chmod(0)
-        with as_nobody():
-            reader.catalogue.sweep()
-            assert reader.catalogue.sources() == []
-        log.chmod(0o600)
-
-        assert reader.read() == ["one"]
-
-    def test_a_file_whose_reading_fails_holds_up_no_other(self, reader: Reader, log: Path) -> None:
-        """The kernel refuses to say how fast the loopback is: a regular file of 4,096 bytes, and an error."""
-        bad = Path("/sys/class/net/lo/speed")
-        if not bad.is_file():
-            pytest.skip("no /sys here")
-        with pytest.raises(OSError, match="Invalid argument"):
-            bad.read_bytes()
-        log.with_name("app.log.0").symlink_to(bad)
-        append(log, "one\n")
-        append(log.with_name("app.log.1"), "two\n")
-
-        assert sorted(reader.read()) == ["one", "two"]
-        append(log, "three\n")
-        assert reader.read() == ["three"]
 
     def test_a_folder_or_a_pipe_is_no_log(self, reader: Reader, tmp_path: Path) -> None:
         (tmp_path / "app.log.d").mkdir()
