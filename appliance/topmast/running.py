@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from topmast import compose, lock
 from topmast.checkup import Checkup
 from topmast.errors import TopmastError
 from topmast.layout import LOOPBACK, Layout
+from topmast.logstash import configtest
 from topmast.probe import answers
 from topmast.verification import ASK_SECONDS, Place
 
@@ -118,16 +120,20 @@ def composed_place(
     at = LOOPBACK if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - asked, not listened at
     around = {**os.environ, **(environment or {})}
 
-    def inside(service: str, *argv: str, given: str = "") -> str:
-        done = subprocess.run(
+    def run(service: str, argv: Sequence[str], seconds: float, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*command, "exec", "-T", service, *argv],
-            input=given, capture_output=True, text=True, check=False, timeout=_EXEC_SECONDS,
+            input=given, capture_output=True, text=True, check=False, timeout=seconds,
             env=around,
         )  # fmt: skip
+
+    def inside(service: str, *argv: str, given: str = "") -> str:
+        done = run(service, argv, _EXEC_SECONDS, given)
         if done.returncode != 0:
             raise TopmastError(f"docker compose exec {service}: {done.stderr.strip()[:200]}")
         return done.stdout
 
+    has_logstash = any(each["name"] == "logstash" for each in components)
     return Place(
         prometheus=f"http://{at}:9090",
         alertmanager=f"http://{at}:9093",
@@ -137,6 +143,7 @@ def composed_place(
         # Our images have Python and no shell to rely on.
         token=lambda: inside("exporter", "python", "-c", _READ_TOKEN).strip(),
         log=lambda line: _done(inside("shipper", "python", "-c", _APPEND, given=line)),
+        more=(partial(configtest.checkup, partial(run, "logstash")),) if has_logstash else (),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -49,6 +50,8 @@ class Place:
     arrival_seconds: float = ARRIVAL_SECONDS
     outside: bool = True
     """Whether the dead man's switch ends on another machine."""
+    more: tuple[Callable[[], Checkup], ...] = ()
+    """What can be tried in this mode beside."""
 
 
 def verify(components: Sequence[Checkup], place: Place) -> Iterator[Checkup]:
@@ -60,9 +63,9 @@ def verify(components: Sequence[Checkup], place: Place) -> Iterator[Checkup]:
         for name in ("targets", "a line logged", "a metric sent", "an alert fired"):
             yield Checkup(name, ok=False, message=f"not tried: {names} first", remedy=None)
         return
-    ways = (targets, logged, sent, fired)
+    ways = [partial(way, place) for way in (targets, logged, sent, fired)] + list(place.more)
     with ThreadPoolExecutor(len(ways)) as threads:
-        yield from threads.map(lambda way: way(place), ways)
+        yield from threads.map(lambda way: way(), ways)
     if not place.outside:
         yield Checkup(
             "the dead man's switch",

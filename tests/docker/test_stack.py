@@ -175,6 +175,13 @@ def test_verify_is_well_and_names_the_one_that_stops(stack: Project) -> None:
     assert took is not None, f"not named within {outages.VERIFY_SECONDS} s"
 
 
+def test_verify_has_logstash_test_its_configuration(stack: Project) -> None:
+    """The stand-in's `-t`, with our grammar; what is proved is the way into the container, and its secret there."""
+    told = {each.name: each for each in stack.verify()}
+
+    assert told["logstash -t"].message == "accepts every pipeline"
+
+
 def test_what_was_recorded_comes_back_from_a_backup(stack: Project, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
 

@@ -100,8 +100,24 @@ def _udp(_plugin: Plugin) -> Iterator[str]:
     yield "udp: neither acknowledged nor kept by the queue: beats is both"
 
 
+_RANDOM = (
+    "a random id makes two documents of a line that is sent again: a hash by fingerprint, or the sender's event.id"
+)
+
+
 def _uuid(_plugin: Plugin) -> Iterator[str]:
-    yield "uuid: a random id makes two documents of a line that is sent again: fingerprint, or the sender's event.id"
+    yield f"uuid: {_RANDOM}"
+
+
+def _fingerprint(plugin: Plugin) -> Iterator[str]:
+    # Its other methods hash; this one looks at no field.
+    if plugin.get("method") == "UUID":
+        yield f"fingerprint: method UUID: {_RANDOM}"
+
+
+def _ruby(plugin: Plugin) -> Iterator[str]:
+    if re.search(r"SecureRandom|randomUUID|\brand\b", " ".join(_texts(plugin.get("code") or ""))):
+        yield f"ruby: {_RANDOM}"
 
 
 def _elasticsearch(plugin: Plugin) -> Iterator[str]:
@@ -144,6 +160,8 @@ _BY_NAME: Mapping[tuple[str, str], Callable[[Plugin], Iterator[str]]] = {
     ("input", "beats"): _beats,
     ("input", "udp"): _udp,
     ("filter", "uuid"): _uuid,
+    ("filter", "fingerprint"): _fingerprint,
+    ("filter", "ruby"): _ruby,
     ("filter", "grok"): _grok,
     ("filter", "mutate"): _mutate,
     ("output", "elasticsearch"): _elasticsearch,

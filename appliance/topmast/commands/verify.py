@@ -18,8 +18,10 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     every component answers            a target that is down is named
     a line logged is found             a metric sent is read by Prometheus
     an alert fired reaches the inbox   (channels of yours are told nothing)
+    Logstash accepts its pipelines     (compose mode: `logstash -t` in its container)
 
-    Takes seconds when something is down, up to two scrape intervals when all is well. Exit code 0 when all is well,
+    Takes seconds when something is down, up to two scrape intervals when all is well (Logstash's own test half a
+    minute). Exit code 0 when all is well,
     1 when something is not, 3 when nothing runs.
     """
     call: Call = ctx.obj

@@ -23,6 +23,13 @@ def messages(folder: Path) -> list[str]:
         pytest.param('filter { grok { match => { "m" => "^x" } } }', "timeout_millis => 1000", id="grok's timeout"),
         pytest.param("filter { grok { timeout_millis => 9 } }", "tag_on_failure of its own", id="grok's tag"),
         pytest.param('filter { uuid { target => "id" } }', "a random id", id="random id"),
+        pytest.param('filter { fingerprint { method => "UUID" } }', "method UUID: a random id", id="random hash"),
+        pytest.param(
+            "filter { ruby { code => \"event.set('id', SecureRandom.uuid)\" } }",
+            "ruby: a random id",
+            id="random code",
+        ),
+        pytest.param("filter { json { source => x } }", "not a value: 'x'", id="one letter"),
         pytest.param("filter { if [n] > 3 { drop { } } }", "> drops an event without [n]", id="no guard"),
         pytest.param("filter { if [log.level] { drop { } } }", "a field with a dot in its name", id="dotted"),
         pytest.param('filter { mutate { replace => { "host" => "x" } } }', "host is an object", id="host"),
@@ -65,6 +72,12 @@ def test_what_only_the_files_together_show(tmp_path: Path, name: str, text: str,
 
 def test_a_guard_in_front_is_enough(tmp_path: Path) -> None:
     (tmp_path / "one.conf").write_text("filter { if [n] and [n] > 3 { drop { } } }")
+
+    assert messages(tmp_path) == []
+
+
+def test_a_hash_is_no_random_id(tmp_path: Path) -> None:
+    (tmp_path / "one.conf").write_text('filter { fingerprint { source => ["message"] method => "SHA256" } }')
 
     assert messages(tmp_path) == []
 

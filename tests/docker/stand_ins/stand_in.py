@@ -134,9 +134,26 @@ def logstash() -> None:
     threading.Thread(target=forward, daemon=True).start()
 
 
+def accepts() -> None:
+    """End as `logstash -t` does: its words, and 1 when a pipeline is refused. Only the grammar is looked at."""
+    import yaml
+    from topmast.logstash.lscl import LsclError, parse
+
+    settings = Path("/usr/share/logstash/config/pipelines.yml")
+    for each in yaml.safe_load(settings.read_text()):
+        try:
+            parse(Path(each["path.config"]).read_text())
+        except LsclError as error:
+            sys.exit(f"[FATAL][logstash.runner] The given configuration is invalid. Reason: {error}")
+    sys.stdout.write("Configuration OK\n")
+
+
 def main() -> None:
     name = sys.argv[1]
     check(name)
+    if name == "logstash" and "-t" in sys.argv:
+        accepts()
+        return
     if name == "logstash":
         logstash()
     if name == "elasticsearch":
