@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from prometheus_client.core import Metric
 
 from topmast_exporter.errors import CollectError
+from topmast_exporter.series import number
 
 
 class Reading:
@@ -52,6 +53,23 @@ class Reading:
             self._add(name, name, "summary", documentation, value, {**labels, "quantile": quantile})
         self._add(name, f"{name}_count", "summary", documentation, count, labels)
         self._add(name, f"{name}_sum", "summary", documentation, total, labels)
+
+    def histogram(
+        self,
+        name: str,
+        documentation: str,
+        buckets: Mapping[float, float],
+        count: float,
+        total: float | None,
+        /,
+        **labels: str,
+    ) -> None:
+        """Add the samples of a histogram: how many up to each upper bound, the count and the sum."""
+        for bound, up_to in sorted(buckets.items()):
+            self._add(name, f"{name}_bucket", "histogram", documentation, up_to, {**labels, "le": number(bound)})
+        self._add(name, f"{name}_bucket", "histogram", documentation, count, {**labels, "le": "+Inf"})
+        self._add(name, f"{name}_count", "histogram", documentation, count, labels)
+        self._add(name, f"{name}_sum", "histogram", documentation, total, labels)
 
     def leave_out(self, what: str, message: str, reason: str = "permission") -> None:
         """Say that `what` (a fixed word) was refused, for one of CollectError.REASONS."""

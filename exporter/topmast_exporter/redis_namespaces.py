@@ -61,7 +61,8 @@ class NamespaceScan:
         self._finished: _Sweep | None = None
         self._finished_at = 0.0
         self._database_keys = 0
-        self._sizes = True
+        self.sizes_refused: str | None = None
+        """What the server said when it was asked for the bytes of a key; it is not asked again."""
 
     @property
     def swept(self) -> bool:
@@ -91,7 +92,7 @@ class NamespaceScan:
                 self._database_keys = int(answers[1])
             cursor, keys = int(answers[0][0]), list(answers[0][1])
             sampled = self._count(sweep, keys)
-            if sampled and self._sizes:
+            if sampled and self.sizes_refused is None:
                 self._size(sampled, run)
             sweep.cursor = cursor
             if cursor == 0:
@@ -153,7 +154,7 @@ class NamespaceScan:
         for place, (tally, _) in enumerate(sampled):
             size, ttl = answers[2 * place], answers[2 * place + 1]
             if isinstance(size, Exception):
-                self._sizes = False  # a managed service that refuses it will not change its mind
+                self.sizes_refused = str(size)  # a managed service will not change its mind
                 return
             if size is not None:  # else the key expired since the SCAN
                 tally.sampled_keys += 1

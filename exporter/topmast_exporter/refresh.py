@@ -54,6 +54,7 @@ class _State:
     duration_seconds: float | None = None
     failures_in_a_row: int = 0
     said: set[str] = field(default_factory=set)
+    """The parts that the last good refresh had to leave out."""
 
 
 class Target:
@@ -93,6 +94,12 @@ class Target:
         """Of the last refresh that ended."""
         with self.lock:
             return self._state.duration_seconds
+
+    @property
+    def parts_refused(self) -> int:
+        """How much of the server the last good refresh had to leave out."""
+        with self.lock:
+            return len(self._state.said)
 
     def take_over(self, old: "Target") -> None:
         """Show what `old`, the same name with other options, knew: a reload is no gap in anybody's chart."""
@@ -199,6 +206,11 @@ class Targets:
             "Whether the last refresh of this server succeeded within its deadline.",
             ("collector", "target"),
         ).set_source(self._up)
+        registry.gauge(
+            "exporter_collector_parts_refused",
+            "Parts of a server (a command, a view) that it does not let be read; the log names each of them once.",
+            ("collector", "target"),
+        ).set_source(lambda: ((target.key, float(target.parts_refused)) for target in self.all()))
         registry.gauge(
             "exporter_collector_duration_seconds",
             "Time the last refresh took; the longest, of several targets of a collector.",

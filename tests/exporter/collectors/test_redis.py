@@ -4,11 +4,15 @@ import pytest
 import redis
 import trustme
 from topmast.debian_servers import free_port
+from topmast_exporter import redis_latency
 from topmast_exporter.collector import load
 from topmast_exporter.collectors.redis import COMMANDS, Config, RedisSource, parse
 from topmast_exporter.errors import CollectError
 from topmast_exporter.redis_info import parse as parse_info
 from topmast_exporter.redis_namespaces import NamespaceScan
+from topmast_exporter.refresh import Targets
+from topmast_exporter.registry import Registry
+from topmast_exporter.render import render
 
 INFO = """\
 # Server
@@ -92,7 +96,7 @@ def test_what_a_managed_service_refuses_is_left_out_and_the_rest_stays():
 
     reading = parse({**dict.fromkeys(COMMANDS, refusal), "info": INFO.encode()})
 
-    assert set(reading.refused) == {"SLOWLOG LEN", "LATENCY LATEST"}
+    assert set(reading.refused) == {"SLOWLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM", "CONFIG GET"}
     assert reading.value("redis_config_maxmemory") is None
     assert reading.value("redis_config_maxclients") == 10000.0
     assert reading.value("redis_slowlog_length") is None
@@ -125,6 +129,51 @@ def test_percentiles_of_a_command_are_a_summary():
     assert reading.value(name, cmd="get", quantile="50") == 14
     assert reading.value(name, cmd="get", quantile="99.9") == 16.1
     assert (reading.value(f"{name}_count", cmd="get"), reading.value(f"{name}_sum", cmd="get")) == (2, 30)
+
+
+HISTOGRAM = [b"get", [b"calls", 100, b"histogram_usec", [1, 78, 4, 96]], b"set", [b"calls", 2, b"histogram_usec", []]]
+
+
+def histogram(answer, info=INFO):
+    return parse(
+        {**{key: [] for key in COMMANDS}, "info": info.encode(), "slowlog_len": 0, "latency_histogram": answer}
+    )
+
+
+def test_the_time_of_each_command_is_a_histogram_with_the_sum_that_info_has():
+    reading = histogram(HISTOGRAM)
+
+    name = "redis_commands_latencies_usec"
+    found = {le: reading.value(f"{name}_bucket", cmd="get", le=le) for le in ("1.0", "2.0", "4.0", "+Inf")}
+    assert found == {"1.0": 78, "2.0": None, "4.0": 96, "+Inf": 100}
+    assert (reading.value(f"{name}_count", cmd="get"), reading.value(f"{name}_sum", cmd="get")) == (100, 1_750_000)
+    assert reading.value(f"{name}_bucket", cmd="set", le="+Inf") == 2
+
+
+def test_commands_beyond_the_limit_are_one_histogram_and_no_call_is_lost():
+    count = redis_latency.MAX_COMMANDS + 2
+    answer = []
+    for number in range(count):
+        answer += [b"cmd%03d" % number, [b"calls", 3, b"histogram_usec", [1 + number % 2, 2, 8, 3]]]
+
+    reading = histogram(answer)
+
+    name = "redis_commands_latencies_usec"
+    (metric,) = [one for one in reading.metrics() if one.name == name]
+    assert sum(sample.value for sample in metric.samples if sample.name == f"{name}_count") == 3 * count
+    rest = {le: reading.value(f"{name}_bucket", cmd="_other", le=le) for le in ("1.0", "2.0", "8.0", "+Inf")}
+    assert rest == {"1.0": 2, "2.0": 4, "8.0": 6, "+Inf": 6}
+
+
+@pytest.mark.parametrize(
+    ("message", "refused"),
+    [
+        pytest.param("ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'.", set(), id="before 7.0"),
+        pytest.param("NOPERM this user has no permissions", {"LATENCY HISTOGRAM"}, id="an ACL"),
+    ],
+)
+def test_a_server_without_histograms_refuses_nothing(message, refused):
+    assert set(histogram(redis.exceptions.ResponseError(message)).refused) == refused
 
 
 class FakeServer:
@@ -213,6 +262,22 @@ def source(valkey):
     source.close()
 
 
+def test_a_namespace_whose_sizes_are_refused_says_so_and_has_its_keys():
+    class Managed(FakeServer):
+        def run(self, commands):
+            refusal = redis.exceptions.ResponseError("ERR unknown command 'MEMORY'")
+            answers = super().run(commands)
+            return [refusal if one[0] == "MEMORY" else answer for one, answer in zip(commands, answers, strict=True)]
+
+    scan = NamespaceScan({"llm": "llm:*"}, clock=lambda: 0.0)
+
+    scan.tick(Managed([b"llm:1"]).run)
+
+    assert scan.sizes_refused == "ERR unknown command 'MEMORY'"
+    assert read(scan).value("cache_keys", namespace="llm") == 1
+    assert read(scan).value("cache_memory_bytes", namespace="llm") is None
+
+
 def test_a_real_server_is_read_whole(valkey, source):
     with redis.Redis.from_url(valkey) as client:
         client.flushdb()
@@ -227,6 +292,9 @@ def test_a_real_server_is_read_whole(valkey, source):
     assert 0 < reading.value("cache_avg_ttl_seconds", namespace="rag") <= 100
     assert reading.value("redis_config_maxclients") == 10_000
     assert {"redis_slowlog_length", "redis_connected_clients"} <= {metric.name for metric in reading.metrics()}
+    assert reading.value("redis_commands_latencies_usec_count", cmd="set") == reading.value(
+        "redis_commands_total", cmd="set"
+    )
 
 
 def test_a_frozen_server_is_a_timeout_and_the_next_refresh_finds_it_again(valkey_server, source):
@@ -277,6 +345,51 @@ def test_an_acl_without_slowlog_and_scan_costs_only_these(valkey, start_valkey):
     source.close()
 
 
+# What each of them keeps to itself is told in the services' own documentation; a real server plays each here.
+MANAGED = {
+    "rename-command": (
+        [
+            word
+            for name in ("CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "SCAN")
+            for word in ("--rename-command", name, "")
+        ],
+        {"CONFIG GET", "SLOWLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM", "SCAN"},
+    ),
+    "an ACL": (
+        ["--user", "default", "on", "nopass", "~*", "+@all", "-config", "-latency", "-memory", "-slowlog|get"],
+        {"CONFIG GET", "LATENCY LATEST", "LATENCY HISTOGRAM", "SLOWLOG GET", "MEMORY USAGE"},
+    ),
+}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("how", MANAGED)
+def test_what_a_restricted_redis_refuses_is_left_out_said_once_and_counted(start_redis, caplog, how):
+    options, refused = MANAGED[how]
+    server = start_redis(*options)
+    with redis.Redis(port=server.port) as client:
+        client.set("llm:1", "x")
+    registry = Registry()
+    targets = Targets(registry)
+    target = targets.add(
+        load("redis"), Config("managed", f"redis://127.0.0.1:{server.port}", namespaces={"llm": "llm:*"})
+    )
+
+    with caplog.at_level("WARNING"):
+        read_well = [target.refresh(), target.refresh()]
+
+    target.stop()
+    assert read_well == [True, True]
+    assert {record.part for record in caplog.records} == refused
+    assert len(caplog.records) == len(refused)
+    text = render(registry)[0].decode()
+    assert f'exporter_collector_parts_refused{{collector="redis",target="managed"}} {float(len(refused))}' in text
+    assert f'exporter_collector_failures_total{{collector="redis",reason="permission"}} {2.0 * len(refused)}' in text
+    names = {metric.name for metric in target.snapshot().metrics}
+    assert {"redis_connected_clients", "redis_config_maxclients", "redis_commands"} <= names
+    assert "redis_config_maxmemory" not in names
+
+
 # --- TLS, users, a cluster: Debian's Redis -----------------------------------------------------------------------
 
 
@@ -294,7 +407,8 @@ def test_tls_with_an_authority_of_its_own_and_a_user_of_the_acl(start_redis, tmp
         parent.chmod(parent.stat().st_mode | 0o055)  # the server runs as nobody
     files = {"cert-file": "cert.pem", "key-file": "key.pem", "ca-cert-file": "ca.pem"}
     tls = [word for name, file in files.items() for word in (f"--tls-{name}", str(tmp_path / file))]
-    allowed = "+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len +slowlog|get +latency|latest +config|get"
+    allowed = "+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len +slowlog|get +latency|latest"
+    allowed += " +latency|histogram +config|get"
     user = ["--user", "watch", "on", ">s3cret", "~*", *allowed.split()]
     start_redis("--tls-port", str(port), "--tls-auth-clients", "no", *tls, *user)
     options = {"url": f"rediss://watch@localhost:{port}/0", "password_file": str(tmp_path / "password")}
