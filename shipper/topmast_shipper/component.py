@@ -6,7 +6,7 @@ options (closed; defaults live in the module's dataclass) and how to build it. T
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from topmast_shipper.event import Event, Origin
 
@@ -137,6 +137,14 @@ class Sink(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """What a sink has beside `send` that waits for an answer in it: there is something to do meanwhile."""
+
+    meanwhile: Callable[[], None]
+    """Called once a window is on its way whole; returns soon, never raises, and changes nothing of the window."""
 
 
 Built = TypeVar("Built")

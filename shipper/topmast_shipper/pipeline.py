@@ -7,19 +7,19 @@ it is the event or the sink is told by its neighbour (SHIPPING.md section 5, poi
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Thread
 from typing import NamedTuple
 
 from topmast_shipper.checkpoint import Checkpoint, Place
-from topmast_shipper.component import Block, Cursor, Input, Receipt, Sink, Source
+from topmast_shipper.component import Block, Cursor, Input, Receipt, Sink, Source, Waiting
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import PermanentError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.retry import Backoff
 from topmast_shipper.tail.generation import cursor_at
 from topmast_shipper.telemetry import Telemetry
-from topmast_shipper.window import Window, rows_of
+from topmast_shipper.window import Rows, Window, rows_of
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,16 @@ class _Run(NamedTuple):
     place: Place
     block: Block
     events: int
+
+
+class _Batch(NamedTuple):
+    """What was read for one window, and where reading goes on behind it."""
+
+    window: Window
+    runs: list[_Run]
+    ahead: dict[Place, Cursor]
+    skipped: dict[Place, Cursor]
+    """Behind blank lines, of places that nothing else was read of."""
 
 
 class Signal:
@@ -102,6 +112,10 @@ class Lane:
         """The blocks that the pending events are from, in their order."""
         self._ahead: dict[Place, Cursor] = {}
         """Where reading goes on, of places with something pending."""
+        self._following: _Batch | None = None
+        """The next window, when it was read while a sink waited for its answer."""
+        if isinstance(sink, Waiting):
+            sink.meanwhile = self._read_on
         self._limit = window_events
         self._struggles = 0
         """Failures since the last progress or halving."""
@@ -142,8 +156,29 @@ class Lane:
         return True
 
     def _fill(self) -> None:
-        """Read and parse the next window, a block of each file in turn."""
-        self._ahead.clear()
+        """Take the next window: what was read already, else what there is now."""
+        batch = self._following = self._following or self._gather({})
+        if batch.skipped:
+            self._checkpoint.advance(self.name, batch.skipped)
+        self._following = None
+        self._pending, self._runs, self._ahead = batch.window, batch.runs, batch.ahead
+
+    def _read_on(self) -> None:
+        """Read the window behind the one that is on its way, when there is a backlog. Never raises."""
+        if self._following is None and len(self._pending) > self._window_events // 2:
+            try:
+                batch = self._gather(self._ahead)
+            except Exception as error:  # noqa: BLE001 - the guard: it is read again when it is due, and heard then
+                _log.debug("reading on failed: %s: %s", self.name, error)
+            else:
+                # nothing is no answer for later: there may be something by then
+                self._following = batch if batch.window else None
+
+    def _gather(self, before: Mapping[Place, Cursor]) -> _Batch:
+        """Read and parse a window behind these cursors, a block of each file in turn; the checkpoint stands still."""
+        pieces: list[Rows] = []
+        runs: list[_Run] = []
+        ahead: dict[Place, Cursor] = {}
         skipped: dict[Place, Cursor] = {}
         room, room_bytes, progress = self._window_events, WINDOW_BYTES, True
         # what is left of a window is not worth a read
@@ -153,23 +188,23 @@ class Lane:
                 for source in each.sources():
                     if room <= 0 or room_bytes <= 0:
                         break
-                    block = self._read(each, source, self._cursor(source), room)
+                    place = (source.stream, source.generation)
+                    block = self._read(each, source, ahead.get(place) or self._cursor(source, before), room)
                     if block is None:
                         continue
-                    place = (source.stream, source.generation)
                     progress = True
-                    self._ahead[place] = cursor_at(block, block.end)
+                    ahead[place] = cursor_at(block, block.end)
                     if not block.lines:
-                        skipped[place] = self._ahead[place]
+                        skipped[place] = ahead[place]
                         continue
                     skipped.pop(place, None)
-                    self._take(each, source, block)
+                    pieces.append(self._rows(each, source, block))
+                    runs.append(_Run(place, block, len(block.lines)))
                     room -= len(block.lines)
                     room_bytes -= block.end - block.lines[0].start
         # who was first in this window is last in the next
         self._inputs = self._inputs[1:] + self._inputs[:1]
-        if skipped:
-            self._checkpoint.advance(self.name, skipped)
+        return _Batch(Window(pieces), runs, ahead, skipped)
 
     def _read(self, each: Input, source: Source, cursor: Cursor, room: int) -> Block | None:
         try:
@@ -180,16 +215,14 @@ class Lane:
             _log.warning("a file cannot be read, trying again: %s: %s", source.origin.path, error.strerror)
             return None
 
-    def _take(self, each: Input, source: Source, block: Block) -> None:
-        rows = rows_of(each.events(source, block.lines, self._wall()))
-        self._pending = Window([*self._pending.pieces, rows])
-        self._runs.append(_Run((source.stream, source.generation), block, len(block.lines)))
+    def _rows(self, each: Input, source: Source, block: Block) -> Rows:
         if self._counts_logs:
             self._telemetry.add("shipper_events_read_total", (each.name,), len(block.lines))
+        return rows_of(each.events(source, block.lines, self._wall()))
 
-    def _cursor(self, source: Source) -> Cursor:
+    def _cursor(self, source: Source, before: Mapping[Place, Cursor]) -> Cursor:
         place = (source.stream, source.generation)
-        return self._ahead.get(place) or self._checkpoint.cursor(self.name, *place)
+        return before.get(place) or self._checkpoint.cursor(self.name, *place)
 
     def _send(self) -> None:
         if self._limit == 1 and self._struggles >= _PATIENCE:
@@ -225,14 +258,12 @@ class Lane:
 
     def _fill_behind(self) -> None:
         """Read more behind a lone pending event."""
-        ahead, place = dict(self._ahead), self._runs[0].place
-        for each in self._inputs:
-            for source in each.sources():
-                cursor = ahead.get(place) if (source.stream, source.generation) == place else None
-                block = self._read(each, source, cursor or self._cursor(source), 1)
-                if block is not None and block.lines and len(self._pending) == 1:
-                    self._ahead[(source.stream, source.generation)] = cursor_at(block, block.end)
-                    self._take(each, source, block)
+        batch, self._following = self._following or self._gather(self._ahead), None
+        # blank lines are read again: the checkpoint does not pass what is pending
+        read = {place: cursor for place, cursor in batch.ahead.items() if place not in batch.skipped}
+        self._pending = Window([*self._pending.pieces, *batch.window.pieces])
+        self._runs = [*self._runs, *batch.runs]
+        self._ahead = {**self._ahead, **read}
 
     def _settle(self, receipt: Receipt, buried: int = 0) -> None:
         """Bury what was refused, move the checkpoint, count. Nothing is counted twice if the disk is full."""

@@ -17,11 +17,11 @@ from topmast_shipper.swift import Swift
 from topmast_shipper.template import Run, Template
 
 # A number that every reader has room for; a longer one takes another road.
-_INTEGER = r"-?(?:0|[1-9]\d{0,17}+)"
+_INTEGER = r"-?+(?!0\d)\d{1,18}+"
 _NUMBER = _INTEGER + r"(?:\.\d{1,17}+)?+(?:[eE][+-]?\d{1,2})?+"
 _CONSTANT = "(?:true|false|null)"
 # The inside of a string: of a line without a backslash, and with (RFC 8259 section 7; surrogates in pairs only).
-PLAIN = '[^"]*'
+PLAIN = '[^"]*+'
 ESCAPED = (
     r'[^"\\]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     r'|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})[^"\\]*+)*+'
@@ -29,9 +29,9 @@ ESCAPED = (
 # What stands for kinds of values; a time and a level are looked at afterwards, a backslash is in neither.
 _FIXED = {
     "time": r'[^"]{19}\.\d{3}(?:\d{3})?Z',
-    "level": '[^"]*',
-    "service": r'[^"\\]+',
-    "version": r'[^"\\]+',
+    "level": '[^"]*+',
+    "service": r'[^"\\]++',
+    "version": r'[^"\\]++',
     "constant": _CONSTANT,
     "integer": _INTEGER,
     "number": _NUMBER,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import compress
 from threading import Lock, Thread
 
 from prometheus_client import CollectorRegistry
@@ -74,12 +75,12 @@ class Telemetry:
             self.add("log_events_total", (self._service(name or "_unknown"), level), count)
         if not any(level in _ERRORS for _, level in counts):
             return
-        services, documents, bare = window.services, window.documents, window.bare
-        for at, level in enumerate(window.levels):
-            if level in _ERRORS:
-                service = self._service(services[at] or "_unknown")
-                if self._signatures.is_new(service, documents[at], bare=bare[at]):
-                    self.add("log_error_signatures_new_total", (service,))
+        errors = [level in _ERRORS for level in window.levels]
+        names = {name: self._service(name or "_unknown") for name, _ in counts}
+        services = [names[name] for name in compress(window.services, errors)]
+        documents, bare = list(compress(window.documents, errors)), list(compress(window.bare, errors))
+        for at in self._signatures.news(services, documents, bare):
+            self.add("log_error_signatures_new_total", (services[at],))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family (the collector interface of prometheus_client)."""

@@ -30,6 +30,8 @@ class Lines:
 
     def __init__(self, count: int) -> None:
         self.size = count * 10
+        self.blank_from = 1 << 30
+        """Lines from this number on are blank."""
 
     def sources(self) -> Sequence[Source]:
         return [self]
@@ -37,6 +39,9 @@ class Lines:
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
         first = cursor.offset // 10
         last = min(self.size // 10, first + max_lines)
+        if first >= self.blank_from and last > first:
+            return Block([], last * 10, b" " * last * 10, 0)
+        last = min(last, self.blank_from)
         lines = [Line(b"%d" % number, number * 10, number * 10 + 10) for number in range(first, last)]
         return Block(lines, last * 10, b"x" * last * 10, 0) if lines else None
 
@@ -79,11 +84,23 @@ class Fake:
         """Nothing is open."""
 
 
+class Eager(Fake):
+    """One that waits for answers, while its lane reads the next window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def send(self, window: Sequence[Event]) -> Receipt:
+        self.meanwhile()
+        return super().send(window)
+
+
 class Bench:
     """A lane, and everything around it that a test looks at."""
 
-    def __init__(self, folder: Path, count: int, window_events: int) -> None:
-        self.sink = Fake()
+    def __init__(self, folder: Path, count: int, window_events: int, sink: Fake) -> None:
+        self.sink = sink
         self.source = Lines(count)
         self.checkpoint = Checkpoint(folder)
         self.telemetry = Telemetry(Signatures(folder / "signatures"))
@@ -122,12 +139,12 @@ class Bench:
         return 0
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+@pytest.fixture(params=[Fake, Eager], ids=["window by window", "reading on"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
     def make(count: int = 10, window_events: int = 4) -> Bench:
-        made.append(Bench(tmp_path, count, window_events))
+        made.append(Bench(tmp_path, count, window_events, request.param()))
         return made[-1]
 
     yield make
@@ -159,6 +176,41 @@ def test_only_a_receipt_moves_the_checkpoint(bench: Callable[..., Bench]) -> Non
 
     assert at.offset == 40
     assert at.sink.taken == numbers(4)
+
+
+def test_the_checkpoint_passes_no_blank_lines_before_what_stands_in_front_of_them(
+    bench: Callable[..., Bench],
+) -> None:
+    at = bench(12)
+    at.source.blank_from = 4
+    at.sink.answers = [TransientError("fake: no")]
+
+    at.lane.step()
+    assert at.offset == 0
+    at.steps()
+
+    assert at.sink.taken == numbers(4)
+    assert at.offset == 120
+
+
+def test_what_comes_while_the_last_window_is_on_its_way_is_read_at_once(bench: Callable[..., Bench]) -> None:
+    at = bench(4)
+    at.lane.step()
+    at.source.size += 20
+
+    assert at.lane.step()
+
+    assert at.sink.taken == numbers(6)
+
+
+def test_a_window_that_was_read_ahead_is_read_once(bench: Callable[..., Bench]) -> None:
+    at = bench(10)
+    at.sink.answers = [TransientError("fake: no"), Receipt(1), TransientError("fake: no"), Receipt(2)]
+
+    at.steps()
+
+    assert at.sink.taken == numbers(10)
+    assert at.metric("shipper_events_read_total", input="test") == 10
 
 
 def test_what_a_receipt_leaves_out_is_sent_again(bench: Callable[..., Bench]) -> None:

@@ -82,6 +82,8 @@ class LogstashSink:
         # many shippers with one configuration do not all begin with the same host
         self._turn = start(len(self._hosts)) if config.balance else 0
         self._limit = _WINDOW_EVENTS
+        self.meanwhile: Callable[[], None] = _nothing
+        """What is done between a window and its acknowledgement."""
 
     def send(self, window: Sequence[Event]) -> Receipt:
         """Send as many of the events as fit a Lumberjack window; the receipt says how many are acknowledged."""
@@ -189,6 +191,7 @@ class LogstashSink:
                 answers.feed(connection.waiting())
             raise
         began, warned = self._clock(), False
+        self.meanwhile()
         while not answers.complete:
             answers.feed(connection.read())
             if answers.keep_alives and not warned and self._clock() - began > _STALL_SECONDS:
@@ -198,6 +201,10 @@ class LogstashSink:
     def _failed(self, host: _Host) -> None:
         host.rests_until = self._clock() + _REST_SECONDS * 2 ** min(host.failures, 4)
         host.failures += 1
+
+
+def _nothing() -> None:
+    """Nobody has anything to do meanwhile."""
 
 
 def _translated(peer: Address, error: Exception, events: int) -> TransientError | PermanentError:
