@@ -18,7 +18,7 @@ from topmast.size import size
 FILE = "docker-compose.monitoring.yml"
 INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
-LITE_FILE = "docker-compose.lite.yml"
+LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
 # Run once to their end; whatever else ends was stopped, also when it said 0.
 ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "archive"})
 
@@ -31,6 +31,17 @@ def mode(layout: Layout, chosen: str | None) -> str:
         remembered.write_text(chosen + "\n")
         return chosen
     return remembered.read_text().strip() if remembered.is_file() else "embedded"
+
+
+def demo(layout: Layout, chosen: bool | None = None) -> bool:
+    """Return whether the demo belongs to it: as chosen (and from then on remembered), else as remembered."""
+    remembered = layout.state / "compose-demo"
+    if chosen:
+        layout.state.mkdir(parents=True, exist_ok=True)
+        remembered.touch()
+    elif chosen is False:
+        remembered.unlink(missing_ok=True)
+    return remembered.is_file()
 
 
 def engine_answers() -> bool:
@@ -57,7 +68,7 @@ def hint(layout: Layout) -> str:
 
 
 def command(layout: Layout) -> list[str]:
-    """Return `docker compose -f FILE …`, the files of the size.
+    """Return `docker compose -f FILE …`, the files of the size and of the demo.
 
     Raises PrerequisiteError without Docker, Compose or a running engine.
     """
@@ -72,16 +83,20 @@ def command(layout: Layout) -> list[str]:
     if not engine_answers():
         raise PrerequisiteError("docker: the engine does not answer; start it, or leave --mode compose away")
     files = [file, *([file.with_name(LITE_FILE)] if size(layout) == "lite" else [])]
+    files += [file.with_name(DEMO_FILE)] if demo(layout) else []
     return ["docker", "compose", "--project-directory", str(file.parent), *(w for f in files for w in ("-f", str(f)))]
 
 
 def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
     """Start the stack; with a topmast.yml, from configuration rendered for it. Raises PrerequisiteError."""
     argv = command(layout)
-    rendered = {"TOPMAST_RENDERED": str(composition.render(layout, path))} if path else {}
+    told = {"TOPMAST_SIZE": size(layout)}
+    if path:
+        told["TOPMAST_RENDERED"] = str(composition.render(layout, path))
     if path and config.read(path).get("targets", {}).get(outside.JOB):
         argv += ["--profile", outside.WORD]
-    _run([*argv, "up", *(["--detach", "--wait"] if detach else [])], layout.home, rendered)
+    # What the last start had and this one has not: the demo, or Elasticsearch.
+    _run([*argv, "up", "--remove-orphans", *(["--detach", "--wait"] if detach else [])], layout.home, told)
 
 
 def down(layout: Layout, *, purge: bool) -> None:
@@ -101,7 +116,7 @@ def status(layout: Layout) -> dict[str, Any]:
     ready = all(one["state"] in ("ready", "done") for one in components)
     return {
         "mode": "compose",
-        "demo": False,
+        "demo": demo(layout),
         "port_offset": 0,
         "ready": ready,
         "state": str(layout.state),

@@ -170,10 +170,47 @@ def python_environment(layout: Layout) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the demo's servers and files are, as the exporter, the shipper and Prometheus see them."""
+
+    app: str
+    redis: str
+    postgres: tuple[str, int]
+    password_file: str
+    logs: str
+    collector_seconds: int
+
+
+# In the containers of docker-compose.demo.yml. Their clocks are production's: every server is asked as a user's is.
+COMPOSED = Places(
+    app="demo-app:18000",
+    redis="demo-redis:6379",
+    postgres=("demo-postgres", 5432),
+    password_file="/run/topmast/demo-postgres-password",  # noqa: S106 - a path
+    logs="/var/log/apps/demo/logs",
+    collector_seconds=15,
+)
+
+
 def demo_settings(layout: Layout) -> dict[str, Any]:
     """Return what the demo adds to the effective configuration (a topmast.yml still wins)."""
-    logs = log_folder(layout)
-    postgres = f"host={LOOPBACK} port={layout.port('demo-postgres')} user=topmast dbname=shop"
+    return settings(
+        Places(
+            app=layout.address("demo-app"),
+            redis=layout.address("demo-redis"),
+            postgres=(LOOPBACK, layout.port("demo-postgres")),
+            password_file=str(postgres_password_file(layout)),
+            logs=str(log_folder(layout)),
+            collector_seconds=COLLECTOR_SECONDS,
+        )
+    )
+
+
+def settings(at: Places) -> dict[str, Any]:
+    """Return what a demo that is at these places adds to the configuration."""
+    host, port = at.postgres
+    postgres = f"host={host} port={port} user=topmast dbname=shop"
     return {
         "budgets": {
             "day_usd": DAY_USD,
@@ -187,18 +224,18 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
                 {
                     "redis": {
                         "target": "cache",
-                        "url": f"redis://{layout.address('demo-redis')}/0",
+                        "url": f"redis://{at.redis}/0",
                         "namespaces": NAMESPACES,
-                        "interval_seconds": COLLECTOR_SECONDS,
+                        "interval_seconds": at.collector_seconds,
                     }
                 },
                 {
                     "postgres": {
                         "target": "main",
                         "dsn": postgres,
-                        "password_file": str(postgres_password_file(layout)),
-                        "interval_seconds": COLLECTOR_SECONDS,
-                        "timeout_seconds": COLLECTOR_SECONDS,
+                        "password_file": at.password_file,
+                        "interval_seconds": at.collector_seconds,
+                        "timeout_seconds": min(at.collector_seconds, 5),
                     }
                 },
             ],
@@ -208,7 +245,7 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
                 {
                     "file": {
                         "name": "demo-app",
-                        "paths": [str(logs / "app.log*")],
+                        "paths": [f"{at.logs}/app.log*"],
                         "parser": "json_lines",
                         "service": "shop",
                     }
@@ -216,14 +253,14 @@ def demo_settings(layout: Layout) -> dict[str, Any]:
                 {
                     "file": {
                         "name": "demo-access",
-                        "paths": [str(logs / "access.log*")],
+                        "paths": [f"{at.logs}/access.log*"],
                         "parser": {"grok": {"pattern": "NGINX_ACCESS"}},
                         "service": "nginx",
                     }
                 },
             ]
         },
-        "targets": {"app": [{"address": layout.address("demo-app")}]},
+        "targets": {"app": [{"address": at.app}]},
     }
 
 

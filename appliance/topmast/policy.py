@@ -27,7 +27,8 @@ def findings(stack: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append((name, rule, str(what)))
 
         image = service["image"]
-        if not re.search(r":v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$", image):
+        # PostgreSQL's versions have two numbers.
+        if not re.search(r":v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$|^postgres:\d+\.\d+(@|$)", image):
             bad("pinned", image)
         if service.get("privileged"):
             bad("privileged", "privileged: true")

@@ -18,16 +18,21 @@ from typing import Any
 from topmast import compose, debian, dockerengine, running, verification
 from topmast.checkup import Checkup
 from topmast.dockerengine import DockerEngine
-from topmast.errors import PrerequisiteError
+from topmast.errors import PrerequisiteError, TopmastError
 
 FULL = ("docker-compose.monitoring.yml",)
 LITE = (*FULL, "docker-compose.lite.yml")
+DEMO = "docker-compose.demo.yml"
 STAND_INS = Path("tests/docker/stand_ins")
 PROJECT = "topmast-test"
 BASE = f"{PROJECT}/base"
 # An address that only this machine has, and that no appliance listens on: the ports stay those of the files.
 BIND_ADDR = "127.0.0.77"
+OURS = {name: f"{name}/Dockerfile" for name in ("appliance", "exporter", "shipper")}
 STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"})
+
+# PostgreSQL's compiler of queries, which the demo switches off, and what nobody reads in a container.
+_NOT_NEEDED = ("usr/lib/*/libLLVM*", "usr/lib/llvm*", "usr/share/doc", "usr/share/locale", "usr/share/man")
 
 # What `python:3.11-slim` is to a user's build.
 _BASE_PACKAGES = (
@@ -61,14 +66,16 @@ class Project:
     def argv(self) -> list[str]:
         """`docker compose` with the project's name and files."""
         argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
-        for file in (*self.files, str(STAND_INS / "compose.yml")):
+        images = ["compose.yml", *(["demo.yml"] if DEMO in self.files else [])]
+        for file in (*self.files, *(STAND_INS / name for name in images)):
             argv += ["-f", str(self.home / file)]
         return argv
 
     @property
     def environment(self) -> dict[str, str]:
         moved = {"TOPMAST_RENDERED": str(self.rendered)} if self.rendered else {}
-        return {**self.engine.environment, "BIND_ADDR": BIND_ADDR, **moved}
+        told = {"BIND_ADDR": BIND_ADDR, "TOPMAST_SIZE": "lite" if LITE[-1] in self.files else "full"}
+        return {**self.engine.environment, **told, **moved}
 
     def verify(self) -> list[Checkup]:
         """Return what `topmast verify` says of it."""
@@ -84,7 +91,17 @@ class Project:
         return compose.parse_ps(self.run(("ps", "--all", "--format", "json")).stdout)
 
     def up(self, *services: str) -> str:
-        return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)
+        """Start it and wait until all is healthy. Raises TopmastError with the last words of what is not."""
+        try:
+            return self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *services)
+        except TopmastError as error:
+            ill = [
+                name
+                for name, one in self.services().items()
+                if one["Health"] != "healthy" and not (name in compose.ONE_SHOTS and one["ExitCode"] == 0)
+            ]
+            said = self.compose("logs", "--tail", "12", *ill, check=False) if ill else ""
+            raise TopmastError(f"{error}\n{said}") from error
 
     def down(self, *, purge: bool = True) -> None:
         self.compose("down", "--timeout", "5", "--remove-orphans", *(["--volumes"] if purge else []))
@@ -125,12 +142,28 @@ def make_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[s
     _build(engine, "engines", stand_ins / "engines.Dockerfile", packages)
     say("our own images from their Dockerfiles")
     with ThreadPoolExecutor(2) as pool:
-        ours = [pool.submit(_build, engine, n, home / n / "Dockerfile", home) for n in ("appliance", "exporter")]
-        ours.append(pool.submit(_build, engine, "shipper", home / "shipper" / "Dockerfile", home))
+        ours = [pool.submit(_build, engine, name, home / file, home) for name, file in OURS.items()]
         for each in ours:
             each.result()
     # A stand-in for Logstash takes Lumberjack as our own test server does: it is made on our image.
     _build(engine, "stand-in", stand_ins / "Dockerfile", home / "tests", base=f"{PROJECT}/appliance")
+
+
+def make_demo_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
+    """Make what the demo adds: its own image, and Redis and PostgreSQL out of their packages. Raises TopmastError.
+
+    After make_images, on whose base they are made.
+    """
+    say("the demo, with the distribution's Redis and PostgreSQL")
+    servers = folder / "servers"
+    unpack_closure(("redis-server", "postgresql-15"), servers)
+    for pattern in _NOT_NEEDED:
+        for each in servers.glob(pattern):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    stand_ins = home / STAND_INS
+    shutil.copy(stand_ins / "postgres.sh", servers / "postgres.sh")
+    _build(engine, "servers", stand_ins / "servers.Dockerfile", servers)
+    _build(engine, "demo", home / "examples" / "Dockerfile", home)
 
 
 def _build(engine: DockerEngine, name: str, file: Path, context: Path, base: str = BASE) -> None:

@@ -261,7 +261,7 @@ def main() -> None:
     settings = Settings.from_environment()
     uvicorn.run(
         create_app(settings),
-        host="127.0.0.1",
+        host=settings.host,
         port=settings.port,
         access_log=False,
         log_config=None,

@@ -49,7 +49,7 @@ class Plan:
     """How long a person in a chat reads before the next question, on average."""
     seed: int = 7
     ready: Path | None = None
-    """Touched when the first request was answered."""
+    """Touched with every answer."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Plan":
@@ -128,7 +128,7 @@ class Customers:
             self.failed += 1
             return
         self.answered += 1
-        if self.answered == 1 and self._plan.ready is not None:
+        if self._plan.ready is not None:
             self._plan.ready.touch()
 
     def _headers(self) -> dict[str, str]:

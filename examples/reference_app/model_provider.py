@@ -276,7 +276,7 @@ def main() -> None:
     provider = Provider(Faults(Path(named) if named else None), seed=int(os.environ.get("DEMO_SEED", "7")))
     uvicorn.run(
         create_provider(provider),
-        host="127.0.0.1",
+        host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "18010")),
         access_log=False,
         log_level="warning",

@@ -10,6 +10,8 @@ from pathlib import Path
 class Settings:
     """What a start is told."""
 
+    host: str = "127.0.0.1"
+    """Where it listens; a container's own networks with 0.0.0.0."""
     port: int = 18000
     database: str = "host=127.0.0.1 port=15432 dbname=shop user=shop"
     """libpq's connection string, without the password."""
@@ -28,6 +30,7 @@ class Settings:
             return Path(env[name]) if env.get(name) else None
 
         return cls(
+            host=env.get("HOST", cls.host),
             port=int(env.get("PORT", cls.port)),
             database=env.get("SHOP_DATABASE", cls.database),
             database_password_file=path("SHOP_DATABASE_PASSWORD_FILE"),

@@ -1,6 +1,7 @@
 """Compose mode: what the containers read, and what `docker compose ps` says as our status."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,60 @@ def test_the_inbox_too(topmast_in_compose_mode: Path, layout: Layout) -> None:
         cli.main(["--state", str(layout.state), "inbox", "--limit", "3"])
 
     assert topmast_in_compose_mode.read_text().splitlines()[-1].endswith("/var/lib/topmast inbox --limit 3")
+
+
+def test_the_size_and_the_demo_pick_the_files_and_are_remembered(
+    topmast_in_compose_mode: Path, layout: Layout
+) -> None:
+    def files() -> list[str]:
+        return re.findall(r"docker-compose\.(\w+)\.yml", topmast_in_compose_mode.read_text().splitlines()[-1])
+
+    def run(*arguments: str) -> list[str]:
+        with pytest.raises(SystemExit):
+            cli.main(["--state", str(layout.state), *arguments])
+        return files()
+
+    assert run("up", "--mode", "compose", "--size", "lite", "--demo", "--detach") == ["monitoring", "lite", "demo"]
+    assert "up --remove-orphans --detach --wait" in topmast_in_compose_mode.read_text()
+    assert run("inbox") == ["monitoring", "lite", "demo"]
+    assert run("up", "--size", "full", "--detach") == ["monitoring"]
+    assert run("inbox") == ["monitoring"]
+
+
+def test_what_the_user_says_is_laid_over_the_demo(layout: Layout, tmp_path: Path) -> None:
+    path = said(
+        tmp_path,
+        "environment: staging\ntargets: {app: [{address: 'shop:8000'}]}\n"
+        "exporter: {collectors: [{redis: {target: mine, url: 'redis://mine:6379'}}]}\n",
+    )
+
+    target = composition.render(layout, path)
+
+    told = yaml.safe_load((target / "demo" / "topmast.full.yml").read_text())
+    names = [(kind, options["target"]) for each in told["exporter"]["collectors"] for kind, options in each.items()]
+    assert {("redis", "cache"), ("redis", "mine"), ("postgres", "main")} <= set(names)
+    apps = yaml.safe_load((target / "demo" / "targets" / "app.yml").read_text())
+    assert [each["targets"] for each in apps] == [["shop:8000"], ["demo-app:18000"]]
+    # Without the demo nothing of it is there.
+    assert "demo-" not in (target / "topmast.yml").read_text()
+    assert "demo-" not in (target / "prometheus" / "targets" / "app.yml").read_text()
+
+
+def test_a_server_that_the_exporter_reads_is_asked_for_by_prometheus(layout: Layout, tmp_path: Path) -> None:
+    asked = "{__exporter__: 'exporter:9470', __param_target: told}"
+    path = said(
+        tmp_path,
+        "exporter:\n  collectors:\n"
+        "    - redis: {target: cache, url: 'redis://cache:6380'}\n"
+        "    - redis: {target: told, url: 'redis://told:6379'}\n"
+        f"targets: {{redis: [{{address: 'told:6379', labels: {asked}}}]}}\n",
+    )
+
+    target = composition.render(layout, path)
+
+    redis = yaml.safe_load((target / "prometheus" / "targets" / "redis.yml").read_text())
+    # The one whose target the user named is not asked for twice.
+    assert sorted(each["targets"][0] for each in redis) == ["cache:6380", "told:6379"]
 
 
 @pytest.fixture

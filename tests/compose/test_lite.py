@@ -1,5 +1,6 @@
 """docker-compose.lite.yml fits a machine of 4 GB."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -78,3 +79,21 @@ def test_the_override_brings_its_files(lite: dict[str, Any]) -> None:
         assert sources["/etc/topmast/topmast.yml"].endswith("monitoring/topmast.lite.yml")
     assert "--config.file=/etc/prometheus/prometheus.lite.yml" in lite["services"]["prometheus"]["command"]
     assert lite["services"]["grafana"]["environment"]["SCRAPE_INTERVAL"] == "30s"
+
+
+def test_grafana_leads_to_the_page_where_lines_would_be(lite: dict[str, Any], tmp_path: Path) -> None:
+    composition.lite_grafana(MONITORING / "grafana", tmp_path)
+
+    for name in ("logs.json", "datasources.yml"):
+        kept = (MONITORING / "grafana" / "lite" / name).read_text()
+        assert kept == (tmp_path / name).read_text(), f"{name}: make it anew with composition.lite_grafana"
+    panels = json.loads((tmp_path / "logs.json").read_text())["panels"]
+    asked = {(each.get("datasource") or {}).get("type") for each in panels}
+    assert asked == {"prometheus", None}
+    led = [each["options"]["content"] for each in panels if each["type"] == "text"]
+    assert len(led) == 2
+    assert all("http://localhost:3002/logs" in each for each in led)
+    told = yaml.safe_load((tmp_path / "datasources.yml").read_text())
+    assert {each["type"] for each in told["datasources"]} == {"prometheus", "alertmanager"}
+    mounted = {volume["target"]: volume["source"] for volume in lite["services"]["grafana"]["volumes"]}
+    assert mounted["/etc/grafana/dashboards/logs.json"].endswith("monitoring/grafana/lite/logs.json")

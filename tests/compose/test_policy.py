@@ -10,6 +10,7 @@ from topmast.policy import ALLOWED, findings
 FILES = [
     pytest.param(("docker-compose.monitoring.yml",), id="full"),
     pytest.param(("docker-compose.monitoring.yml", "docker-compose.lite.yml"), id="lite"),
+    pytest.param(("docker-compose.monitoring.yml", "docker-compose.demo.yml"), id="demo"),
 ]
 
 

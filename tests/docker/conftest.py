@@ -10,7 +10,7 @@ import pytest
 from topmast import dockerengine, rehearsal
 from topmast.dockerengine import DockerEngine
 from topmast.errors import PrerequisiteError
-from topmast.rehearsal import Project
+from topmast.rehearsal import DEMO, LITE, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +38,25 @@ def images(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Do
 def stack(images: DockerEngine) -> Iterator[Project]:
     """The full stack, up and healthy."""
     project = Project(images, ROOT)
+    project.down()
+    try:
+        project.up()
+        yield project
+    finally:
+        project.down()
+
+
+@pytest.fixture(scope="session")
+def demo_images(images: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> DockerEngine:
+    """The engine with the images of the demo, too."""
+    rehearsal.make_demo_images(images, tmp_path_factory.mktemp("demo-images"), ROOT, lambda _: None)
+    return images
+
+
+@pytest.fixture(scope="module")
+def lite(demo_images: DockerEngine) -> Iterator[Project]:
+    """The stack for 4 GB with the demo as its workload, up and healthy."""
+    project = Project(demo_images, ROOT, (*LITE, DEMO))
     project.down()
     try:
         project.up()

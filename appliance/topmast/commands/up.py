@@ -50,8 +50,9 @@ def up(
     layout = Layout(call.home, call.state, port_offset)
     size(layout, chosen)
     if compose.mode(layout, mode) == "compose":
-        if demo or port_offset:
-            raise PrerequisiteError("--demo and --port-offset are embedded mode's: add --mode embedded")
+        if port_offset:
+            raise PrerequisiteError("--port-offset is embedded mode's: add --mode embedded")
+        compose.demo(layout, demo)
         compose.up(layout, call.config, detach=detach)
         return
 

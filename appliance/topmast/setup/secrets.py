@@ -17,7 +17,7 @@ from pathlib import Path
 from topmast.errors import ConfigError, StateError, TopmastError
 
 # The users that the images run as, as docker-compose.monitoring.yml says them.
-ELASTIC, GRAFANA, OURS = 1000, 472, 10001
+ELASTIC, GRAFANA, OURS, POSTGRES = 1000, 472, 10001, 999
 CERTIFICATE_DAYS = 3650
 
 
@@ -30,7 +30,8 @@ class Reader:
     uid: int
 
 
-# Which secret is read by whom. `all` holds every one; the rest holds what its service needs and no more.
+# Which secret is read by whom, the one that it is for first. `all` holds every one; the rest holds what its service
+# needs and no more.
 READERS: Mapping[str, tuple[Reader, ...]] = {
     "elastic-password": (
         Reader("elasticsearch", "elastic-password", ELASTIC),
@@ -51,8 +52,15 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
     "kibana-encryption-key": (Reader("setup", "kibana-encryption-key", ELASTIC),),
     "grafana-admin-password": (Reader("grafana", "grafana-admin-password", GRAFANA),),
     "grafana-secret-key": (Reader("grafana", "grafana-secret-key", GRAFANA),),
-    "ingest-token": (Reader("exporter", "ingest-token", OURS),),
+    "ingest-token": (Reader("exporter", "ingest-token", OURS), Reader("demo", "ingest-token", OURS)),
+    "demo-postgres-password": (
+        Reader("demo-postgres", "demo-postgres-password", POSTGRES),
+        Reader("demo", "demo-postgres-password", OURS),
+        Reader("exporter", "demo-postgres-password", OURS),
+    ),
 }
+# Folders of docker-compose.demo.yml: without it they are not mounted, and what only they need is not made.
+DEMO = frozenset({"demo", "demo-postgres"})
 # Folders that a later service writes into: kibana.yml with the service token.
 WRITABLE = {"kibana": ELASTIC}
 
@@ -111,7 +119,11 @@ def make(root: Path, own: Owner = give, generate: Callable[[], str] = random_sec
     originals = root / "all"
     originals.mkdir(parents=True, exist_ok=True)
     originals.chmod(0o700)
-    for name, readers in READERS.items():
+    absent = {folder for folder in DEMO if not (root / folder).is_dir()}
+    for name, all_readers in READERS.items():
+        readers = [reader for reader in all_readers if reader.folder not in absent]
+        if all_readers[0] not in readers:
+            continue
         original = originals / name
         if not original.exists():
             write(original, generate(), os.geteuid(), own)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from topmast.errors import ConfigError, StateError
-from topmast.setup.secrets import READERS, main, make, random_secret, refuse_orphans, refuse_public, write
+from topmast.setup.secrets import DEMO, READERS, main, make, random_secret, refuse_orphans, refuse_public, write
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl on PATH")
 
@@ -43,6 +43,8 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 @needs_openssl
 def test_every_reader_has_its_copy_and_nobody_elses(tmp_path: Path) -> None:
     numbers = itertools.count()
+    for folder in DEMO:
+        (tmp_path / folder).mkdir()
 
     make(tmp_path, Owners(), lambda: f"secret {next(numbers)}")
 
@@ -53,6 +55,24 @@ def test_every_reader_has_its_copy_and_nobody_elses(tmp_path: Path) -> None:
         "elasticsearch-password",
         "grafana-admin-password",
         "grafana-secret-key",
+    ]
+
+
+@needs_openssl
+def test_the_demo_s_secrets_are_made_where_its_folders_are_mounted(tmp_path: Path) -> None:
+    make(tmp_path, Owners())
+    without = files(tmp_path)
+    for folder in DEMO:
+        (tmp_path / folder).mkdir()
+    written = make(tmp_path, Owners())
+
+    assert not any("demo" in name for name in without)
+    assert sorted(written) == [
+        "all/demo-postgres-password",
+        "demo-postgres/demo-postgres-password",
+        "demo/demo-postgres-password",
+        "demo/ingest-token",
+        "exporter/demo-postgres-password",
     ]
 
 
