@@ -87,16 +87,21 @@ def command(layout: Layout) -> list[str]:
     return ["docker", "compose", "--project-directory", str(file.parent), *(w for f in files for w in ("-f", str(f)))]
 
 
+def told(layout: Layout) -> dict[str, str]:
+    """Return what the files are told through the environment."""
+    return {"TOPMAST_SIZE": size(layout)}
+
+
 def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
     """Start the stack; with a topmast.yml, from configuration rendered for it. Raises PrerequisiteError."""
     argv = command(layout)
-    told = {"TOPMAST_SIZE": size(layout)}
+    environment = told(layout)
     if path:
-        told["TOPMAST_RENDERED"] = str(composition.render(layout, path))
+        environment["TOPMAST_RENDERED"] = str(composition.render(layout, path))
     if path and config.read(path).get("targets", {}).get(outside.JOB):
         argv += ["--profile", outside.WORD]
     # What the last start had and this one has not: the demo, or Elasticsearch.
-    _run([*argv, "up", "--remove-orphans", *(["--detach", "--wait"] if detach else [])], layout.home, told)
+    _run([*argv, "up", "--remove-orphans", *(["--detach", "--wait"] if detach else [])], layout.home, environment)
 
 
 def down(layout: Layout, *, purge: bool) -> None:
@@ -113,6 +118,10 @@ def status(layout: Layout) -> dict[str, Any]:
     components = parse_ps(done.stdout)
     if not components:
         raise NotRunningError("compose mode: nothing is running; `topmast up` starts it")
+    wanted = subprocess.run(
+        [*command(layout), "config", "--services"], capture_output=True, text=True, check=False, timeout=60
+    )
+    components = with_missing(components, wanted.stdout.split())
     ready = all(one["state"] in ("ready", "done") for one in components)
     return {
         "mode": "compose",
@@ -161,6 +170,14 @@ def parse_ps(text: str) -> list[dict[str, Any]]:
             }
         )
     return sorted(components, key=lambda one: str(one["name"]))
+
+
+def with_missing(components: list[dict[str, Any]], services: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the components with those of the services that have no container. A one-shot's may be cleaned away."""
+    absent = set(services) - {each["name"] for each in components} - ONE_SHOTS
+    nothing = {"pid": None, "address": "", "version": "", "restarts": 0, "exit": "it has no container"}
+    gone = [{"name": name, "state": "absent", **nothing} for name in absent]
+    return sorted([*components, *gone], key=lambda one: str(one["name"]))
 
 
 def _run(argv: list[str], cwd: Path, environment: Mapping[str, str]) -> None:

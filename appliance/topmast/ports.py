@@ -23,13 +23,13 @@ def check(layout: Layout, components: Iterable[str]) -> None:
             )
 
 
-def free(port: int) -> bool:
-    """Return whether loopback's `port` can be listened on now."""
-    with socket.socket() as plug:
+def free(port: int, address: str = LOOPBACK) -> bool:
+    """Return whether `port` of this machine's address can be listened on now."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as plug:
         # As the servers themselves do: a port in TIME_WAIT from a run just before is free.
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            plug.bind((LOOPBACK, port))
+            plug.bind((address, port))
         except OSError:
             return False
     return True

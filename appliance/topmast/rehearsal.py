@@ -67,7 +67,7 @@ class Project:
         """`docker compose` with the project's name and files."""
         argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
         images = ["compose.yml", *(["demo.yml"] if DEMO in self.files else [])]
-        for file in (*self.files, *(STAND_INS / name for name in images)):
+        for file in (*self.files, *(str(STAND_INS / name) for name in images)):
             argv += ["-f", str(self.home / file)]
         return argv
 

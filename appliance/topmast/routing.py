@@ -56,8 +56,9 @@ def render_alertmanager(
         (templates / path.name).write_text(text, encoding="utf-8")
     lines = (source / "alertmanager.yml").read_text(encoding="utf-8").splitlines()
     lines = _quickened(lines, speed) if speed != 1 else lines
-    if not {"slack", "email", "webhook"} & set(notify):
-        lines = [line for line in lines if "mute_time_intervals:" not in line]
+    if {"slack", "email", "webhook"} & set(notify):
+        # The source has no quiet hours, so that nothing is kept back where it is mounted as it is.
+        lines = [re.sub(r"^( *)# (mute_time_intervals: \[.*?\]).*", r"\1\2", line) for line in lines]
     lines = [changed for line in lines for changed in _channel(line, notify)]
     lines = _more(lines, notify)
     text = "\n".join(lines).replace(INBOX, inbox.rstrip("/")).replace(SMTP, smtp) + "\n"

@@ -105,6 +105,8 @@ def container(one: Mapping[str, Any]) -> Checkup:
         told = "did its work and ended" if state == "done" else f"is healthy{_at(one)}"
         return Checkup(name, ok=True, message=told)
     message = f"is {state}{_at(one)}" + (f": {one['exit']}" if one["exit"] else "")
+    if state == "absent":
+        return Checkup(name, ok=False, message=message, remedy="topmast up --detach")
     return Checkup(name, ok=False, message=message, remedy=f"docker compose -f {compose.FILE} logs --tail 20 {name}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from topmast import cli, compose, composition
+from topmast import cli, compose, composition, preflight, running
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 
@@ -88,6 +88,27 @@ def test_the_published_address_is_told() -> None:
     assert component["address"] == "127.0.0.1:9090"
 
 
+def test_a_service_without_a_container_is_named() -> None:
+    told = [line(Service="page"), line(Service="secrets", State="exited", ExitCode=0)]
+    there = compose.parse_ps("\n".join(told))
+
+    found = compose.with_missing(there, ["page", "grafana", "secrets", "elasticsearch-setup"])
+
+    assert [(each["name"], each["state"]) for each in found] == [
+        ("grafana", "absent"), ("page", "ready"), ("secrets", "done"),
+    ]  # fmt: skip
+    checked = running.container(found[0])
+    assert (checked.ok, checked.message) == (False, "is absent: it has no container")
+
+
+def test_costs_are_asked_of_the_ledger_in_its_volume(topmast_in_compose_mode: Path, layout: Layout) -> None:
+    for said in (["cost", "--by", "feature"], ["cost", "calls", "--top", "3"]):
+        with pytest.raises(SystemExit):
+            cli.main(["--state", str(layout.state), *said])
+
+        assert topmast_in_compose_mode.read_text().splitlines()[-1].endswith(f"/var/lib/topmast {' '.join(said)}")
+
+
 def test_the_mode_is_remembered(layout: Layout) -> None:
     assert compose.mode(layout, None) == "embedded"
     assert compose.mode(layout, "compose") == "compose"
@@ -117,8 +138,10 @@ def test_the_inbox_too(topmast_in_compose_mode: Path, layout: Layout) -> None:
 
 
 def test_the_size_and_the_demo_pick_the_files_and_are_remembered(
-    topmast_in_compose_mode: Path, layout: Layout
+    topmast_in_compose_mode: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(preflight, "refuse", lambda _: None)  # tests/appliance/test_preflight.py
+
     def files() -> list[str]:
         return re.findall(r"docker-compose\.(\w+)\.yml", topmast_in_compose_mode.read_text().splitlines()[-1])
 

@@ -53,7 +53,15 @@ def test_everything_lands_in_the_inbox_when_nothing_is_set(tmp_path: Path) -> No
 
 def test_the_inbox_wakes_nobody_and_has_no_quiet_hours(tmp_path: Path) -> None:
     assert "mute_time_intervals" not in str(render(tmp_path))
-    assert "mute_time_intervals" in str(render(tmp_path, {"slack": EVERY_CHANNEL["slack"]}))
+    routes = render(tmp_path, {"slack": EVERY_CHANNEL["slack"]})["route"]["routes"]
+    quiet = [(each["receiver"], each["mute_time_intervals"]) for each in routes if "mute_time_intervals" in each]
+    assert quiet == [("slack-warning", ["nights", "weekends"])]
+
+
+def test_nothing_is_kept_back_where_the_source_is_mounted_as_it_is() -> None:
+    source = yaml.safe_load((SOURCE / "alertmanager.yml").read_text())
+
+    assert "mute_time_intervals" not in str(source["route"])
 
 
 def test_channels_take_the_inboxs_place_and_name_files_for_their_secrets(tmp_path: Path) -> None:

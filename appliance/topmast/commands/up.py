@@ -6,7 +6,7 @@ import time
 
 import click
 
-from topmast import compose, handover, lock, start
+from topmast import compose, handover, lock, preflight, start
 from topmast.cli import Call
 from topmast.errors import NotRunningError, PrerequisiteError, TopmastError
 from topmast.layout import Layout
@@ -53,6 +53,7 @@ def up(
         if port_offset:
             raise PrerequisiteError("--port-offset is embedded mode's: add --mode embedded")
         compose.demo(layout, demo)
+        preflight.refuse(layout)
         compose.up(layout, call.config, detach=detach)
         return
 

@@ -19,6 +19,8 @@ from topmast.errors import ConfigError, StateError, TopmastError
 # The users that the images run as, as docker-compose.monitoring.yml says them.
 ELASTIC, GRAFANA, OURS, POSTGRES = 1000, 472, 10001, 999
 CERTIFICATE_DAYS = 3650
+# A clock that was set back between the two, a copy that rounds times.
+CLOCK_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def refuse_public(bind: str) -> None:
 def refuse_orphans(root: Path, data: Path) -> None:
     """Raise StateError where a store holds data that older, lost secrets protect."""
     if (root / "all" / "elastic-password").exists():
+        _refuse_older(root / "all", data / "elasticsearch")
         return
     for name in ("elasticsearch", "grafana"):
         folder = data / name
@@ -100,6 +103,21 @@ def refuse_orphans(root: Path, data: Path) -> None:
                 f"the volume topmast_{name} holds data, but the secrets that open it are gone: bring the volume "
                 f"topmast_secrets back, or give the data up with `docker volume rm topmast_{name}`"
             )
+
+
+def _refuse_older(originals: Path, folder: Path) -> None:
+    """Raise StateError where Elasticsearch wrote before its secrets were made: its passwords are others.
+
+    These secrets are there before Elasticsearch first starts; that a password is made anew later changes nothing.
+    """
+    made = min(path.stat().st_mtime for path in originals.iterdir() if path.is_file())
+    written = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    if written and min(written) < made - CLOCK_SECONDS:
+        raise StateError(
+            "the volume topmast_elasticsearch is older than the secrets in topmast_secrets, so its passwords are "
+            "others: bring back the topmast_secrets of then (`topmast restore FILE`), or give the data up with "
+            "`docker volume rm topmast_elasticsearch`"
+        )
 
 
 def write(path: Path, text: str, uid: int, own: Owner) -> None:
@@ -119,6 +137,13 @@ def make(root: Path, own: Owner = give, generate: Callable[[], str] = random_sec
     originals = root / "all"
     originals.mkdir(parents=True, exist_ok=True)
     originals.chmod(0o700)
+    # The one file that is never written again: when these secrets were made.
+    made = originals / "made"
+    if not made.exists():
+        write(made, "", os.geteuid(), own)
+        oldest = min(path.stat().st_mtime for path in originals.iterdir() if path.is_file())
+        os.utime(made, (oldest, oldest))
+        written.append("all/made")
     absent = {folder for folder in DEMO if not (root / folder).is_dir()}
     for name, all_readers in READERS.items():
         readers = [reader for reader in all_readers if reader.folder not in absent]

@@ -57,4 +57,4 @@ def test_compose_mode_without_docker_says_so(topmast, monkeypatch: pytest.Monkey
     answer = topmast("up", "--mode", "compose")
 
     assert answer.code == 69
-    assert "docker: not on PATH" in answer.err
+    assert "no docker on PATH; install Docker, or leave --mode compose away" in answer.err

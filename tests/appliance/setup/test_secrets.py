@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 from topmast.errors import ConfigError, StateError
-from topmast.setup.secrets import DEMO, READERS, main, make, random_secret, refuse_orphans, refuse_public, write
+from topmast.setup.secrets import (
+    CLOCK_SECONDS,
+    DEMO,
+    READERS,
+    main,
+    make,
+    random_secret,
+    refuse_orphans,
+    refuse_public,
+    write,
+)
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl on PATH")
 
@@ -191,3 +201,45 @@ def test_as_root_the_files_are_really_given_away(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "secrets/elasticsearch/elastic-password").stat().st_uid == 1000
     assert "written" in done.stdout
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(-3600, id="older"), pytest.param(5, id="younger")])
+@needs_openssl
+def test_data_older_than_its_secrets_is_told(tmp_path: Path, seconds: int) -> None:
+    make(tmp_path / "secrets", Owners())
+    made = (tmp_path / "secrets/all/made").stat().st_mtime
+    folder = tmp_path / "data" / "elasticsearch" / "_state"
+    folder.mkdir(parents=True)
+    for name, at in (("node-0.st", made + seconds), ("segments", made + 86_400)):
+        (folder / name).touch()
+        os.utime(folder / name, (at, at))
+
+    if seconds > -CLOCK_SECONDS:
+        refuse_orphans(tmp_path / "secrets", tmp_path / "data")
+        return
+    with pytest.raises(StateError, match=r"topmast_elasticsearch is older than the secrets .*docker volume rm"):
+        refuse_orphans(tmp_path / "secrets", tmp_path / "data")
+
+
+@needs_openssl
+def test_a_rotated_password_makes_no_data_older(tmp_path: Path) -> None:
+    make(tmp_path / "secrets", Owners())
+    folder = tmp_path / "data" / "elasticsearch"
+    folder.mkdir(parents=True)
+    (folder / "node.lock").touch()
+    for path in (tmp_path / "secrets" / "all").iterdir():
+        if path.name != "made":
+            os.utime(path, (path.stat().st_mtime + 86_400,) * 2)
+
+    refuse_orphans(tmp_path / "secrets", tmp_path / "data")
+
+
+@needs_openssl
+def test_secrets_of_before_are_as_old_as_their_oldest(tmp_path: Path) -> None:
+    make(tmp_path, Owners())
+    (tmp_path / "all/made").unlink()
+    os.utime(tmp_path / "all/elastic-password", (1_700_000_000, 1_700_000_000))
+
+    make(tmp_path, Owners())
+
+    assert (tmp_path / "all/made").stat().st_mtime == 1_700_000_000
