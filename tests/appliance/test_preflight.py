@@ -65,7 +65,7 @@ def test_the_containers_limits_and_ports_are_read_off_the_compose_file() -> None
     assert preflight.published(stack) == {
         "a/9090": ("127.0.0.1", 9090),
         # Docker's own default.
-        "b/3001": ("0.0.0.0", 3001),  # noqa: S104
+        "b/3001": ("0.0.0.0", 3001),  # noqa: S104 - asked for, not listened at
     }
     assert preflight.limits({}) == 0
 

@@ -9,7 +9,10 @@ if [ ! -s "$data/PG_VERSION" ]; then
     echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
     shift
     pg_ctl -D "$data" -w -o "-c listen_addresses='' -c shared_preload_libraries=pg_stat_statements" start >&2
-    for script in /docker-entrypoint-initdb.d/*.sh; do . "$script"; done
+    for script in /docker-entrypoint-initdb.d/*.sh; do
+        # shellcheck source=/dev/null
+        . "$script"
+    done
     pg_ctl -D "$data" -w -m fast stop >&2
 else
     shift
