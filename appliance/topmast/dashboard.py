@@ -40,7 +40,7 @@ class Dashboard:
     variables: Sequence[Variable]
     groups: Mapping[str, Sequence[Panel]]
     since: str = "now-1h"
-    annotated: Sequence[str] = ("Firing alerts", "Restarts", "Deploys")
+    annotated: Sequence[str] = ("Firing alerts", "Restarts", "Deploys", "Marks")
 
 
 ENVIRONMENT = Variable("environment", "Production, staging, …: the label that targets carry.", "up")
@@ -68,7 +68,17 @@ _ANNOTATIONS = {
         "",
         "version",
     ),
+    # What a person or a CI told of (POST /v1/marks): the value is when it was.
+    "Marks": (
+        "purple",
+        "max by (kind, text, service, env, moment) (exporter_mark_timestamp_seconds) * 1000",
+        "{{kind}} {{service}} {{text}} {{moment}}",
+        "",
+        "kind,service,env",
+    ),
 }
+# Whose value is the time at which they are drawn, in milliseconds.
+_DATED = frozenset({"Marks"})
 
 
 def series(*matchers: str, by: Sequence[Variable] = (ENVIRONMENT,)) -> str:
@@ -175,6 +185,7 @@ def _annotation(name: str) -> Model:
         "tagKeys": tag,
         "step": "60s",
         "target": {"expr": expr, "refId": "Anno"},
+        **({"useValueForTime": True} if name in _DATED else {}),
     }
 
 

@@ -18,6 +18,9 @@ from typing import Any, Protocol
 
 from topmast_exporter.ledger import LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
+from topmast_exporter.marks import MAX_BODY_BYTES as MAX_MARK_BYTES
+from topmast_exporter.marks import PATH as MARKS_PATH
+from topmast_exporter.marks import Marks
 from topmast_exporter.otlp.body import PATHS as OTLP_PATHS
 from topmast_exporter.otlp.service import Otlp
 from topmast_exporter.registry import Registry
@@ -120,8 +123,9 @@ class Ingest:
         clock: Callable[[], float] = time.time,
         budgets: Callable[[], list[dict[str, Any]]] = list,
         folder: Path | None = None,
+        environment: str = "production",
     ) -> None:
-        """Remember OTLP's cumulative series in `folder`; without one, until the end. Raises LedgerError."""
+        """Remember marks and OTLP's cumulative series in `folder`; without one, until the end. Raises LedgerError."""
         self.token = token
         """Asked for when it is not empty. May be changed at any time."""
         self._sink = sink
@@ -137,6 +141,7 @@ class Ingest:
             ("source", "result"),
         )
         self._count = {result: events.labels(SOURCE, result) for result in RESULTS}
+        self._marks = Marks(folder, registry, environment, clock)
         self._otlp = Otlp(self._commit, registry, clock, folder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,6 +155,9 @@ class Ingest:
             self._check_token(scope)
             if scope["path"] == BUDGETS_PATH:
                 await answer(send, 200, json.dumps({"budgets": self._budgets()}).encode(), JSON)
+                return
+            if scope["path"] == MARKS_PATH:
+                await self._mark(scope, receive, send)
                 return
             if scope["path"] in OTLP_PATHS:
                 await self._otlp(scope, receive, send)
@@ -172,10 +180,10 @@ class Ingest:
         path = scope["path"]
         if path == "/healthz" and scope["method"] == "GET":
             raise HttpError(200, "ok")
-        if path == BUDGETS_PATH and scope["method"] == "GET":
+        if path in (BUDGETS_PATH, MARKS_PATH) and scope["method"] == "GET":
             return
-        if path != PATH and path not in OTLP_PATHS:
-            raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}")
+        if path not in (PATH, MARKS_PATH, *OTLP_PATHS):
+            raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}, marks to {MARKS_PATH}")
         if scope["method"] != "POST":
             raise HttpError(405, f"{path} takes POST only", [(b"allow", b"POST")])
 
@@ -185,6 +193,14 @@ class Ingest:
         kind, _, given = header(scope, b"authorization").partition(" ")
         if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
             raise HttpError(401, "a bearer token is wanted", [(b"www-authenticate", b"Bearer")])
+
+    async def _mark(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            await answer(send, 200, json.dumps({"marks": self._marks.listed()}).encode(), JSON)
+            return
+        mark, created = await asyncio.to_thread(self._marks.take, await read_body(scope, receive, MAX_MARK_BYTES))
+        told = json.dumps({"id": mark.id, "created": created}).encode()
+        await answer(send, 201 if created else 200, told, JSON)
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, MAX_BODY_BYTES)

@@ -84,6 +84,7 @@ class Standalone:
             loopback,
             budgets=self.ledger.budgets,
             folder=config.data,
+            environment=config.environment,
         )
         self.server = Server(
             self.registry, lambda: self.targets, is_loopback(config.listen.host), self.workers.endpoint

@@ -113,6 +113,28 @@ def test_what_was_going_on_is_told_to_the_pointer_and_to_listeners(stack: Stack,
     assert shown.complaints == []
 
 
+def test_a_mark_is_drawn_at_the_time_that_it_tells(stack: Stack, shown: Shown) -> None:
+    now = time.time()
+
+    def mark(at: float, title: str) -> dict[str, Any]:
+        told = {"name": title, "enable": True, "iconColor": "purple", "titleFormat": title}
+        # As the dashboards ask: the value is a time, in milliseconds.
+        return {**told, "expr": f"vector({at:.3f}) * 1000", "useValueForTime": True}
+
+    marks = [mark(now - 1800, "deploy of yesterday's branch"), mark(now - 86_400, "long ago")]
+    write(stack, "told", TIMESERIES, annotations={"list": marks})
+    page = shown.open(f"{stack.url}/d/told?from=now-1h&to=now&refresh=off")
+    panels(page)
+
+    hover(page, 1)
+
+    expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of yesterday's branch")
+    expect(panel(page, 1).locator(".plot")).to_have_attribute(
+        "aria-label", re.compile(r"Meanwhile: deploy of yesterday's branch\.$")
+    )
+    assert shown.complaints == []
+
+
 def test_an_alerts_page_draws_its_limit_and_lists_when_it_fired(stack: Stack, shown: Shown) -> None:
     def fired(_: str, form: dict[str, str]) -> dict[str, Any]:
         told = matrix(form)

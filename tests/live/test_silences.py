@@ -3,10 +3,12 @@
 import json
 import signal
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 from running import HOME, Appliance, wait_for
 
 pytestmark = pytest.mark.live
@@ -70,3 +72,27 @@ def test_after_a_kill_it_is_over_within_five_minutes(bare: Appliance) -> None:
     (left,) = active(bare)
     assert (datetime.fromisoformat(left["ends"]) - datetime.now(UTC)).total_seconds() <= 300
     bare.run("silences", "--end", left["id"])
+
+
+def test_what_a_ci_tells_and_maintenance_are_marks_that_prometheus_has(bare: Appliance) -> None:
+    ingest = f"http://127.0.0.1:{bare.port(4318)}/v1/marks"
+    mark = {"id": "ci-1", "kind": "rollback", "text": "v1.4.1", "service": "shop", "time": time.time() - 60}
+
+    first, again = (requests.post(ingest, json=mark, timeout=10).status_code for _ in range(2))
+    done = bare.run("maintenance", "--reason", "a new disk", "--json", "--", "true")
+    told = json.loads(done.stderr.splitlines()[-1])["mark"]
+
+    assert (first, again) == (201, 200)
+    listed = {each["id"]: each for each in requests.get(ingest, timeout=10).json()["marks"]}
+    assert (listed[told]["text"], listed[told]["kind"]) == ("a new disk", "maintenance")
+    assert listed[told]["end"] >= listed[told]["time"]
+    asked = {"query": "exporter_mark_timestamp_seconds"}
+
+    def drawn() -> dict[tuple[str, str, str], float]:
+        answer = requests.get(f"http://127.0.0.1:{bare.port(9090)}/api/v1/query", params=asked, timeout=10).json()
+        found = [(each["metric"], float(each["value"][1])) for each in answer["data"]["result"]]
+        return {(one["kind"], one["text"], one.get("moment", "")): value for one, value in found}
+
+    wait_for("the marks in Prometheus", lambda: len(drawn()) >= 3)
+    assert drawn()["rollback", "v1.4.1", ""] == pytest.approx(mark["time"], abs=0.01)
+    assert {("maintenance", "a new disk", moment) for moment in ("begins", "ends")} <= set(drawn())

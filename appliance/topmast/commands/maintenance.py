@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
-from topmast import config, silencing
+from topmast import config, marking, silencing
 from topmast.cli import Call
 from topmast.commands.silence import author, label, length
 from topmast.errors import TopmastError
@@ -31,7 +33,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
               help="After that alerts are told again, though the command still runs.")  # fmt: skip
 @click.option("--by", default=author, show_default="your user name", help="Who.")
 @click.option("--url", metavar="URL", help="The Alertmanager to tell. [the running one]")
-@click.option("--json", "as_json", is_flag=True, help='At the end, on standard error: {"silence", "exit"}.')
+@click.option("--json", "as_json", is_flag=True, help='At the end, on standard error: {"silence", "mark", "exit"}.')
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def maintenance(
@@ -55,7 +57,8 @@ def maintenance(
     that. The Watchdog is not silenced. Without an Alertmanager that answers, the command is not run.
     """
     layout = Layout(call.home, call.state)
-    environment = str(config.load(call.config, layout).values["environment"])
+    settings = config.load(call.config, layout).values
+    environment = str(settings["environment"])
     manager = Alertmanager(url or silencing.address(layout))
     matchers = (
         Matcher("alertname", "Watchdog", equal=False),
@@ -65,9 +68,15 @@ def maintenance(
     )
     why = reason or f"maintenance: {shlex.join(command)}"
     lease = Lease(manager, matchers, by, why, limit)
+    told = _mark(layout, settings, reason or shlex.join(command))
     code = _run(command, lease)
+    if told is not None:
+        told.end(time.time())
+        if told.trouble:
+            click.echo(f"topmast: the dashboards have no mark of it: {told.trouble}", err=True)
     if as_json:
-        click.echo(json.dumps({"silence": lease.silence.id, "exit": code}), err=True)
+        marked = told.id if told is not None and not told.trouble else None
+        click.echo(json.dumps({"silence": lease.silence.id, "mark": marked, "exit": code}), err=True)
     sys.exit(code)
 
 
@@ -107,6 +116,15 @@ class Lease:
             self._manager.end(self.silence.id)
         except TopmastError as error:
             click.echo(f"topmast: the silence could not be ended, it is over within 5 minutes: {error}", err=True)
+
+
+def _mark(layout: Layout, settings: Mapping[str, Any], text: str) -> marking.Span | None:
+    try:
+        to = marking.ingest(layout, settings)
+    except TopmastError as error:
+        click.echo(f"topmast: the dashboards have no mark of it: {error}", err=True)
+        return None
+    return marking.Span(to, "maintenance", text, str(settings["environment"]), time.time())
 
 
 def _run(command: Sequence[str], lease: Lease) -> int:

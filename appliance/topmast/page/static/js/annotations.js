@@ -15,11 +15,17 @@ export async function regionsOf(dashboard, scope, signal) {
       const query = interpolate(annotation.expr ?? annotation.target.expr, scope.variables, {});
       const frames = await series(query, { refId: "annotation" }, scope, step, signal).catch(() => []);
       return frames.flatMap((frame) =>
-        runs(frame, step).map((run) => ({ ...run, color: annotation.iconColor, text: legend(annotation.titleFormat || annotation.name, frame.labels) })),
+        (annotation.useValueForTime ? moments(frame, scope.range, step) : runs(frame, step)).map((run) => ({ ...run, color: annotation.iconColor, text: legend(annotation.titleFormat || annotation.name, frame.labels) })),
       );
     }),
   );
   return found.flat().slice(0, MAX_REGIONS);
+}
+
+/** Return the moments in the range that the values of a series tell, in milliseconds: each once, one step wide. */
+export function moments({ values }, range, step) {
+  const told = new Set(values.filter(Boolean).map((value) => value / 1000));
+  return [...told].filter((at) => at >= range.from && at <= range.to).map((at) => ({ from: at, to: at + step }));
 }
 
 /** Return the stretches over which a series is there and not 0. */
