@@ -14,6 +14,9 @@ OF_ITSELF = re.compile(
     r"|postgres_exporter|pg_scrape_collector)_.*"
 )
 
+# `(a|b)`, and not `(a)?`
+_ALTERNATIVES = re.compile(r"\(([^()]*)\)(?![?*+])")
+
 # Two clocks and two moments: what moves may move a little more than between our two readings.
 SLACK = 0.02
 
@@ -31,10 +34,24 @@ class Explanation:
     """Which version of which exporter does what."""
     labels: tuple[tuple[str, str], ...] = ()
     """The labels that a series must have for this to explain it."""
+    sometimes: bool = False
+    """Whether the difference hangs on the moment: else a run without it says that the explanation is stale."""
 
     def covers(self, series: Series) -> bool:
         """Return whether it explains a difference in this series."""
         return bool(re.fullmatch(self.names, series[0])) and set(self.labels) <= series[1]
+
+    def alternatives(self) -> list[str]:
+        """Return the patterns that `names` is made of: `a_(b|c)` is `a_b` and `a_c`."""
+        return _alternatives(self.names)
+
+
+def _alternatives(names: str) -> list[str]:
+    group = _ALTERNATIVES.search(names)
+    if group is None:
+        return [names]
+    before, after = names[: group.start()], names[group.end() :]
+    return [one for choice in group[1].split("|") for one in _alternatives(before + choice + after)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,8 @@ class Compared:
     equal: Sequence[Series]
     explained: Sequence[tuple[Difference, Explanation]]
     unexplained: Sequence[Difference]
+    stale: Sequence[str] = ()
+    """The patterns of explanations that explained nothing, and are not of the moment."""
 
 
 def compare(
@@ -82,7 +101,17 @@ def compare(
             unexplained.append(difference)
         else:
             explained.append((difference, reason))
-    return Compared(equal, explained, unexplained)
+    return Compared(equal, explained, unexplained, _stale(known, explained))
+
+
+def _stale(known: Sequence[Explanation], explained: Sequence[tuple[Difference, Explanation]]) -> list[str]:
+    return [
+        pattern
+        for one in known
+        if not one.sometimes
+        for pattern in one.alternatives()
+        if not any(why is one and re.fullmatch(pattern, difference.series[0]) for difference, why in explained)
+    ]
 
 
 def _same(first: float, theirs: float, second: float) -> bool:

@@ -1,7 +1,7 @@
 """What becomes of each series of the field's own exporter."""
 
 import pytest
-from topmast.parity import Compared, Difference, Explanation, compare, read
+from topmast.parity import Difference, Explanation, compare, read
 
 SERIES = ("redis_thing", frozenset({("db", "0")}))
 
@@ -37,9 +37,29 @@ def test_a_series_that_ours_lacks_is_explained_only_by_its_own_server_name_and_l
     explained = compare("redis", {}, {SERIES: 1}, {}, [*reasons, fitting])
 
     difference = Difference(SERIES, 1, None)
-    assert without == Compared([], [], [difference])
-    assert explained == Compared([], [(difference, fitting)], [])
+    assert (without.explained, without.unexplained) == ([], [difference])
+    assert (explained.explained, explained.unexplained) == ([(difference, fitting)], [])
     assert str(difference) == 'redis_thing{db="0"}: theirs 1, ours absent'
+
+
+@pytest.mark.parametrize(
+    ("explanation", "stale"),
+    [
+        pytest.param(Explanation("redis", "redis_thing", "a reason"), [], id="explains"),
+        pytest.param(Explanation("redis", "redis_(thing|gone)", "a reason"), ["redis_gone"], id="one half does"),
+        pytest.param(
+            Explanation("redis", "redis_(old_|)(thing|gone)", "a reason"),
+            ["redis_old_thing", "redis_old_gone", "redis_gone"],
+            id="one of four does",
+        ),
+        pytest.param(Explanation("redis", "redis_(old)?thing", "a reason"), [], id="an optional part is no half"),
+        pytest.param(Explanation("redis", "redis_gone", "a reason"), ["redis_gone"], id="explains nothing"),
+        pytest.param(Explanation("redis", "redis_gone", "a reason", sometimes=True), [], id="hangs on the moment"),
+        pytest.param(Explanation("mysql", "mysql_gone", "a reason"), [], id="of a server that was not read"),
+    ],
+)
+def test_an_explanation_that_explains_nothing_any_more_is_stale(explanation: Explanation, stale: list[str]) -> None:
+    assert compare("redis", {}, {SERIES: 1}, {}, [explanation]).stale == stale
 
 
 def test_what_an_exporter_says_of_itself_is_no_series_of_the_server() -> None:

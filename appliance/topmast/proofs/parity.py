@@ -1,20 +1,20 @@
 """Ours and the field's own exporters say the same of the same server: names, labels, values.
 
-Starts Debian's Redis, PostgreSQL and MariaDB with something in them, lets Debian's exporters and our collectors read
-them, and holds each of their series against ours. Needs no running appliance.
+Starts Debian's Redis, PostgreSQL and MariaDB and an Elasticsearch with something in them, lets Debian's exporters and
+our collectors read them, and holds each of their series against ours. Needs no running appliance.
 """
 
 import contextlib
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
+import requests
 from topmast_exporter import collector as collectors
 from topmast_exporter.collector import Source
 
-from topmast import debian_servers
+from topmast import debian_servers, elasticnode
 from topmast.debian_servers import Running
 from topmast.errors import PrerequisiteError
 from topmast.measure import Measure, measure
@@ -27,6 +27,7 @@ VERSIONS = {
     "redis": "redis_exporter 1.45, Redis 7.0",
     "postgres": "postgres_exporter 0.11.1, PostgreSQL 15",
     "mysql": "mysqld_exporter 0.14, MariaDB 10.11",
+    "elasticsearch": "elasticsearch_exporter 1.5, Elasticsearch 8.15 (9.0 where there is Java 21)",
 }
 
 # postgres_exporter 0.11.1 names the server in each series; it does no longer, and the target's labels do.
@@ -48,35 +49,30 @@ MYSQL_WORK = (
 )
 
 
-def run(trial: Trial) -> Sequence[Measure]:
-    state = trial.layout.state
+def run(trial: Trial, kinds: Sequence[str] = tuple(VERSIONS)) -> Sequence[Measure]:
     found: dict[str, Compared | str] = {}
-    for kind, start in STARTS.items():
+    for kind in kinds:
         trial.say(f"{kind}: {VERSIONS[kind]}")
         try:
-            found[kind] = _compared(kind, start, state, trial.say)
+            found[kind] = _compared(kind, trial)
         except PrerequisiteError as error:
             found[kind] = str(error)
     for kind, compared in found.items():
-        if not isinstance(compared, Compared):
-            continue
-        for difference in compared.unexplained:
-            trial.say(f"{kind}: {difference}")
-        needed = {reason for _, reason in compared.explained}
-        for reason in EXPLAINED:
-            if reason.server == kind and reason not in needed:
-                trial.say(f"{kind}: nothing differed in {reason.names} this time")
+        if isinstance(compared, Compared):
+            for difference in compared.unexplained:
+                trial.say(f"{kind}: {difference}")
+            for names in compared.stale:
+                trial.say(f"{kind}: nothing differs in {names} any more: its explanation goes")
     return summary(found)
 
 
-def _compared(kind: str, start: Callable[..., Running], state: Path, say: Callable[[str], None]) -> Compared:
+def _compared(kind: str, trial: Trial) -> Compared:
     with ExitStack() as stack:
-        server = start(state, say)
-        stack.callback(server.stop)
-        WORK[kind](server.port)
-        peer = debian_servers.exporter(kind, state, say, server.port)
+        port = STARTS[kind](trial, stack)
+        WORK[kind](port)
+        peer = debian_servers.exporter(kind, trial.layout.state, trial.say, port)
         stack.callback(peer.stop)
-        source = _source(kind, server.port)
+        source = _source(kind, port)
         stack.callback(source.close)
         # once each before it counts: both have their connection, and know what they know from the second time on
         _fetch(peer.port)
@@ -92,6 +88,7 @@ def _source(kind: str, port: int) -> Source:
         "redis": {"url": f"redis://127.0.0.1:{port}/0"},
         "postgres": {"dsn": f"host=127.0.0.1 port={port} user=postgres dbname=postgres"},
         "mysql": {"port": port, "user": "root"},
+        "elasticsearch": {"url": f"http://127.0.0.1:{port}"},
     }
     collector = collectors.load(kind)
     return collector.build(collector.config(target="proof", **options[kind]))
@@ -149,12 +146,38 @@ def _work_mysql(port: int) -> None:
             cursor.execute(statement)
 
 
-STARTS: Mapping[str, Callable[..., Running]] = {
-    "redis": debian_servers.redis,
-    "postgres": debian_servers.postgres,
-    "mysql": debian_servers.mariadb,
+def _work_elasticsearch(port: int) -> None:
+    def ask(method: str, path: str, body: object = None) -> None:
+        requests.request(method, f"http://127.0.0.1:{port}{path}", json=body, timeout=30).raise_for_status()
+
+    ask("PUT", "/things", {"settings": {"number_of_replicas": 1}})  # on one node: a yellow cluster
+    for number in range(20):
+        ask("POST", "/things/_doc?refresh=true", {"n": number})
+    ask("GET", "/things/_search")
+
+
+def _of_debian(start: Callable[..., Running]) -> Callable[[Trial, ExitStack], int]:
+    def begin(trial: Trial, stack: ExitStack) -> int:
+        server = start(trial.layout.state, trial.say)
+        stack.callback(server.stop)
+        return server.port
+
+    return begin
+
+
+def _elasticsearch(trial: Trial, stack: ExitStack) -> int:
+    installed = elasticnode.install(trial.layout, trial.say)
+    return stack.enter_context(elasticnode.running(installed)).port
+
+
+# Starts a server that the stack stops, and returns its port. Raises PrerequisiteError.
+STARTS: Mapping[str, Callable[[Trial, ExitStack], int]] = {
+    "redis": _of_debian(debian_servers.redis),
+    "postgres": _of_debian(debian_servers.postgres),
+    "mysql": _of_debian(debian_servers.mariadb),
+    "elasticsearch": _elasticsearch,
 }
-WORK = {"redis": _work_redis, "postgres": _work_postgres, "mysql": _work_mysql}
+WORK = {"redis": _work_redis, "postgres": _work_postgres, "mysql": _work_mysql, "elasticsearch": _work_elasticsearch}
 
 
 def summary(found: Mapping[str, "Compared | str"]) -> list[Measure]:
@@ -173,6 +196,7 @@ def summary(found: Mapping[str, "Compared | str"]) -> list[Measure]:
         measure(
             "parity.unexplained", total("unexplained"), "series", "== 0", note=told or "no server could be started"
         ),
+        measure("parity.stale", total("stale"), "explanations", "== 0", note=told or "no server could be started"),
     ]
     for kind, one in found.items():
         if isinstance(one, str):
@@ -185,5 +209,7 @@ def summary(found: Mapping[str, "Compared | str"]) -> list[Measure]:
 
 
 PROOF = Proof(
-    "parity", "Ours and the field's own exporters say the same of Debian's Redis, PostgreSQL and MariaDB.", run
+    "parity",
+    "Ours and the field's own exporters say the same of Redis, PostgreSQL, MariaDB and Elasticsearch.",
+    run,
 )

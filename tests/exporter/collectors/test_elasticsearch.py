@@ -192,3 +192,88 @@ def test_an_own_authority_is_trusted_and_an_expired_certificate_is_said(cluster,
 
 def test_the_module_ends_in_its_constant():
     assert (elasticsearch.COLLECTOR.name, elasticsearch.COLLECTOR.up) == ("elasticsearch", "elasticsearch_up")
+
+
+# --- a real node (suite elasticsearch): 8.15, or 9.0 where there is Java 21 ----------------------------------------
+
+
+@pytest.mark.elasticsearch
+def test_a_real_yellow_cluster_has_every_name_of_the_contract_with_true_values(start_elasticsearch):
+    node = start_elasticsearch({"cluster.name": "shop", "node.name": "one"})
+    node.call("PUT", "/orders", {"settings": {"number_of_shards": 2, "number_of_replicas": 1}}).raise_for_status()
+    for number in range(7):
+        node.call("POST", "/orders/_doc", {"n": number}).raise_for_status()
+    node.call("POST", "/orders/_refresh").raise_for_status()
+    node.call("GET", "/orders/_search").raise_for_status()
+    with contextlib.closing(ElasticsearchSource(Config("es", node.url))) as source:
+        reading = source.collect()
+
+    cluster = {"cluster": "shop"}
+    of = {**cluster, "host": "127.0.0.1", "name": "one"}
+    of |= {f"es_{role}_node": "true" for role in ("master", "data", "ingest", "client")}
+    assert reading.refused == {}
+    colours = {
+        c: reading.value("elasticsearch_cluster_health_status", **cluster, color=c) for c in ("green", "yellow")
+    }
+    assert colours == {"green": 0, "yellow": 1}
+    health = {
+        name: reading.value(f"elasticsearch_cluster_health_{name}", **cluster)
+        for name in (
+            "number_of_nodes",
+            "number_of_data_nodes",
+            "active_shards",
+            "unassigned_shards",
+            "delayed_unassigned_shards",
+        )
+    }
+    assert health == {
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_shards": 2,
+        "unassigned_shards": 2,
+        "delayed_unassigned_shards": 0,
+    }
+    counted = {
+        name: reading.value(f"elasticsearch_indices_{name}", **of)
+        for name in ("docs", "indexing_index_total", "search_query_total")
+    }
+    assert counted == {"docs": 7, "indexing_index_total": 7, "search_query_total": 2}  # a query on each shard
+    assert reading.value("elasticsearch_thread_pool_rejected_count", **of, type="write") == 0
+    used, most = (
+        reading.value(f"elasticsearch_jvm_memory_{name}_bytes", **of, area="heap") for name in ("used", "max")
+    )
+    assert 0 < used < most <= 256 * 2**20 < most * 1.1  # the heap that the node was given, less a survivor space
+    sizes = {
+        sample.name: sample.value
+        for metric in reading.metrics()
+        for sample in metric.samples
+        if sample.name.startswith("elasticsearch_filesystem_data_")
+    }
+    assert (
+        0 < sizes["elasticsearch_filesystem_data_available_bytes"] < sizes["elasticsearch_filesystem_data_size_bytes"]
+    )
+    names = {metric.name for metric in reading.metrics()}
+    assert {
+        "elasticsearch_jvm_gc_collection_seconds_sum",
+        "elasticsearch_indices_store_size_bytes",
+        "elasticsearch_indices_search_query_time_seconds",
+        "elasticsearch_breakers_tripped",
+    } <= names
+
+
+@pytest.mark.elasticsearch
+def test_a_cluster_that_turns_green_is_told_at_the_next_reading(start_elasticsearch):
+    node = start_elasticsearch({"cluster.name": "shop"})
+    node.call("PUT", "/orders", {"settings": {"number_of_replicas": 1}}).raise_for_status()
+    with contextlib.closing(ElasticsearchSource(Config("es", node.url))) as source:
+        before = source.collect()
+        node.call("PUT", "/orders/_settings", {"number_of_replicas": 0}).raise_for_status()
+        after = source.collect()
+        node.kill()
+        with pytest.raises(CollectError) as gone:
+            source.collect()
+
+    status = "elasticsearch_cluster_health_status"
+    assert [one.value(status, cluster="shop", color="yellow") for one in (before, after)] == [1, 0]
+    assert after.value(status, cluster="shop", color="green") == 1
+    assert gone.value.reason == "connection"
