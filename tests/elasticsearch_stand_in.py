@@ -56,7 +56,8 @@ class StandIn:
             return 200, {"index_templates": [{"name": name, "index_template": {**body, "composed_of": []}}]}
         if kind == "_ilm/policy":
             return 200, {name: {"version": 1, "modified_date": "2026-01-01T00:00:00Z", "policy": body["policy"]}}
-        return 200, {name: {**body, "applications": [], "run_as": [], "transient_metadata": {"enabled": True}}}
+        added = {"applications": [], "run_as": [], "transient_metadata": {"enabled": True}}
+        return 200, {name: {**added, **body}}
 
     def credential(self, method: str, name: str) -> tuple[int, Any]:
         if method == "GET":

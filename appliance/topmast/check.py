@@ -20,7 +20,7 @@ MAX_FILES = 5_000
 """Below the folders that are looked at: `topmast lint /` says so and ends."""
 YAML = (".yml", ".yaml", ".rules")
 # Text that is no YAML. Whatever else is named by a user is taken for a rule file.
-_TEXT = (".tmpl", ".conf", ".json", ".md")
+_TEXT = (".tmpl", ".conf", ".json", ".ndjson", ".md")
 # What the engines' other files are called, and what they begin with.
 _ENGINE_FILES = (
     *("prometheus.yml", "alertmanager.yml", "elasticsearch.yml", "kibana.yml", "logstash.yml", "pipelines.yml"),

@@ -20,7 +20,7 @@ INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
 # Run once to their end; whatever else ends was stopped, also when it said 0.
-ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "archive"})
+ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up", "archive"})
 
 
 def mode(layout: Layout, chosen: str | None) -> str:

@@ -21,7 +21,7 @@ PORTS = {
     "shipper": {9471},
     "page": {3002},
 }
-ONE_SHOTS = {"secrets", "elasticsearch-setup"}
+ONE_SHOTS = {"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up"}
 
 
 def test_the_stack_is_complete(stack: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def test_every_service_is_healthy_and_every_one_shot_has_ended(stack: Project) -
     told = stack.services()
     once = ONE_SHOTS & told.keys()
 
-    assert once == {"secrets", "elasticsearch-setup"}
+    assert once == {"secrets", "elasticsearch-setup", "kibana-setup"}
     assert {name: one["Health"] for name, one in told.items() if name not in ONE_SHOTS} == dict.fromkeys(
         told.keys() - ONE_SHOTS, "healthy"
     )
@@ -114,6 +114,14 @@ def test_a_line_of_an_app_is_a_document_under_its_own_id(stack: Project) -> None
     assert (document["log"]["level"], document["service"]["name"]) == ("error", "shop")
 
 
+def test_kibana_has_a_data_view_and_saved_searches(stack: Project) -> None:
+    """In the stand-in, which asks Elasticsearch's who the user is."""
+    kept = json.loads(stack.shell("kibana", "cat /usr/share/kibana/data/stand-in.json"))
+
+    assert {each.partition(":")[0] for each in kept} == {"index-pattern", "search"}
+    assert len(kept) == 5
+
+
 def test_the_watchdog_reaches_the_inbox(stack: Project) -> None:
     def arrived() -> bool:
         notifications = get(3002, "/api/inbox")["notifications"]
@@ -163,6 +171,7 @@ def test_a_second_start_changes_nothing(stack: Project) -> None:
     assert containers() == before
     assert "secrets: nothing to do" in stack.compose("logs", "secrets")
     assert "elasticsearch: nothing to do" in stack.compose("logs", "elasticsearch-setup")
+    assert "kibana: nothing to do" in stack.compose("logs", "kibana-setup")
 
 
 def test_verify_is_well_and_names_the_one_that_stops(stack: Project) -> None:

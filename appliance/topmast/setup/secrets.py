@@ -51,6 +51,10 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
         Reader("exporter", "elasticsearch-password", OURS),
         Reader("setup", "exporter_monitor-password", ELASTIC),
     ),
+    "kibana-provisioner-password": (
+        Reader("kibana-setup", "password", ELASTIC),
+        Reader("setup", "kibana_provisioner-password", ELASTIC),
+    ),
     "kibana-encryption-key": (Reader("setup", "kibana-encryption-key", ELASTIC),),
     "grafana-admin-password": (Reader("grafana", "grafana-admin-password", GRAFANA),),
     "grafana-secret-key": (Reader("grafana", "grafana-secret-key", GRAFANA),),

@@ -12,7 +12,7 @@ from topmast.errors import PrerequisiteError, StateError
 from topmast.setup.elasticsearch import Cluster, main, nested, set_up, within
 
 DEFINITIONS = Path(__file__).resolve().parents[3] / "monitoring/elasticsearch"
-ROLES = ("exporter_monitor", "grafana_reader", "logstash_writer")
+ROLES = ("exporter_monitor", "grafana_reader", "kibana_provisioner", "logstash_writer")
 EVERYTHING = [
     "lifecycle topmast-logs",
     "template topmast-logs",
@@ -60,7 +60,7 @@ def test_each_user_has_the_role_of_its_name_and_its_own_password(
 
     users = {name: server.things[f"/_security/user/{name}"] for name in ROLES}
     assert {name: user["roles"] for name, user in users.items()} == {name: [name] for name in ROLES}
-    assert len({user["password"] for user in users.values()}) == 3
+    assert len({user["password"] for user in users.values()}) == 4
 
 
 def test_logs_are_deleted_after_the_days_asked_for(server: StandIn, secrets: Path, tmp_path: Path) -> None:

@@ -95,6 +95,35 @@ def elasticsearch() -> None:
         threading.Event().wait()
 
 
+def kibana() -> None:
+    """Keep saved objects, of whom Elasticsearch's stand-in knows. The real one keeps them in Elasticsearch."""
+    import urllib.error
+    import urllib.request
+
+    from kibana_stand_in import StandIn, handler
+
+    kept = Path(WRITES["kibana"], "stand-in.json")
+
+    def accepts(login: str) -> bool:
+        request = urllib.request.Request("http://elasticsearch:9200/_security/_authenticate")
+        request.add_header("authorization", login)
+        try:
+            urllib.request.urlopen(request, timeout=5).close()
+        except urllib.error.HTTPError:
+            return False
+        return True
+
+    class Keeping(StandIn):
+        def take(self, query: str, content_type: str, body: bytes) -> tuple[int, object]:
+            told = super().take(query, content_type, body)
+            kept.write_text(json.dumps(self.objects))
+            return told
+
+    known = Keeping(accepts, json.loads(kept.read_text()) if kept.is_file() else {})
+    port, path, answer = HEALTH["kibana"]
+    ThreadingHTTPServer(("0.0.0.0", port), handler(known, {path: answer})).serve_forever()  # noqa: S104 - inside a container
+
+
 def logstash() -> None:
     """Take Lumberjack with the stack's certificate, carry the mounted pipelines out, and store as their user."""
     import ssl
@@ -158,6 +187,9 @@ def main() -> None:
         logstash()
     if name == "elasticsearch":
         elasticsearch()
+        return
+    if name == "kibana":
+        kibana()
         return
     port, path, answer = HEALTH[name]
     answers = dict([(path, answer), *([ALSO[name]] if name in ALSO else [])])
