@@ -141,10 +141,10 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Waiting(Protocol):
-    """What a sink has beside `send` that waits for an answer in it: there is something to do meanwhile."""
+    """What a sink has beside `send` that waits in it, for an answer or a disk: there is something to do meanwhile."""
 
     meanwhile: Callable[[], None]
-    """Called once a window is on its way whole; returns soon, never raises, and changes nothing of the window."""
+    """Called while a window is on its way; returns soon, never raises, and changes nothing of the window."""
 
 
 Built = TypeVar("Built")

@@ -9,9 +9,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,6 +31,10 @@ _OPEN_PARTS = 3
 _RETENTION_SECONDS = 30.0
 # SQLite allows 32,766 variables in a statement (since 3.32).
 _LOOK_UP = 500
+# Statements are of a multiple of so many rows, so that few are prepared; a window is one. SQLite has room for
+# 32,766 values in it.
+_ROWS_TOGETHER = 256
+_MOST_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,23 @@ class Config:
     def part_bytes(self) -> int:
         """A day goes on in another part at this size, so that the cap can be kept within one busy day."""
         return max(self.max_bytes // 8, 1 << 20)
+
+
+class _Table(NamedTuple):
+    """What rows are inserted into, and how many values one has."""
+
+    insert: str
+    columns: int
+    then: str = ""
+
+    @cache  # noqa: B019 - two tables, nine numbers of rows
+    def statement(self, rows: int) -> str:
+        marks = f"({','.join('?' * self.columns)})"
+        return f"INSERT INTO {self.insert} VALUES {','.join([marks] * rows)}{self.then}"  # noqa: S608 - question marks
+
+
+_EVENTS = _Table("events", 7, " ON CONFLICT(id) DO NOTHING")
+_WORDS = _Table("words(rowid, message, fields)", 3)
 
 
 class _Day:
@@ -63,25 +87,16 @@ class _Day:
             return set()
         return stored(self.connection, [each for each in ids if each <= self.greatest[each[:20]]])
 
-    def add(self, window: Window, chosen: Mapping[str, int]) -> None:
-        """Store the chosen events, by their ids and their places in the window, in one transaction."""
-        rows, words = [], []
-        number = self.last_n
-        documents, times, levels, services = window.documents, window.times, window.levels, window.services
-        for key, at in chosen.items():
-            number += 1
-            document = orjson.loads(documents[at])
-            status = _status(document)
-            rows.append((number, key, times[at], levels[at], services[at], status, documents[at].decode()))
-            words.append((number, document["message"], store.worded(document)))
+    def write(
+        self, keys: Collection[str], events: Sequence[Sequence[object]], words: Sequence[Sequence[object]]
+    ) -> None:
+        """Store the rows of these ids in one transaction; their numbers begin at `last_n` + 1."""
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
-            self.connection.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING", rows
-            )
-            self.connection.executemany("INSERT INTO words(rowid, message, fields) VALUES (?, ?, ?)", words)
-        self.last_n = number
-        for key in chosen:
+            _insert(self.connection, _EVENTS, events)
+            _insert(self.connection, _WORDS, words)
+        self.last_n += len(keys)
+        for key in keys:
             prefix = key[:20]
             if key > self.greatest.get(prefix, ""):
                 self.greatest[prefix] = key
@@ -99,6 +114,9 @@ class SqliteSink:
         self._days: dict[str, _Day] = {}
         self._elsewhere: dict[str, dict[Path, str]] = {}
         self._checked_at = 0.0
+        self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self.meanwhile: Callable[[], None] = _nothing
+        """What is done while a window is written."""
         try:
             config.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(config.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -134,6 +152,7 @@ class SqliteSink:
         return writable(self._config.path)
 
     def close(self) -> None:
+        self._writer.shutdown(wait=False)
         self._close_days()
         os.close(self._lock)
 
@@ -145,7 +164,27 @@ class SqliteSink:
         for key in day.stored(chosen, least) | self._stored_elsewhere(day, chosen, least):
             del chosen[key]
         if chosen:
-            day.add(window, chosen)
+            self._write(day, window, chosen)
+
+    def _write(self, day: _Day, window: Window, chosen: Mapping[str, int]) -> None:
+        """Store the chosen events, by their ids and their places in the window."""
+        events: list[Sequence[object]] = []
+        words: list[Sequence[object]] = []
+        number = day.last_n
+        documents, times, levels, services = window.documents, window.times, window.levels, window.services
+        for key, at in chosen.items():
+            number += 1
+            document = orjson.loads(documents[at])
+            status = _status(document)
+            events.append((number, key, times[at], levels[at], services[at], status, documents[at].decode()))
+            words.append((number, document["message"], store.worded(document)))
+        if len(chosen) < _ROWS_TOGETHER:  # written before another thread is awake
+            day.write(chosen, events, words)
+            return
+        # SQLite works without the interpreter's lock: another core has the time to read on
+        writing = self._writer.submit(day.write, chosen, events, words)
+        self.meanwhile()
+        writing.result()
 
     def _stored_elsewhere(self, day: _Day, keys: Iterable[str], least: Mapping[str, str]) -> set[str]:
         """Return the ids that another part holds: a day's earlier part, or another day.
@@ -217,10 +256,28 @@ class SqliteSink:
         self._elsewhere.clear()
 
 
+def _insert(connection: sqlite3.Connection, table: _Table, rows: Sequence[Sequence[object]]) -> None:
+    """Insert the rows, most of them in one statement: SQLite takes a single step, not one a row."""
+    whole = len(rows) - len(rows) % _ROWS_TOGETHER
+    for first in range(0, whole, _MOST_ROWS):
+        some = rows[first : min(whole, first + _MOST_ROWS)]
+        connection.execute(table.statement(len(some)), list(chain.from_iterable(some)))
+    connection.executemany(table.statement(1), rows[whole:])
+
+
 def _status(document: Mapping[str, Any]) -> int | None:
     """Return `http.response.status_code` when it is a whole number."""
-    status = ecs.get(document, "http.response.status_code") if "http" in document else None
+    if "http" not in document:
+        return None
+    try:
+        status = document["http"]["response"]["status_code"]
+    except (KeyError, TypeError):
+        status = ecs.get(document, "http.response.status_code")
     return status if type(status) is int else None
+
+
+def _nothing() -> None:
+    """Nobody has anything to do meanwhile."""
 
 
 def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from topmast_shipper import store
 from topmast_shipper.component import Receipt, Sink
-from topmast_shipper.errors import StateError
+from topmast_shipper.errors import StateError, TransientError
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.testing import READ_AT, SinkContract, event, events
 
@@ -61,6 +61,47 @@ def test_a_day_is_a_file(folder: Path) -> None:
     sink.close()
 
     assert [part.day for part in store.parts(folder)] == ["2026-11-20", "2026-11-21"]
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 2_048, 5_000])
+def test_windows_of_every_size_are_stored_whole_and_sent_again_not_twice(folder: Path, count: int) -> None:
+    sink = opened(folder)
+
+    receipts = [sink.send(events(count)), sink.send(events(count + 3))]
+    sink.close()
+
+    assert receipts == [Receipt(count), Receipt(count + 3)]
+    assert ids(folder) == [each.id for each in events(count + 3)]
+    assert worded(folder) == count + 3
+
+
+def test_while_a_large_window_is_written_there_is_something_to_do(folder: Path) -> None:
+    sink, done = opened(folder), list[str]()
+    sink.meanwhile = lambda: done.append("read on")
+
+    sink.send(events(300))
+    sink.close()
+
+    assert done == ["read on"]
+    assert len(ids(folder)) == 300
+
+
+def test_a_large_window_that_cannot_be_written_is_settled_by_the_next_send(folder: Path) -> None:
+    sink = opened(folder)
+    sink.send(events(1))
+    with closing(sqlite3.connect(folder / f"{DAY}.sqlite")) as other:
+        other.execute("DROP TABLE words")
+        with pytest.raises(TransientError):
+            sink.send(events(300))
+        assert ids(folder) == [events(1)[0].id]
+    for each in store.parts(folder):
+        each.remove()
+
+    receipt = sink.send(events(300))
+    sink.close()
+
+    assert receipt == Receipt(300)
+    assert len(ids(folder)) == 300
 
 
 def test_a_window_sent_again_by_the_next_process_is_stored_once(folder: Path) -> None:
