@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from topmast_exporter.ledger_events import reading, snapshot
 from topmast_exporter.ledger_schema import DAY_COLUMNS, SPEND_COLUMNS, LedgerError
-from topmast_exporter.ledger_spend import DAY_QUARTERS, QUARTER_SECONDS, whole_days
+from topmast_exporter.ledger_spend import DAY_QUARTERS, QUARTER_SECONDS, spans
 from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing.price import COMPONENTS, PICO
 
@@ -78,13 +78,11 @@ def _summed_by_days(folder: Path, by: Sequence[str], first: int, end: int) -> di
     """Return what _summed does: whole days from the table of days, the rest at both ends from the quarters."""
     groups = [_COLUMNS.get(name, name) for name in by]
     of_quarters = [_DAY_OF_UTC if name == "day" else name for name in groups]
-    start, stop = whole_days(first, end)
-    edges = [(first, end)] if start >= stop else [(first, start * DAY_QUARTERS), (stop * DAY_QUARTERS, end)]
     sums: dict[tuple[Any, ...], list[int]] = {}
     with snapshot(folder) as connection:
-        rows = [_sums(of_quarters, connection, *edge) for edge in edges if edge[0] < edge[1]]
-        if start < stop:
-            rows.append(_day_sums(groups, connection, start, stop))
+        edges, days = spans(connection, first, end)
+        rows = [_sums(of_quarters, connection, *edge) for edge in edges]
+        rows.append(_day_sums(groups, connection, *days))
     for group, amounts in (row for some in rows for row in some):
         standing = sums.get(group)
         sums[group] = amounts if standing is None else [a + b for a, b in zip(standing, amounts, strict=True)]

@@ -67,20 +67,32 @@ def roll_up(connection: sqlite3.Connection, first: int, end: int) -> None:
     connection.execute("INSERT OR REPLACE INTO fact VALUES ('rolled_until', ?)", (str(end),))
 
 
-def whole_days(first: int, end: int) -> tuple[int, int]:
-    """Return [start, stop): the days of UTC that lie in the quarters [first, end); empty when start >= stop."""
-    return -(-first // DAY_QUARTERS), end // DAY_QUARTERS
+def spans(connection: sqlite3.Connection, first: int, end: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Return the quarters [first, end) as quarters at both ends, and days of UTC [start, stop) between them.
+
+    A day whose other quarters are empty is taken as a whole: that of now, nearly always.
+    """
+    start, stop = first // DAY_QUARTERS, -(-end // DAY_QUARTERS)
+    if _is_spent(connection, start * DAY_QUARTERS, first):
+        start += 1
+    if _is_spent(connection, end, stop * DAY_QUARTERS):
+        stop -= 1
+    if start >= stop:
+        return [(first, end)], (0, 0)
+    edges = [(first, start * DAY_QUARTERS), (stop * DAY_QUARTERS, end)]
+    return [edge for edge in edges if edge[0] < edge[1]], (start, stop)
+
+
+def _is_spent(connection: sqlite3.Connection, first: int, end: int) -> bool:
+    sql = "SELECT 1 FROM spend WHERE quarter >= ? AND quarter < ? LIMIT 1"
+    return first < end and connection.execute(sql, (first, end)).fetchone() is not None
 
 
 def cost_by_feature(connection: sqlite3.Connection, first: int, end: int) -> dict[str, int]:
     """Return the cost in pico-USD of the quarters in [first, end), by feature."""
     found: dict[str, int] = {}
-    start, stop = whole_days(first, end)
-    if start >= stop:
-        start = stop = -(-end // DAY_QUARTERS)
-    edges = [(first, min(end, start * DAY_QUARTERS)), (max(first, stop * DAY_QUARTERS), end)]
-    asked = [(_COST_OF_QUARTERS, edge) for edge in edges if edge[0] < edge[1]]
-    for sql, between in [*asked, (_COST_OF_DAYS, (start, stop))]:
+    edges, days = spans(connection, first, end)
+    for sql, between in [*((_COST_OF_QUARTERS, edge) for edge in edges), (_COST_OF_DAYS, days)]:
         for feature, whole, rest in connection.execute(sql, between):
             found[feature] = found.get(feature, 0) + int(whole) * PICO + int(rest)
     return found
