@@ -25,7 +25,6 @@ import prometheus_client
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import TopmastError
 from topmast.measure import Measure, measure
-from topmast_exporter.ingest import parse_body
 from topmast_exporter.instrument.llm.record import Usage, record_llm_call
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.ledger_report import report
@@ -38,6 +37,7 @@ from topmast_exporter.registry import Registry
 from topmast_exporter.render import render
 from topmast_exporter.standalone import UNLIMITED
 from topmast_exporter.usage import Answer, UsageSender
+from topmast_exporter.usage_body import parse_body
 from topmast_exporter.usage_event import UsageEvent
 
 PEER = f"genai-prices {version('genai-prices')} + prometheus-client {version('prometheus-client')}"

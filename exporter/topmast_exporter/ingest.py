@@ -12,10 +12,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from topmast_exporter.answers import Answers
 from topmast_exporter.ledger import LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.marks import MAX_BODY_BYTES as MAX_MARK_BYTES
@@ -25,16 +25,14 @@ from topmast_exporter.otlp.body import PATHS as OTLP_PATHS
 from topmast_exporter.otlp.service import Otlp
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import Turns
-from topmast_exporter.usage_event import EventError, UsageEvent, parse
+from topmast_exporter.usage_body import MAX_BODY_BYTES, parse_body
+from topmast_exporter.usage_event import UsageEvent
 from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse
 
 PATH = "/v1/usage"
 BUDGETS_PATH = "/v1/budgets"
 SOURCE = "usage"
 
-MAX_BODY_BYTES = 2**20
-MAX_LINE_BYTES = 16_384
-MAX_EVENTS = 5_000
 # Bodies in memory at once; the next sender is asked to wait.
 MAX_BODIES = 16
 # An answer within this, or the sender asks again: ids make that harmless.
@@ -50,65 +48,6 @@ class Sink(Protocol):
 
     def submit(self, events: Sequence[UsageEvent], source: str) -> "Future[Result]":
         """Return the future of the commit. Raises LedgerFullError."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A body, parsed."""
-
-    events: tuple[UsageEvent, ...]
-    rejected: tuple[tuple[int, str], ...]
-    """(index in the body, reason)"""
-
-
-def parse_body(body: bytes, content_type: str, now: float) -> Batch:
-    """Return the events of a JSON object, a JSON array, or NDJSON. Raises HttpError when it is none of these."""
-    events: list[UsageEvent] = []
-    rejected: list[tuple[int, str]] = []
-    for index, found in enumerate(_objects(body, "ndjson" in content_type or "jsonl" in content_type)):
-        try:
-            if isinstance(found, EventError):
-                raise found
-            events.append(parse(found, now))
-        except EventError as error:
-            rejected.append((index, error.reason))
-    return Batch(tuple(events), tuple(rejected))
-
-
-def _objects(body: bytes, lines: bool) -> list[Any]:
-    if not lines:
-        try:
-            whole = _json(body)
-        except ValueError as error:
-            # curl sends NDJSON under any content type; a single broken object is just that
-            if b"\n" not in body.strip():
-                raise HttpError(400, "the body is not JSON") from error
-        else:
-            found = whole if isinstance(whole, list) else [whole]
-            return _bounded(found)
-    return _bounded([_line(line) for line in body.splitlines() if line.strip()])
-
-
-def _line(line: bytes) -> Any:
-    if len(line) > MAX_LINE_BYTES:
-        return EventError("line_too_long")
-    try:
-        return _json(line)
-    except ValueError:
-        return EventError("not_json")
-
-
-def _json(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _bounded(found: list[Any]) -> list[Any]:
-    if len(found) > MAX_EVENTS:
-        raise HttpError(413, f"a body has at most {MAX_EVENTS} events")
-    return found
 
 
 class Ingest:
@@ -143,6 +82,7 @@ class Ingest:
         self._count = {result: events.labels(SOURCE, result) for result in RESULTS}
         self._marks = Marks(folder, registry, environment, clock)
         self._otlp = Otlp(self._commit, registry, clock, folder)
+        self._answers: Answers | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -210,10 +150,10 @@ class Ingest:
         else:
             batch = parse_body(body, content_type, self._clock())
         result = await self._submit(batch.events)
-        self._count["accepted"].inc(result.accepted - result.late)
-        self._count["late"].inc(result.late)
-        self._count["duplicate"].inc(result.duplicates)
-        self._count["rejected"].inc(len(batch.rejected))
+        counts = (result.accepted - result.late, result.late, result.duplicates, len(batch.rejected))
+        for name, count in zip(RESULTS, counts, strict=False):
+            if count:
+                self._count[name].inc(count)
         told = {
             "accepted": result.accepted,
             "duplicates": result.duplicates,
@@ -232,10 +172,16 @@ class Ingest:
         if not events:
             return Result(0, 0, 0)
         try:
-            future = asyncio.wrap_future(self._sink.submit(events, source))
-            # shield: the commit goes on when the sender hangs up, and its ids tell when it asks again
-            return await asyncio.wait_for(asyncio.shield(future), COMMIT_SECONDS)
+            # when the sender hangs up the commit goes on, and its ids tell when it asks again
+            waiting = self._answers_here().of(self._sink.submit(events, source))
+            return await waiting
         except LedgerFullError as error:
             raise HttpError(429, f"the ledger is full: {error}", [(b"retry-after", b"1")]) from error
         except (LedgerError, TimeoutError) as error:
             raise HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")]) from error
+
+    def _answers_here(self) -> Answers:
+        loop = asyncio.get_running_loop()
+        if self._answers is None or self._answers.loop is not loop:
+            self._answers = Answers(loop, COMMIT_SECONDS)
+        return self._answers

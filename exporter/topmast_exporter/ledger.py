@@ -32,6 +32,9 @@ log = logging.getLogger("topmast_exporter.ledger")
 MAX_WAITING_EVENTS = 20_000
 MAX_BATCH_EVENTS = 5_000
 TICK_SECONDS = 15.0
+# Fewer than this wait a moment for others: a commit costs what a hundred events do.
+FEW_EVENTS = 100
+GATHER_SECONDS = 0.002
 # A disk that took nothing is tried again after this.
 HOLD_SECONDS = 1.0
 # At each tick, this many steps of deleting old events at most: commits wait meanwhile.
@@ -168,6 +171,10 @@ class Ledger:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping or self._new_budgets, patience)
+                alone = 0 < self._waiting_events < FEW_EVENTS and not self._stopping
+            if alone:
+                time.sleep(GATHER_SECONDS)
+            with self._changed:
                 batch = self._take()
                 if self._new_budgets is not None:
                     self._budgets = Budgets(self._new_budgets, self._registry)
@@ -244,13 +251,13 @@ class Ledger:
                 results = [self._sift(submission, known, book) for submission in batch]
                 book.finish()
                 self._store.insert(book.block)
-                counters, histograms = self._totals.after(book.delta)
-                self._store.save(counters, histograms, book.spend)
+                after = self._totals.after(book.delta)
+                self._store.save(*after, book.spend)
         except BaseException:
             self._totals.forget(book.delta)
             self._dimensions.forget()
             raise
-        self._totals.commit(book.delta)
+        self._totals.commit(book.delta, after)
         for key, spend in book.spend.items():
             self._budgets.add(key[0] * QUARTER_SECONDS, key[3], spend.cost)
         return results

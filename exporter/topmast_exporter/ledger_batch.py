@@ -21,6 +21,8 @@ from topmast_exporter.usage_event import WORDS, UsageEvent
 # The caller's own reckoning may differ by this much before it is counted as a mismatch.
 MISMATCH_RATIO = 0.01
 
+FEW = 4
+
 DETAILS = ("cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio_in", "audio_out", "image_in")
 RETRY_REASONS = ("error", "timeout", "rate_limited", "connection")
 
@@ -207,7 +209,8 @@ def _cells(
         yield _Cell(words, where, events, FREE, "", columns, _NO_PARTS)
         return
     start = quarter * QUARTER_SECONDS
-    found = many.price(pricer, name, columns, start, start + QUARTER_SECONDS)
+    few = len(events) < FEW  # one by one is cheaper then
+    found = None if few else many.price(pricer, name, columns, start, start + QUARTER_SECONDS)
     if found is not None:
         yield _Cell(words, where, events, found.status, found.reason, columns, found.parts)
         return

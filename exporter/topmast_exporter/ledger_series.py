@@ -8,6 +8,7 @@ Label sets are admitted here and stored with the totals, so that `_other` means 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import add
 
 from topmast_exporter import admission
 from topmast_exporter.pricing.price import PICO
@@ -117,9 +118,8 @@ class Buckets:
     counts: list[int]
     sum: int = 0
 
-    def add(self, other: "Buckets") -> None:
-        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
-        self.sum += other.sum
+    def plus(self, other: "Buckets") -> "Buckets":
+        return Buckets(list(map(add, self.counts, other.counts)), self.sum + other.sum)
 
 
 @dataclass
@@ -233,19 +233,21 @@ class Totals:
 
     def after(self, delta: Delta) -> tuple[dict[Key, int], dict[Key, Buckets]]:
         """Return the totals that will stand when `delta` is committed, of the series that it touches."""
-        counters = {key: self.counters.get(key, 0) + amount for key, amount in delta.counters.items()}
+        standing_counters = self.counters
+        counters = {
+            key: standing_counters.get(key, 0) + amount
+            for key, amount in delta.counters.items()
+            if amount or key not in standing_counters
+        }
         histograms = {}
         for key, added in delta.histograms.items():
             standing = self.histograms.get(key)
-            total = Buckets(list(added.counts), added.sum)
-            if standing is not None:
-                total.add(standing)
-            histograms[key] = total
+            histograms[key] = added if standing is None else standing.plus(added)
         return counters, histograms
 
-    def commit(self, delta: Delta) -> None:
-        """Show the batch: it is stored now."""
-        counters, histograms = self.after(delta)
+    def commit(self, delta: Delta, after: tuple[Mapping[Key, int], Mapping[Key, Buckets]] | None = None) -> None:
+        """Show the batch: it is stored now. `after` is what after() returned of it, where it was asked."""
+        counters, histograms = after or self.after(delta)
         self.counters.update(counters)
         self.histograms.update(histograms)
         for key in counters:

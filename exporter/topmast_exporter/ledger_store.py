@@ -130,7 +130,7 @@ class Store:
         self.connection.executemany(
             "INSERT OR REPLACE INTO histogram VALUES (?, ?, ?, ?)",
             [
-                (key[0], self._text(key[1]), json.dumps(buckets.counts), str(buckets.sum))
+                (key[0], self._text(key[1]), str(buckets.counts), str(buckets.sum))
                 for key, buckets in histograms.items()
             ],
         )

@@ -91,7 +91,7 @@ def parse(body: object, now: float) -> UsageEvent:
         raise EventError("not_text")  # mended, two ids might be one
     return UsageEvent(
         id=event_id,
-        at=_timestamp(body.get("timestamp"), now),
+        at=time_of(body.get("timestamp"), now),
         provider=_text(body, "provider").lower().strip() or UNKNOWN,
         model=_text(body, "model").strip() or UNKNOWN,
         feature=_text(body, "feature"),
@@ -105,7 +105,7 @@ def parse(body: object, now: float) -> UsageEvent:
         retry_reason=_text(body, "retry_reason"),
         duration_seconds=_seconds(body.get("duration_seconds")),
         time_to_first_token_seconds=_seconds(body.get("time_to_first_token_seconds")),
-        caller_cost=_cost(body.get("cost_usd")),
+        caller_cost=cost_of(body.get("cost_usd")),
         key_alias=_text(body, "key_alias"),
         user_group=_text(body, "user_group"),
         environment=_text(body, "environment"),
@@ -143,7 +143,8 @@ def _tokens(body: Mapping[str, object]) -> Tokens | None:
         raise EventError(error.reason) from error
 
 
-def _timestamp(value: object, now: float) -> float:
+def time_of(value: object, now: float) -> float:
+    """Return the unix time of a `timestamp`. Raises EventError."""
     if value is None:
         return now
     try:
@@ -177,7 +178,8 @@ def _attempt(value: object) -> int:
     return value
 
 
-def _cost(value: object) -> int | None:
+def cost_of(value: object) -> int | None:
+    """Return a `cost_usd` in pico-USD. Raises EventError."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_COST_USD:

@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -94,6 +95,7 @@ def _unpack(body: bytes, max_bytes: int) -> bytes:
     return unpacked
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address (with or without a port) is this machine's own."""
     name = host.rpartition(":")[0] if host.count(":") == 1 or (host.startswith("[") and "]:" in host) else host

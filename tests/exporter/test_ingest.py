@@ -6,12 +6,13 @@ import json
 from concurrent.futures import Future
 
 import pytest
-from topmast_exporter.ingest import MAX_BODY_BYTES, MAX_EVENTS, Ingest, parse_body
+from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger, LedgerFullError, Result
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import BURST, MAX_SOURCES, PER_SECOND, Turns
+from topmast_exporter.usage_body import MAX_BODY_BYTES, MAX_EVENTS, parse_body
 from topmast_exporter.usage_event import EventError, parse
 from topmast_exporter.web import HttpError
 

@@ -1,6 +1,7 @@
 """A real listener and its enemies: slow heads, many connections, huge heads, strangers without a certificate."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
@@ -137,6 +138,88 @@ def test_what_is_not_http_is_answered_or_hung_up_on(start, garbage):
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     assert one.get().startswith(b"HTTP/1.1 200")
+
+
+def echo_of(received):
+    """Return the bodies of the answers."""
+    return [part.rpartition(b"\r\n\r\n")[2] for part in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def ask(one, *said, wait_for):
+    """Send bytes, one part after the other; return what was answered until it holds `wait_for` bodies."""
+    received = b""
+    with one.connect() as client:
+        for part in said:
+            client.sendall(part)
+        while received.count(b"HTTP/1.1 200") < wait_for or not received.endswith(b"in"):
+            some = client.recv(65_536)
+            if not some:
+                break
+            received += some
+    return received
+
+
+POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param([POST + b"\r\nabcd"], id="at once"),
+        pytest.param([POST, b"\r\n", b"ab", b"cd"], id="in parts"),
+        pytest.param(
+            [POST + b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n\r\nabcd"],
+            id="would rather speak HTTP/2, as Java's client",
+        ),
+        pytest.param(
+            [b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\nx: y\r\n\r\n"],
+            id="in chunks, with a trailer",
+        ),
+    ],
+)
+def test_a_request_is_answered_however_it_is_sent(start, said):
+    one = start()
+
+    received = ask(one, *said, wait_for=1)
+
+    assert echo_of(received) == [b"in"]
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(start):
+    one = start()
+
+    received = ask(one, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n" * 5, wait_for=5)
+
+    assert echo_of(received) == [b"in"] * 5
+
+
+def test_one_that_sends_without_end_and_waits_for_nothing_is_hung_up_on(start):
+    one = start()
+    with one.connect() as flood, contextlib.suppress(ConnectionError):
+        flood.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n" * 5_000)
+        while flood.recv(65_536):
+            pass
+
+    assert one.get().startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        pytest.param(b"content-length: 4\r\ntransfer-encoding: chunked", id="two lengths"),
+        pytest.param(b"content-length: 4\r\ncontent-length: 5", id="two numbers"),
+        pytest.param(b"content-length: +4", id="a sign"),
+        pytest.param(b"transfer-encoding: chunked, identity", id="chunked is not the last"),
+        pytest.param(b" folded: yes", id="a folded line"),
+    ],
+)
+def test_a_request_that_two_readers_would_read_differently_is_refused(start, smuggled):
+    one = start()
+    with one.connect() as client:
+        client.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\n" + smuggled + b"\r\n\r\nabcd")
+        answer = client.recv(1_000)
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
 @pytest.fixture

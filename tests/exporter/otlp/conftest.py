@@ -1,7 +1,6 @@
 """An ingest as it runs: a socket, uvicorn, a real ledger with real prices."""
 
 import asyncio
-import sqlite3
 import threading
 import urllib.error
 import urllib.request
@@ -15,8 +14,10 @@ from topmast_exporter.config import Address
 from topmast_exporter.guard import WebFile
 from topmast_exporter.ingest import Ingest
 from topmast_exporter.ledger import Ledger
+from topmast_exporter.ledger_events import blocks, snapshot
 from topmast_exporter.pricing import refresh
-from topmast_exporter.pricing.price import Pricer
+from topmast_exporter.pricing.price import COMPONENTS, Pricer
+from topmast_exporter.pricing.tokens import FIELDS
 from topmast_exporter.registry import Registry
 from topmast_exporter.standalone import _listen
 from topmast_exporter.testing import value
@@ -60,10 +61,18 @@ class Running:
 
     def rows(self, *columns: str) -> list[dict[str, Any]]:
         """Return the ledger's single events in order of their time, without the empty columns unless asked for."""
-        with sqlite3.connect(self.folder / "ledger.sqlite") as database:
-            database.row_factory = sqlite3.Row
-            found = [dict(row) for row in database.execute("SELECT * FROM event ORDER BY at_ms, id")]
-        database.close()
+        with snapshot(self.folder) as connection:
+            stored = [one for _, block in blocks(connection, 0.0, 1e12) for one in block.stored()]
+        found = [
+            {
+                **one.event._asdict(),
+                **(one.event.tokens._asdict() if one.event.tokens is not None else dict.fromkeys(FIELDS)),
+                "price_status": one.price.status,
+                "price_reason": one.price.reason,
+                **{f"cost_{part}": cost for part, cost in zip(COMPONENTS, one.price.parts, strict=True)},
+            }
+            for one in sorted(stored, key=lambda one: (one.event.at, one.event.id))
+        ]
         return [{name: row[name] for name in columns} for row in found]
 
 

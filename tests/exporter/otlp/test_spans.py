@@ -217,7 +217,9 @@ ANTHROPIC = {"gen_ai.system": "anthropic", "gen_ai.request.model": "claude-sonne
             id="whose call it was",
         ),
         pytest.param(
-            {**NEW, "ai.response.msToFirstChunk": 250.0}, {"stream": 1, "first_token_us": 250_000}, id="a stream"
+            {**NEW, "ai.response.msToFirstChunk": 250.0},
+            {"stream": True, "time_to_first_token_seconds": 0.25},
+            id="a stream",
         ),
         pytest.param(
             {"gen_ai.request.model": "gpt-4o"}, {"input": None, "price_reason": "usage_missing"}, id="no usage"
@@ -231,7 +233,7 @@ def test_what_libraries_write_is_understood(
 
     assert status == 200
     assert ingest.rows(*expected) == [expected]
-    assert ingest.rows("duration_us") == [{"duration_us": 1_500_000}]
+    assert ingest.rows("duration_seconds") == [{"duration_seconds": 1.5}]
 
 
 @pytest.mark.parametrize(
