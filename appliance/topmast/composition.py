@@ -61,7 +61,8 @@ def render(layout: Layout, path: Path | None, speed: int = 1) -> Path:
         smtp=SMTP,
         notify=settings["notify"],
         speed=speed,
-        public_url=settings["public_url"],
+        # Grafana has the port at which the page is found elsewhere.
+        public_url=str(said.get("public_url") or PAGE),
     )
     # The containers' own listeners and paths stay; what the user says is laid over them.
     for name in TOLD.values():

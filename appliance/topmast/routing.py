@@ -15,7 +15,7 @@ from topmast.errors import ConfigError
 # How the committed file names the inbox (the page of the compose network) and the page's address.
 INBOX = "http://page:3002"
 SMTP = "page:3025"
-PUBLIC_URL = "http://localhost:3001"
+PUBLIC_URL = "http://localhost:3002"
 
 # What each channel may say, and what it must.
 CHANNELS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {

@@ -54,6 +54,21 @@ def test_the_containers_keep_their_own_listeners(layout: Layout, tmp_path: Path)
     assert inside["exporter"]["dependencies"] == ["app"]
 
 
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        pytest.param("", "http://localhost:3002", id="the page's own port, not Grafana's"),
+        pytest.param("public_url: https://mon.example.com/\n", "https://mon.example.com", id="public_url"),
+    ],
+)
+def test_the_links_of_messages_lead_to_the_page(layout: Layout, tmp_path: Path, told: str, address: str) -> None:
+    target = composition.render(layout, said(tmp_path, f"environment: staging\n{told}"))
+
+    text = (target / "alertmanager" / "templates" / "default.tmpl").read_text()
+    assert f'{{{{ define "topmast.public_url" }}}}{address}{{{{ end }}}}' in text
+    assert f'"{address}/query?g0.expr="' in text
+
+
 def test_a_mistake_is_told_before_docker_is_asked(layout: Layout, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\$\.alerts\.HostCpuHihg"):
         composition.render(layout, said(tmp_path, "alerts: {HostCpuHihg: {threshold: 0.5}}\n"))

@@ -29,7 +29,7 @@ SITUATIONS = [
     pytest.param(5, 5, f" {EVIL} {UNBROKEN}", id="hostile"),
 ]
 PHONE, DESK = {"width": 375, "height": 812}, {"width": 1280, "height": 800}
-LINKS = ("/runbooks/HostCpuHigh", "/alerts/HostCpuHigh", "/logs?from=", "silences/new", "/graph?g0.expr=")
+LINKS = ("/runbooks/HostCpuHigh", "/alerts/HostCpuHigh", "/logs?from=", "?silence=1", "/query?g0.expr=")
 COLUMNS = 78
 
 

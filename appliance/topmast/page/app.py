@@ -30,7 +30,7 @@ from topmast.page.settings import Settings
 MAX_THREADS = 8
 
 # Addresses that a person opens: one document, the view is chosen by the path.
-VIEWS = ("/", "/d/{name}", "/alerts", "/alerts/{name}", "/inbox", "/logs", "/runbooks", "/runbooks/{name}")
+VIEWS = ("/", "/d/{name}", "/alerts", "/alerts/{name}", "/inbox", "/logs", "/query", "/runbooks", "/runbooks/{name}")
 
 
 def build(settings: Settings) -> Starlette:

@@ -49,7 +49,13 @@ SIZES = ((1, 0), (5, 0), (50, 0), (0, 1), (0, 50), (5, 5), (50, 50))
 EVIL = "<!channel> <https://evil.example|click> <script>alert(1)</script>\r\nBcc: evil@example.com"
 _HEADERS = ("title", "fallback", "Subject", "description")
 _BODIES = ("text", "html")
-_LINKS = ("/runbooks/HostCpuHigh", "/alerts/HostCpuHigh", "/logs", "silences/new")
+_LINKS = (
+    "/runbooks/HostCpuHigh",
+    "/alerts/HostCpuHigh",
+    "/logs",
+    "?silence=1",
+    "/query?g0.expr=a",
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ const VIEWS = [
   [/^\/alerts\/(?<name>[^/]+)$/, "alert"],
   [/^\/inbox$/, "inbox"],
   [/^\/logs$/, "logs"],
+  [/^\/query$/, "query"],
   [/^\/runbooks(?:\/(?<name>[^/]+))?$/, "runbooks"],
 ];
 const NAVIGATION = [

@@ -103,8 +103,10 @@ export async function open(host, { name }, shell) {
   };
 
   const clock = ticker(refresh);
+  let silence = null;
   const retool = () => {
-    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), silenceButton(name, () => known, refresh), timePicker(defaults), refreshPicker(defaults, refresh));
+    silence = silenceButton(name, () => known, refresh);
+    fill(toolbar, h("div.title", {}, h("a.button.icon-only", { href: "/alerts", "aria-label": "All alerts" }, icon("left")), h("h1", {}, name)), h("span.space"), silence, timePicker(defaults), refreshPicker(defaults, refresh));
     clock.every(duration(parameters().get("refresh") ?? defaults.refresh));
   };
   retool();
@@ -114,6 +116,8 @@ export async function open(host, { name }, shell) {
   );
   const offTheme = onTheme(refresh);
   await refresh();
+  // The `Silence` link of a message: the form is open, what fires is in it, one confirmation is left.
+  if (parameters().has("silence")) silence.click();
   return {
     refresh,
     changed: () => (retool(), refresh(), true),
