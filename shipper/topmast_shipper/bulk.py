@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from elastic_transport import ConnectionError as NoConnection
-from elastic_transport import TlsError, TransportError
+from elastic_transport import NdjsonSerializer, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, SerializationError, UnsupportedProductError
 
 from topmast_shipper.component import Receipt, Refusal
@@ -38,6 +38,13 @@ _DUPLICATE = 409
 _BUSY = frozenset({429, 502, 503, 504})
 _REFUSED_LOGIN = frozenset({401, 403})
 _TOO_LARGE = 413
+
+
+class _Ready(NdjsonSerializer):
+    """Hands ready bytes on as they are: the client's own puts a newline behind them, also behind compressed ones."""
+
+    def dumps(self, data: Any) -> bytes:
+        return bytes(data)
 
 
 class ElasticsearchSink:
@@ -73,9 +80,13 @@ class ElasticsearchSink:
         except (TransportError, SerializationError, UnsupportedProductError) as error:
             raise self._translated(error) from error
         self._limit_bytes = min(self._config.max_request_bytes, self._limit_bytes * 2)
-        if not answer.get("errors"):
+        items = answer.get("items", ()) if isinstance(answer, Mapping) else ()
+        if len(items) != count:
+            # something between us and the server: an answer is no receipt for what it does not speak of
+            raise TransientError(f"{self._where}: answers with {len(items)} verdicts on {count} events")
+        if answer.get("errors") is False:
             return Receipt(count)
-        return self._receipt([next(iter(item.values())) for item in answer["items"]])
+        return self._receipt([next(iter(item.values())) for item in items])
 
     def close(self) -> None:
         server, self._client = self._client, None
@@ -200,6 +211,7 @@ def client(config: Config) -> Elasticsearch:
             request_timeout=config.timeout_seconds,
             max_retries=0,
             retry_on_timeout=False,
+            serializers={_Ready.mimetype: _Ready()},
             **options,
         )
 

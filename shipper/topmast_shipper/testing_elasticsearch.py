@@ -6,8 +6,10 @@
         server.documents
 
 It knows `create` with an id (201, or 409 when the id is there) and keeps the index template and the lifecycle that
-it is given; it maps nothing, searches nothing and refuses no document. Answers have the shape of the real one's,
-reduced by `filter_path` to what the sink asks for. The script is a queue: a request `_bulk` takes the next fault,
+it is given; it maps nothing, searches nothing and refuses no document. Answers have the shape of the real one's, an
+item for each action also when all is well, reduced to what the request's `filter_path` asks for; a request that the
+real one refuses as a whole (its content type, no newline at its end, something behind its compressed body) is refused
+here. The script is a queue: a request `_bulk` takes the next fault,
 and when it is over, everything is answered well.
 """
 
@@ -22,10 +24,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 Action = tuple[str, dict[str, Any]]
 """An id, and the document that is to be created under it."""
-_BUSY = {"status": 429, "error": {"type": "es_rejected_execution_exception"}}
+_TYPES = ("application/x-ndjson", "application/json", "application/vnd.elasticsearch+x-ndjson")
 
 
 class Exchange:
@@ -37,8 +40,7 @@ class Exchange:
 
     def read(self) -> list[Action]:
         """Return what the whole request asks for."""
-        # a newline of the official client follows the compressed body, which the real one passes over as well
-        lines = zlib.decompressobj(31).decompress(self._handler.body()).splitlines()
+        lines = self._handler.bulk_body().splitlines()
         return [
             (json.loads(action)["create"]["_id"], json.loads(document))
             for action, document in zip(lines[::2], lines[1::2], strict=True)
@@ -51,6 +53,17 @@ class Exchange:
     def answer(self, status: int, body: Any, cut: float = 1.0) -> None:
         """Answer; with `cut` only with this part of the body, and the connection ends there."""
         self._handler.answer(status, body, cut)
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        """What the answer is reduced to; nothing when all of it is wanted."""
+        asked = parse_qs(urlsplit(self._handler.path).query).get("filter_path", [])
+        return [path for each in asked for path in each.split(",")]
+
+    @property
+    def index(self) -> str:
+        """The backing index of the data stream in the request's path."""
+        return f".ds-{urlsplit(self._handler.path).path.split('/')[1]}-2026.11.22-000001"
 
     def reset(self) -> None:
         """End the connection with RST."""
@@ -98,10 +111,9 @@ def partly_busy(places: Set[int]) -> Fault:
     """The events at these places are answered 429 one by one; all others are stored."""
 
     def act(each: Exchange) -> None:
-        verdicts = [
-            _BUSY if at in places else each.server.create(*action) for at, action in enumerate(each.read())
-        ]  # fmt: skip
-        _answer(each, verdicts)
+        actions = each.read()
+        statuses = [429 if at in places else each.server.create(*action) for at, action in enumerate(actions)]
+        _answer(each, actions, statuses)
 
     return Fault("partly_busy", act)
 
@@ -142,6 +154,16 @@ def stall(*, stored: bool) -> Fault:
 def half_answer() -> Fault:
     """Everything is stored, and the answer ends in the middle."""
     return Fault("half_answer", lambda each: _all(each, each.read(), cut=0.5))
+
+
+def says_nothing() -> Fault:
+    """Something between the client and the server answers 200 and speaks of no event; nothing is stored."""
+
+    def act(each: Exchange) -> None:
+        each.read()
+        each.answer(200, {})
+
+    return Fault("says_nothing", act)
 
 
 class BulkStandIn:
@@ -194,13 +216,13 @@ class BulkStandIn:
         with self._lock:
             self._script.extend(faults)
 
-    def create(self, key: str, document: dict[str, Any]) -> dict[str, Any]:
-        """Store a document unless its id is there; return the verdict."""
+    def create(self, key: str, document: dict[str, Any]) -> int:
+        """Store a document unless its id is there; return the status, 201 or 409."""
         with self._lock:
             if key in self._documents:
-                return {"status": 409, "error": {"type": "version_conflict_engine_exception"}}
+                return 409
             self._documents[key] = document
-            return {"status": 201}
+            return 201
 
     def bulk(self, exchange: Exchange) -> None:
         """Let a request meet its fault."""
@@ -236,6 +258,20 @@ class _Handler(BaseHTTPRequestHandler):
             raise ConnectionResetError("the client is gone")
         return data
 
+    def bulk_body(self) -> bytes:
+        """Return what a request asks for. Raises ValueError for one that the real server refuses."""
+        body, kind = self.body(), self.headers.get("content-type", "")
+        if kind.partition(";")[0] not in _TYPES:
+            raise ValueError(f"Content-Type header [{kind}] is not supported")
+        if self.headers.get("content-encoding") == "gzip":
+            stream = zlib.decompressobj(31)
+            body = stream.decompress(body)
+            if not stream.eof or stream.unused_data:
+                raise ValueError("the compressed body does not end where the request does")
+        if not body.endswith(b"\n"):
+            raise ValueError("The bulk request must be terminated by a newline [\\n]")
+        return body
+
     def answer(self, status: int, body: Any, cut: float = 1.0) -> None:
         text = json.dumps(body, separators=(",", ":")).encode()
         self.send_response(status)
@@ -249,7 +285,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         # a client that is killed in the middle of it is what this is for
         with suppress(ConnectionError):
-            self.stand_in.bulk(Exchange(self.stand_in, self))
+            try:
+                self.stand_in.bulk(Exchange(self.stand_in, self))
+            except ValueError as error:
+                self.answer(
+                    400, {"error": {"type": "illegal_argument_exception", "reason": str(error)}, "status": 400}
+                )
 
     def do_PUT(self) -> None:
         self.stand_in.things[self.path] = json.loads(self.body())
@@ -276,10 +317,43 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _all(each: Exchange, actions: Sequence[Action], cut: float = 1.0) -> None:
-    _answer(each, [each.server.create(*action) for action in actions], cut)
+    _answer(each, actions, [each.server.create(*action) for action in actions], cut)
 
 
-def _answer(each: Exchange, verdicts: Sequence[dict[str, Any]], cut: float = 1.0) -> None:
-    items = [{"create": verdict} for verdict in verdicts]
-    errors = any(verdict["status"] != 201 for verdict in verdicts)
-    each.answer(200, {"errors": errors, "items": items} if errors else {"errors": False}, cut)
+def _answer(each: Exchange, actions: Sequence[Action], statuses: Sequence[int], cut: float = 1.0) -> None:
+    items = [
+        {"create": {"_index": each.index, "_id": key, "status": status, **_SAID[status]}}
+        for (key, _), status in zip(actions, statuses, strict=True)
+    ]
+    body = {"took": 30, "errors": any(status != 201 for status in statuses), "items": items}
+    each.answer(200, _reduced(body, [path.split(".") for path in each.wanted]) if each.wanted else body, cut)
+
+
+# What stands in an item beside its status.
+_SAID: dict[int, dict[str, Any]] = {
+    201: {
+        "_version": 1,
+        "result": "created",
+        "_shards": {"total": 2, "successful": 1, "failed": 0},
+        "_seq_no": 1,
+        "_primary_term": 1,
+    },
+    409: {"error": {"type": "version_conflict_engine_exception", "reason": "document already exists"}},
+    429: {"error": {"type": "es_rejected_execution_exception", "reason": "rejected execution"}},
+}
+
+
+def _reduced(value: Any, paths: Sequence[Sequence[str]]) -> Any:
+    """Return what the paths (names, `*` for any one) lead to, in its place; lists are looked through."""
+    if not all(paths):
+        return value
+    if isinstance(value, list):
+        return [each for each in (_reduced(each, paths) for each in value) if each not in ({}, [])]
+    if not isinstance(value, dict):
+        return {}
+    below = {
+        name: _reduced(each, further)
+        for name, each in value.items()
+        if (further := [path[1:] for path in paths if path[0] in ("*", name)])
+    }
+    return {name: each for name, each in below.items() if each not in ({}, [])}
