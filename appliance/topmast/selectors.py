@@ -34,6 +34,10 @@ class Selector:
         """Return what a label must be equal to; None when it may be several things."""
         return next((value for name, operator, value in self.matchers if (name, operator) == (label, "=")), None)
 
+    def value_of_name(self) -> str | None:
+        """Return what the name itself must match; None when it is written out."""
+        return next((value for label, _, value in self.matchers if label == "__name__"), None)
+
 
 def read(tree: Tree) -> list[Selector]:
     """Return every selector of the rules and the dashboards, each once, sorted. A panel's variables stand for all."""
@@ -71,7 +75,11 @@ def _matchers(selector: promql.Node) -> tuple[tuple[str, str, str], ...]:
 
 def picking(selectors: Iterable[Selector], prefixes: tuple[str, ...]) -> list[Selector]:
     """Return the selectors whose metric begins with one of the prefixes."""
-    return [each for each in selectors if each.name.startswith(prefixes)]
+    return [
+        each
+        for each in selectors
+        if each.name.startswith(prefixes) or (each.value_of_name() or "").startswith(prefixes)
+    ]
 
 
 def _matches(found: str, operator: str, value: str) -> bool:

@@ -116,6 +116,15 @@ def test_connections_are_held_against_those_that_a_role_may_have(postgres):
     assert 1 <= reading.value("topmast_pg_connections_used") <= 97
 
 
+def test_connections_reserved_for_a_role_are_not_usable(start_postgres):
+    server = start_postgres("max_connections=30", "reserved_connections=5")
+
+    reading = read(server.url)
+
+    assert reading.value("topmast_pg_connections_usable") == 30 - 3 - 5
+    assert reading.value("pg_settings_reserved_connections") == 5
+
+
 def test_ages_before_wraparound_are_those_of_each_database(postgres):
     reading = read(postgres)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from topmast import promql, rulefile
+from topmast import promql, rulefile, selectors
 
 RULES = rulefile.load(Path(__file__).resolve().parents[2] / "monitoring" / "prometheus")
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -29,4 +29,6 @@ def test_documented_threshold(alert: str, numbers: set[str]) -> None:
 def test_only_the_slots_that_a_user_can_have_count() -> None:
     rule = BY_NAME["instance:pg_connections_used:ratio"]
 
-    assert "pg_settings_superuser_reserved_connections" in promql.metric_names(promql.parse(rule.expr))
+    reserved = {"pg_settings_superuser_reserved_connections", "pg_settings_reserved_connections"}
+    found = selectors.of(rule.expr)
+    assert [name for name in reserved if not any(each.picks(name, {}) for each in found)] == []

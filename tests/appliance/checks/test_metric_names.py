@@ -35,6 +35,13 @@ def test_is_silent_about_our_house(house: Any) -> None:
             id="a label that it does not have",
         ),
         pytest.param(
+            "monitoring/prometheus/recording/database.yml",
+            "reserved_connections|pg_settings_reserved_connections",
+            "reserved_connections|pg_settings_reserved_slots",
+            "pg_settings_reserved_slots: no metric of this name",
+            id="one of several names",
+        ),
+        pytest.param(
             "monitoring/prometheus/recording/agent.yml",
             "sum by (environment, agent) (increase(agent_executions_total{status!",
             "sum by (environment, agent_name) (increase(agent_executions_total{status!",
