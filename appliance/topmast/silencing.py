@@ -56,7 +56,7 @@ def address(layout: Layout) -> str:
 
 
 class Alertmanager:
-    """The API of one Alertmanager. Raises TopmastError with what it said."""
+    """The API of one Alertmanager. Raises TopmastError with what it said, NotRunningError when none answers."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -104,15 +104,20 @@ class Alertmanager:
         alerts = self._ask("GET", "/api/v2/alerts?silenced=true&inhibited=true&active=true")
         return sum(silence_id in each["status"]["silencedBy"] for each in alerts)
 
+    def fires(self, alert: str) -> bool:
+        """Return whether an alert of that name is there now, silenced or not."""
+        alerts = self._ask("GET", "/api/v2/alerts?silenced=true&inhibited=true&active=true")
+        return any(each["labels"].get("alertname") == alert for each in alerts)
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             answer = requests.request(method, self.url + path, json=body, timeout=_TIMEOUT_SECONDS)
         except requests.RequestException as error:
-            raise TopmastError(
+            raise NotRunningError(
                 f"no Alertmanager answers at {self.url}; `topmast up` starts one, --url names another"
             ) from error
-        # 0.25 answers 500 here, later ones 404
-        if method == "DELETE" and not answer.ok and ("not found" in answer.text or answer.status_code == 404):
+        # 0.25 answers 500 here, later ones 404; 422 is an id that is none
+        if method == "DELETE" and not answer.ok and ("not found" in answer.text or answer.status_code in (404, 422)):
             raise TopmastError(f"{path.rpartition('/')[2]}: no such silence; `topmast silences` lists them")
         if not answer.ok:
             raise TopmastError(f"{self.url}: {answer.status_code}: {answer.text.strip()[:200]}")

@@ -31,8 +31,9 @@ def test_an_alert_is_silent_until_somebody_ends_it(bare: Appliance) -> None:
     assert active(bare) == []
 
 
-def test_a_silence_that_is_not_there_is_told(bare: Appliance) -> None:
-    done = bare.run("silences", "--end", "00000000-0000-4000-8000-000000000000", check=False)
+@pytest.mark.parametrize("silence_id", ["00000000-0000-4000-8000-000000000000", "deadbeef"])
+def test_a_silence_that_is_not_there_is_told(bare: Appliance, silence_id: str) -> None:
+    done = bare.run("silences", "--end", silence_id, check=False)
 
     assert done.returncode == 1
     assert "no such silence" in done.stderr

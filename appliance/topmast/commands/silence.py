@@ -2,10 +2,11 @@
 
 import getpass
 import json
+from collections.abc import Sequence
 
 import click
 
-from topmast import catalogue, promql, silencing
+from topmast import catalogue, metrics, promlabels, promql, rulefile, silencing
 from topmast.cli import Call
 from topmast.errors import TopmastError
 from topmast.layout import Layout
@@ -66,29 +67,55 @@ def silence(
     topmast silences                         what is quiet now, and until when
     """
     layout = Layout(call.home, call.state)
-    _known(alert, layout, url)
+    manager = Alertmanager(url or silencing.address(layout))
+    _known(alert, layout, url, manager)
     if not reason.strip():
         raise click.UsageError("--reason is empty: whoever looks at it at night wants to know why")
     if alert == "Watchdog":
         click.echo("note: without the Watchdog nothing tells you that alerting itself is dead", err=True)
-    manager = Alertmanager(url or silencing.address(layout))
+    for name in _foreign(alert, labels, layout):
+        click.echo(f"note: {alert} has no label {name}: a silence with it mutes nothing", err=True)
     matchers = (Matcher("alertname", alert), *labels)
     made = manager.put(matchers, seconds, by, reason)
+    muted = manager.muted(made.id)
     if as_json:
         told = {"id": made.id, "matchers": [str(one) for one in matchers], "seconds": seconds}
-        click.echo(json.dumps({**told, "muted": manager.muted(made.id)}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**told, "muted": muted}, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{alert} is silent for {promql.duration(int(seconds * 1000))}: {' '.join(map(str, matchers))}")
+    now = f"{muted} muted now" if muted else "none fires now"
+    click.echo(
+        f"{alert} is silent for {promql.duration(int(seconds * 1000))} ({now}): {' '.join(map(str, matchers))}"
+    )
     click.echo(f"End it: topmast silences --end {made.id}")
 
 
-def _known(alert: str, layout: Layout, url: str | None) -> None:
-    """Refuse a slip of the name; another Alertmanager may have alerts of its own."""
+def _known(alert: str, layout: Layout, url: str | None, manager: Alertmanager) -> None:
+    """Refuse a slip of the name; another Alertmanager may have alerts of its own, and so may rules of yours."""
     try:
         catalogue.find(alert, layout)
-    except TopmastError:
-        if url is None:
+    except TopmastError as error:
+        if url is not None:
+            return
+        try:
+            fires = manager.fires(alert)
+        except TopmastError:
+            raise error from None
+        if not fires:
             raise
+
+
+def _foreign(alert: str, labels: Sequence[Matcher], layout: Layout) -> list[str]:
+    """Return the names among the labels that a shipped alert never carries."""
+    rules = rulefile.load(layout.home / "monitoring" / "prometheus")
+    shipped = next((rule for rule in rules if rule.kind == "alert" and rule.name == alert), None)
+    if shipped is None or not labels:
+        return []
+    records = {rule.name: rule.expr for rule in rules if rule.kind == "record"}
+    known = promlabels.labels_of(promql.parse(shipped.expr), promlabels.lookup(metrics.load(), records))
+    if known is None:
+        return []
+    # the environment may be an external label
+    return [one.name for one in labels if one.name not in {*known, *shipped.labels, "environment"}]
 
 
 COMMAND = silence

@@ -72,6 +72,6 @@ def test_without_an_alertmanager_nothing_is_run(topmast: Any, tmp_path: Path, po
 
     answer = topmast("maintenance", "--url", f"http://127.0.0.1:{port}", "--", "touch", str(made))
 
-    assert answer.code == 1
+    assert answer.code == 3
     assert "no Alertmanager answers" in answer.err
     assert not made.exists()

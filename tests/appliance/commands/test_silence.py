@@ -26,6 +26,26 @@ def test_a_slip_is_told(topmast: Any, arguments: list[str], said: str) -> None:
 def test_nobody_there_is_one_sentence(topmast: Any, port: int) -> None:
     answer = topmast("silence", "HostCpuHigh", "--reason", "x", "--url", f"http://127.0.0.1:{port}")
 
+    assert answer.code == 3
     assert answer.err.strip() == (
         f"topmast: no Alertmanager answers at http://127.0.0.1:{port}; `topmast up` starts one, --url names another"
     )
+
+
+def test_a_label_that_the_alert_never_has_is_told(topmast: Any, port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    labels = [
+        "--label",
+        "host=a",
+        "--label",
+        "instance=a:1",
+        "--label",
+        "severity=warning",
+        "--label",
+        "environment=x",
+    ]
+
+    answer = topmast("silence", "HostCpuHigh", "--reason", "x", "--url", url, *labels)
+
+    notes = [line for line in answer.err.splitlines() if line.startswith("note:")]
+    assert notes == ["note: HostCpuHigh has no label host: a silence with it mutes nothing"]
