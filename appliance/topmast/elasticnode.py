@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 
@@ -99,6 +99,9 @@ _RELEASES = (
 )
 
 
+_NEAREST = {"match_only_text": "text", "constant_keyword": "keyword"}
+
+
 @dataclass(frozen=True)
 class Installed:
     """What a node is started from."""
@@ -106,6 +109,29 @@ class Installed:
     version: str
     java: str
     folder: Path
+
+
+def as_known(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an index template as far as this server knows it: the nearest type of a core field, no lifecycle."""
+    known: dict[str, Any] = {**template, "template": {**template["template"]}}
+    known["template"]["mappings"] = _nearest(template["template"]["mappings"])
+    known["template"]["settings"] = {
+        name: value for name, value in template["template"]["settings"].items() if name != "index.lifecycle.name"
+    }
+    return known
+
+
+def _nearest(mapping: Any) -> Any:
+    if isinstance(mapping, list):
+        return [_nearest(each) for each in mapping]
+    if not isinstance(mapping, Mapping):
+        return mapping
+    found = {key: _nearest(value) for key, value in mapping.items()}
+    if found.get("type") == "constant_keyword":
+        found.pop("value", None)
+    if isinstance(found.get("type"), str):
+        found["type"] = _NEAREST.get(found["type"], found["type"])
+    return found
 
 
 def find(layout: Layout) -> Installed | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from topmast import elasticnode
 from topmast.elasticnode import Node
 from topmast_shipper.component import Receipt, Refusal, Sink
 from topmast_shipper.elasticsearch_setup import definition
@@ -38,28 +39,9 @@ def ids(server: Node, stream: str) -> list[str]:
     return [str(each["_id"]) for each in documents(server, stream)]
 
 
-NEAREST = {"match_only_text": "text", "constant_keyword": "keyword"}
-
-
-def reduced(mapping: Any) -> Any:
-    """Return a mapping with the field types that a server without its modules has."""
-    if isinstance(mapping, list):
-        return [reduced(each) for each in mapping]
-    if not isinstance(mapping, dict):
-        return mapping
-    found = {key: reduced(value) for key, value in mapping.items()}
-    if found.get("type") == "constant_keyword":
-        found.pop("value", None)
-    if isinstance(found.get("type"), str):
-        found["type"] = NEAREST.get(found["type"], found["type"])
-    return found
-
-
 def prepared(node: Node) -> Node:
     """Put our template, as far as this server knows its types."""
-    template = definition("templates")
-    template["template"]["mappings"] = reduced(template["template"]["mappings"])
-    del template["template"]["settings"]["index.lifecycle.name"]
+    template = elasticnode.as_known(definition("templates"))
     answer = node.call("PUT", "/_index_template/topmast-logs", template)
     assert answer.ok, answer.text
     return node
