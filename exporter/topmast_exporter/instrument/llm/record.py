@@ -7,11 +7,12 @@ The event's shape is METRICS.md's "LLM usage from elsewhere". It holds numbers a
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from topmast_exporter.instrument.request import mark_model_call
@@ -21,7 +22,7 @@ from topmast_exporter.usage import UsageSender, default_sender
 Outcome = Literal["ok", "error", "timeout", "rate_limited", "cancelled", "cached"]
 Convention = Literal["total", "additive"]
 
-_feature: ContextVar[str] = ContextVar("topmast_feature", default="")
+_labels: ContextVar[Mapping[str, str]] = ContextVar("topmast_llm_labels", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +37,51 @@ class Usage:
     reasoning: int = 0
     audio_in: int = 0
     audio_out: int = 0
+    image_in: int = 0
 
 
 @contextmanager
 def feature(name: str) -> Iterator[None]:
     """Model calls inside of the block belong to this feature of the product; the innermost name counts."""
-    before = _feature.get()
-    _feature.set(name)
+    with labels(feature=name):
+        yield
+
+
+@contextmanager
+def labels(
+    *,
+    feature: str | None = None,
+    key_alias: str | None = None,
+    user_group: str | None = None,
+    environment: str | None = None,
+) -> Iterator[None]:
+    """Model calls inside of the block are booked under these; the innermost block counts, for each name by itself.
+
+    `key_alias` is the name of an API key, never the key.
+    """
+    told = {"feature": feature, "key_alias": key_alias, "user_group": user_group, "environment": environment}
+    before = _labels.get()
+    _labels.set({**before, **{name: value for name, value in told.items() if value is not None}})
     try:
         yield
     finally:
         # Not reset(token): an asynchronous generator may be closed in another context than it was started in.
-        _feature.set(before)
+        _labels.set(before)
 
 
 def current_feature() -> str:
     """Return the feature that model calls belong to here, "" when nobody said."""
-    return _feature.get()
+    return _labels.get().get("feature", "")
+
+
+def current_labels() -> Mapping[str, str]:
+    """Return what model calls are booked under here: feature, key_alias, user_group, environment, as far as said."""
+    return _labels.get()
+
+
+def new_id() -> str:
+    """Return an id that no other event has."""
+    return uuid.uuid4().hex
 
 
 def record_llm_call(
@@ -80,17 +109,20 @@ def record_llm_call(
 ) -> None:
     """Tell the exporter of one model call, and mark the request it ran in as one that calls models. Never raises.
 
-    `usage` None means that the provider did not say; it is counted as missing, never as 0. `id` is the provider's
-    id of the answer: an event is counted once for each. `cost_usd` is the caller's own reckoning, kept beside ours.
+    `usage` None means that the provider did not say; it is counted as missing, never as 0. `id` is yours of the call:
+    an event is counted once for each. (A provider's id of the answer is none: caches repeat it.) What is not said of
+    feature, key_alias, user_group and environment is as `labels` has it. `cost_usd` is the caller's own reckoning,
+    kept beside ours.
     """
     try:
         mark_model_call()
+        around = current_labels()
         event: dict[str, Any] = {
-            "id": id or uuid.uuid4().hex,
+            "id": id or new_id(),
             "timestamp": (timestamp or datetime.now(UTC)).isoformat(),
             "provider": provider,
             "model": model,
-            "feature": current_feature() if feature is None else feature,
+            "feature": around.get("feature", "") if feature is None else feature,
             "operation": operation,
             "convention": convention,
             "stream": stream,
@@ -108,9 +140,9 @@ def record_llm_call(
             "duration_seconds": duration_seconds,
             "time_to_first_token_seconds": time_to_first_token_seconds,
             "cost_usd": cost_usd,
-            "key_alias": key_alias,
-            "user_group": user_group,
-            "environment": environment,
+            "key_alias": around.get("key_alias") if key_alias is None else key_alias,
+            "user_group": around.get("user_group") if user_group is None else user_group,
+            "environment": around.get("environment") if environment is None else environment,
         }
         event.update({name: value for name, value in optional.items() if value is not None})
         (sender or default_sender()).send(event)

@@ -5,148 +5,22 @@ import gc
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import openai
 import pytest
 from fastapi import FastAPI
+from openai_stand_in import Provider
 from starlette.testclient import TestClient
 from topmast_exporter.instrument.asgi import instrument
-from topmast_exporter.instrument.llm import feature
+from topmast_exporter.instrument.llm import feature, labels
 from topmast_exporter.instrument.llm.openai import instrument_openai
 from topmast_exporter.registry import Registry
 from topmast_exporter.testing import CaughtUsage, caught_usage, value
 from topmast_exporter.usage import UsageSender
 
 QUESTION: Any = [{"role": "user", "content": "a secret: hunter2"}]
-USAGE = {
-    "prompt_tokens": 100,
-    "completion_tokens": 20,
-    "total_tokens": 120,
-    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
-    "completion_tokens_details": {"reasoning_tokens": 12, "audio_tokens": 0},
-}
 COUNTED = {"input": 100, "output": 20, "cache_read": 64, "reasoning": 12}
-
-
-class Provider(ThreadingHTTPServer):
-    """What a model name makes it do: limited, flaky, slow, broken, cut (a stream), silent (no usage)."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[dict[str, Any]] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Provider
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.append(body)
-        model, first = body["model"], sum(one["model"] == body["model"] for one in self.server.requests) == 1
-        if model == "limited" or (model == "flaky" and first):
-            self.answer({"error": {"message": "slow down"}}, 429)
-        elif model == "broken":
-            self.answer({"error": {"message": "sorry"}}, 500)
-        elif model == "slow":
-            self.server.released.wait(10)
-            self.close_connection = True
-        elif body.get("stream"):
-            self.stream(body)
-        elif self.path == "/v1/embeddings":
-            data = [{"object": "embedding", "index": 0, "embedding": [0.5]}]
-            self.answer(
-                {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
-            )
-        elif self.path == "/v1/responses":
-            self.answer(self.response(model))
-        else:
-            message = {"role": "assistant", "content": "hello"}
-            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
-            self.answer(self.chat(model, "chat.completion", choices, None if model == "silent" else USAGE))
-
-    def do_GET(self) -> None:
-        self.answer({"object": "list", "data": []})
-
-    def chat(self, model: str, kind: str, choices: Any, usage: Any) -> dict[str, Any]:
-        answer = {
-            "id": "chatcmpl-1",
-            "object": kind,
-            "created": 1,
-            "model": model,
-            "choices": choices,
-            "usage": usage,
-        }
-        return {**answer, "service_tier": "flex"}
-
-    def response(self, model: str) -> dict[str, Any]:
-        usage = {
-            "input_tokens": 100,
-            "output_tokens": 20,
-            "total_tokens": 120,
-            "input_tokens_details": {"cached_tokens": 64},
-            "output_tokens_details": {"reasoning_tokens": 12},
-        }
-        return {
-            "id": "resp_1",
-            "object": "response",
-            "model": model,
-            "output": [],
-            "usage": usage,
-            "status": "completed",
-        }
-
-    def stream(self, body: dict[str, Any]) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("connection", "close")
-        self.end_headers()
-        model = body["model"]
-        if self.path == "/v1/responses":
-            self.event({"type": "response.output_text.delta", "delta": "hel", "sequence_number": 1})
-            self.event({"type": "response.completed", "response": self.response(model), "sequence_number": 2})
-            return
-        for piece in ("hel", "lo"):
-            choices = [{"index": 0, "delta": {"content": piece}}]
-            self.event(self.chat(model, "chat.completion.chunk", choices, None))
-        if model == "cut":
-            self.event({"error": {"message": "overloaded"}})
-            return
-        if (body.get("stream_options") or {}).get("include_usage"):
-            self.event(self.chat(model, "chat.completion.chunk", [], USAGE))
-        self.wfile.write(b"data: [DONE]\n\n")
-
-    def event(self, data: Any) -> None:
-        self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
-
-    def answer(self, data: Any, status: int = 200) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(status)
-        for name, text in (
-            ("content-type", "application/json"),
-            ("content-length", str(len(body))),
-            ("retry-after-ms", "1"),
-        ):
-            self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except ConnectionError:
-            self.close_connection = True  # the client hung up, as some of the tests do
-
-    def log_message(self, *_: Any) -> None: ...
 
 
 @pytest.fixture
@@ -174,16 +48,13 @@ def client(provider: Provider, usage: tuple[UsageSender, CaughtUsage]) -> Iterat
 def events(usage: tuple[UsageSender, CaughtUsage]) -> list[dict[str, Any]]:
     """Return the events so far, without what differs from run to run."""
     assert usage[0].flush(10)
-    return [
-        {name: value for name, value in event.items() if name not in ("timestamp", "duration_seconds")}
-        for event in usage[1].events
-    ]
+    varies = ("id", "timestamp", "duration_seconds")
+    return [{name: value for name, value in one.items() if name not in varies} for one in usage[1].events]
 
 
 def event(**differs: Any) -> dict[str, Any]:
     """Return what a plain chat call becomes, but for what differs; None leaves a member out."""
     plain = {
-        "id": "chatcmpl-1",
         "provider": "openai",
         "model": "gpt-4o-mini",
         "feature": "",
@@ -215,8 +86,8 @@ def test_responses_and_embeddings_are_recorded(client: openai.OpenAI, usage: Any
     client.embeddings.create(model="text-embedding-3-small", input="x", encoding_format="float")
 
     first, second = events(usage)
-    assert first == event(id="resp_1", model="gpt-5", service_tier=None)
-    expected = event(id=second["id"], model="text-embedding-3-small", operation="embeddings", service_tier=None)
+    assert first == event(model="gpt-5", service_tier=None)
+    expected = event(model="text-embedding-3-small", operation="embeddings", service_tier=None)
     assert second == {**expected, "usage": {"input": 7, "output": 0}}
 
 
@@ -252,7 +123,7 @@ def test_a_stream_of_responses_is_recorded(client: openai.OpenAI, usage: Any) ->
     assert kinds == ["response.output_text.delta", "response.completed"]
     recorded = events(usage)
     assert recorded[0].pop("time_to_first_token_seconds") > 0
-    assert recorded == [event(id="resp_1", model="gpt-5", stream=True, service_tier=None)]
+    assert recorded == [event(model="gpt-5", stream=True, service_tier=None)]
 
 
 def closed(stream: Any) -> None:
@@ -303,7 +174,7 @@ def test_a_failure_is_recorded_with_its_attempts(
         client.chat.completions.create(model=model, messages=QUESTION)
 
     recorded = events(usage)
-    failed = event(id=recorded[0]["id"], model=model, outcome=outcome, attempt=attempt, usage=None, service_tier=None)
+    failed = event(model=model, outcome=outcome, attempt=attempt, usage=None, service_tier=None)
     assert recorded == [failed]
 
 
@@ -415,3 +286,71 @@ def test_what_the_hook_trips_over_is_swallowed() -> None:
     client: Any = instrument_openai(Client())
 
     assert client.request(dict, HostileOptions()) == "answered"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        pytest.param(
+            lambda client: client.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", b"RIFF")),
+            {"operation": "transcription", "usage": {"input": 40, "output": 9, "audio_in": 31}},
+            id="a transcription by the token",
+        ),
+        pytest.param(
+            lambda client: client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"RIFF")),
+            {"operation": "transcription", "usage": None},
+            id="a transcription by the second",
+        ),
+        pytest.param(
+            lambda client: client.audio.speech.create(model="tts-1", voice="alloy", input="hunter2").content,
+            {"operation": "speech", "usage": None},
+            id="speech says no usage",
+        ),
+        pytest.param(
+            lambda client: client.images.generate(model="gpt-image-1", prompt="hunter2"),
+            {"operation": "image", "usage": {"input": 50, "output": 1056, "image_in": 20}},
+            id="an image",
+        ),
+        pytest.param(
+            lambda client: client.images.edit(model="gpt-image-1", prompt="hunter2", image=("a.png", b"PNG")),
+            {"operation": "image", "usage": {"input": 50, "output": 1056, "image_in": 20}},
+            id="an image of another",
+        ),
+    ],
+)
+def test_sound_and_images_are_recorded(client: openai.OpenAI, usage: Any, call: Any, expected: Any) -> None:
+    call(client)
+
+    (recorded,) = events(usage)
+    assert {name: recorded.get(name) for name in expected} == expected
+    assert "hunter2" not in json.dumps(usage[1].events)
+
+
+def test_a_proxy_that_repeats_an_id_makes_no_call_vanish(client: openai.OpenAI, usage: Any) -> None:
+    for _ in range(3):
+        assert client.chat.completions.create(model="gpt-4o", messages=QUESTION).id == "chatcmpl-1"
+
+    assert usage[0].flush(10)
+    assert len({one["id"] for one in usage[1].events}) == 3
+
+
+def test_labels_of_the_block_go_along_with_a_stream_that_is_read_outside_of_it(
+    client: openai.OpenAI, usage: Any
+) -> None:
+    with labels(key_alias="prod", user_group="beta", environment="staging"), feature("search"):
+        stream = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
+    list(stream)
+
+    told = {"feature": "search", "key_alias": "prod", "user_group": "beta", "environment": "staging"}
+    (recorded,) = events(usage)
+    assert recorded.pop("time_to_first_token_seconds") > 0
+    assert recorded == event(stream=True, **told)
+
+
+def test_a_raw_stream_is_recorded_as_it_is_read(client: openai.OpenAI, usage: Any) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
+    list(raw.parse())
+
+    (recorded,) = events(usage)
+    assert recorded.pop("time_to_first_token_seconds") > 0
+    assert recorded == event(stream=True)
