@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from topmast_exporter.providers import table_name
+
 Attributes = Mapping[str, str | int | float | bool]
 
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system")
@@ -47,25 +49,6 @@ USER_GROUP = ("topmast.user_group",)
 USAGE_FROM = ("topmast.usage",)
 SERVICE = ("service.name",)
 ENVIRONMENT = ("deployment.environment.name", "deployment.environment")
-
-# OpenTelemetry's name of a provider -> the price table's; all others are tried as they are.
-_PROVIDERS = {
-    "aws.bedrock": "aws",
-    "aws_bedrock": "aws",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "az.ai.inference": "azure",
-    "az.ai.openai": "azure",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "vertex_ai": "google",
-    "gemini": "google",
-    "mistral_ai": "mistral",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-    "moonshot_ai": "moonshotai",
-}
 
 # A span has dozens of attributes; one with more than this is read as far as that.
 MAX_ATTRIBUTES = 1_000
@@ -131,9 +114,7 @@ def count(attributes: Attributes, names: Sequence[str]) -> int | float | None:
 
 def provider(attributes: Attributes) -> str:
     """Return the provider as the price table names it, "" when nobody says."""
-    name = text(attributes, PROVIDER).lower().strip()
-    # the AI SDK says which API of the provider: openai.responses, anthropic.messages
-    return _PROVIDERS.get(name) or _PROVIDERS.get(name.partition(".")[0]) or name.partition(".")[0]
+    return table_name(text(attributes, PROVIDER))
 
 
 def dimensions(span: Attributes, resource: Attributes) -> dict[str, str]:

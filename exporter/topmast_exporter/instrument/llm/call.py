@@ -5,6 +5,7 @@ of OpenAI and Anthropic are made by the same generator: what is said here holds 
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
@@ -110,7 +111,7 @@ def outcome_of(error: BaseException) -> Outcome:
     return "timeout" if names & {"APITimeoutError", "TimeoutError", "TimeoutException"} else "error"
 
 
-class Call:
+class Call(ABC):
     """One model call under way."""
 
     site = ""
@@ -202,13 +203,13 @@ class Call:
         """Return whether a chunk holds the usage."""
         return getattr(chunk, "usage", None) is not None
 
+    @abstractmethod
     def first(self, chunk: Any) -> bool:
         """Return whether a chunk holds a token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def learn(self, answer: Any) -> None:
         """Take from an answer or a chunk what it says of usage, model and tier."""
-        raise NotImplementedError
 
     def _watch_raw(self, result: Any) -> Any:
         """Return the same raw response; the stream that it is parsed to is seen on its way."""
