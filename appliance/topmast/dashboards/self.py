@@ -263,6 +263,16 @@ EXPORTER = [
         alerts=("LlmCostUntracked",),
         noValue="nothing was handed in",
     ),
+    timeseries(
+        21,
+        "Events that the ledger has not stored",
+        "Usage events that wait in the exporter's memory: for the next commit, or for a disk that takes nothing.",
+        "short",
+        query(f"max by (instance) (exporter_ledger_waiting_events{HERE})", "{{instance}}"),
+        alerts=("LedgerStalled",),
+        decimals=0,
+        noValue="no exporter has a ledger",
+    ),
 ]
 
 TAKING = [

@@ -67,6 +67,7 @@ class Running:
             {
                 **one.event._asdict(),
                 **(one.event.tokens._asdict() if one.event.tokens is not None else dict.fromkeys(FIELDS)),
+                "duration_us": None if one.event.duration_seconds is None else one.event.duration_seconds * 1e6,
                 "price_status": one.price.status,
                 "price_reason": one.price.reason,
                 **{f"cost_{part}": cost for part, cost in zip(COMPONENTS, one.price.parts, strict=True)},
