@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from topmast import promql
+from topmast import humane, promql
 from topmast.errors import ConfigError
 from topmast.routing import render_alertmanager
 
@@ -40,6 +40,7 @@ _RULE = re.compile(r"^(?P<indent> *)- (?P<kind>alert|record): *(?P<name>\S+) *$"
 _EXPR = re.compile(r"^ *expr: ")
 _TIMES = re.compile(r"^(?P<head> *(?:for|keep_firing_for|interval): *)(?P<value>[0-9a-z]+)(?P<tail>.*)$")
 _THRESHOLD = re.compile(r"^(?P<head> *threshold: *)(?P<value>.*?) *$")
+_LIMIT = re.compile(r"^(?P<head> *limit: *)'(?P<text>.*)' *$")
 
 
 @dataclass
@@ -69,6 +70,13 @@ class _Block:
         head, first = re.split(r"(?<=expr:) ", self.lines[start], maxsplit=1)
         text = change("\n".join([first, *self.lines[start + 1 : end]]))
         self.lines[start:end] = f"{head} {text}".split("\n")
+
+    def limit(self, value: float) -> None:
+        """Say another value where a message says the threshold."""
+        for index, line in enumerate(self.lines):
+            match = _LIMIT.match(line)
+            if match:
+                self.lines[index] = f"{match['head']}'{humane.changed(match['text'], value)}'"
 
     def times(self, change: Callable[[str, str], str]) -> None:
         """Pass the value of `for`, `keep_firing_for` and `interval` lines through `change(key, value)`."""
@@ -218,6 +226,7 @@ def _set_threshold(block: _Block, threshold: Any) -> None:
         match = _THRESHOLD.match(line)
         if match:
             block.lines[index] = f"{match['head']}'{new}'"
+    block.limit(float(threshold))
 
 
 def _service_level(block: _Block, slo: Mapping[str, float]) -> None:
@@ -225,7 +234,16 @@ def _service_level(block: _Block, slo: Mapping[str, float]) -> None:
         SLO_ERROR_BUDGET: _number(1 - slo["availability"]),
         SLO_LATENCY: _number(slo["latency_p95_seconds"]),
     }
-    block.expressions(lambda expression: promql.edited(expression, number=lambda text: new.get(text, text)))
+    found: list[str] = []
+
+    def replace(text: str) -> str:
+        if text in new:
+            found.append(text)
+        return new.get(text, text)
+
+    block.expressions(lambda expression: promql.edited(expression, number=replace))
+    if found and block.kind == "alert":
+        block.limit(float(new[found[0]]))
 
 
 def _quicken(block: _Block, speed: int, *, money: bool) -> None:

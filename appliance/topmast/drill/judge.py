@@ -164,6 +164,9 @@ def _problems(message: Message, rule: Rule, public_url: str, scene: Scene | None
         link = base + rule.annotations.get(name, "")
         if link not in whole:
             problems.append(f"no link to {link}")
+    limit = rule.annotations.get("limit", "")
+    if limit and "{{" not in limit and note.channel != "webhook" and f"threshold {limit}" not in whole:
+        problems.append(f"does not say the threshold {limit}")
     told = note.text + whole if note.channel == "webhook" else note.text
     if scene is not None and not pattern(scene.text).search(told):
         problems.append(f"does not say {scene.text!r}")

@@ -131,6 +131,9 @@ function nameOf({ labels }, frames) {
   return differing.length === 1 ? labels[differing[0]] : where(labels) || "value";
 }
 
+// In the unit of the value; a template of Prometheus' is not for reading.
+const said = ({ limit = "", threshold }) => (limit && !limit.includes("{{") ? limit : threshold);
+
 // The expression's own suffixes say what it measures.
 function unitOf(expression, limit) {
   if (/ratio|\/\s*\(/.test(expression) && (Number.isNaN(limit) || Math.abs(limit) <= 1)) return "percentunit";
@@ -150,7 +153,7 @@ function facts(rule) {
       rule.instances.length > 0 && h("ul.instances", {}, rule.instances.slice(0, 10).map((each) => h("li", {}, h("span", {}, each.annotations?.description || where(each.labels)), each.quiet && h("span.tag", {}, each.quiet), h("time", {}, ago(Date.parse(each.activeAt) / 1000))))),
       rule.health === "err" && h("p.problem", {}, rule.error),
     ),
-    h("dl.facts", {}, fact("for", rule.wait ? format(rule.wait, "s") : "at once"), fact("threshold", annotations.threshold), fact("group", rule.group)),
+    h("dl.facts", {}, fact("for", rule.wait ? format(rule.wait, "s") : "at once"), fact("threshold", said(annotations)), fact("group", rule.group)),
     h("pre.expression", { tabindex: "0" }, rule.query),
   ];
 }
