@@ -62,6 +62,37 @@ class DeadlineTlsSocket(_Bounded, ssl.SSLSocket):
     """Over TLS."""
 
 
+class _Given:
+    """What a library connected."""
+
+    def __init__(self, given: socket.socket) -> None:
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+    def recv(self, *args: Any, **options: Any) -> bytes:
+        return self._given.recv(*args, **options)
+
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        return self._given.recv_into(*args, **options)
+
+    def sendall(self, *args: Any, **options: Any) -> None:
+        self._given.sendall(*args, **options)
+
+
+class WatchedSocket(_Bounded, _Given):
+    """Around a socket that a library has connected, over whatever it is."""
+
+    def _arm(self) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no answer within the deadline")
+        # the library's own timeout stays where it is the shorter one; 0 is its look without waiting
+        own = self._given.gettimeout()
+        self._given.settimeout(left if own is None else min(own, left))
+
+
 def connect(address: tuple[str, int] | str, deadline: float) -> DeadlineSocket:
     """Return a connection to (host, port), or to the path of a Unix socket. Raises OSError."""
     left = max(0.001, deadline - time.monotonic())

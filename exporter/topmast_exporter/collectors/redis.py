@@ -8,12 +8,12 @@ ACL that is enough: `+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len 
 
 import importlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from topmast_exporter import redis_latency
+from topmast_exporter import deadline_socket, redis_latency
 from topmast_exporter.collector import Collector, Reading, read_secret
 from topmast_exporter.errors import CollectError
 from topmast_exporter.redis_info import number
@@ -148,6 +148,7 @@ class RedisSource:
         importlib.import_module("redis")
         self._config = config
         self._connection: Any = None
+        self._socket: deadline_socket.WatchedSocket | None = None
         self._deadline = 0.0
         self._scan = NamespaceScan(config.namespaces, config.scan_budget_calls) if config.namespaces else None
         self._scan_due = 0.0
@@ -181,6 +182,8 @@ class RedisSource:
         """Return the answers of one round trip, error replies in their places. Raises past the deadline."""
         from redis.exceptions import ResponseError
 
+        if self._socket is not None:
+            self._socket.allow(self._deadline)
         if time.monotonic() > self._deadline:
             raise CollectError(f"{self._where()}: not done in {self._config.timeout_seconds:g} s", "timeout")
         connection = self._connection
@@ -198,7 +201,7 @@ class RedisSource:
         return self._scan is None or self._scan.swept
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:
             connection.disconnect()
 
@@ -234,19 +237,38 @@ class RedisSource:
         options |= {"socket_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
         if "path" not in options:
             options["socket_connect_timeout"] = timeout
-        connection = kind(protocol=2, **options)  # RESP 2 has one shape on every server since 2.8
+        connection = _watching(kind, self._watch)(
+            protocol=2, **options
+        )  # RESP 2 has one shape on every server since 2.8
         connection.connect()
         self._connection = connection
         self.run([("CLIENT", "SETNAME", "topmast-exporter")])  # for people at CLIENT LIST; an ACL may refuse it
+
+    def _watch(self, connected: Any) -> deadline_socket.WatchedSocket:
+        self._socket = deadline_socket.WatchedSocket(connected)
+        self._socket.allow(self._deadline)
+        return self._socket
 
     def _where(self) -> str:
         parts = urlsplit(self._config.url)
         return parts.netloc.rpartition("@")[2] or parts.path  # never the password
 
 
+def _watching(kind: Any, watch: Callable[[Any], Any]) -> Any:
+    """Return the library's class of connections with `watch` around each socket that it connects."""
+
+    class Watching(kind):  # type: ignore[misc]  # which class it is, the URL says
+        def _connect(self) -> Any:
+            return watch(super()._connect())
+
+    return Watching
+
+
 def _reason(error: Exception) -> str:
     from redis import exceptions
 
+    if isinstance(error.__context__, deadline_socket.TooLongError):
+        return "protocol"
     text = str(error)
     if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
         return "timeout"
