@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from topmast_shipper.component import Cursor
-from topmast_shipper.errors import StateError
+from topmast_shipper.errors import InUseError, StateError
 
 _FORMAT = ["topmast-shipper-checkpoint", 1]
 # A cursor line has some 100 bytes: 1 MiB is ten thousand windows, and is read in a few milliseconds.
@@ -78,6 +78,21 @@ def remembered(folder: Path) -> Remembered:
     return found._replace(bad_lines=bad_lines)
 
 
+def held(folder: Path) -> bool:
+    """Return whether a shipper is at work in the folder, without making anything there."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 class Checkpoint:
     """The one durable memory of a shipper. Thread-safe; holds the lock of its folder until closed."""
 
@@ -100,7 +115,7 @@ class Checkpoint:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock_file)
-            raise StateError(f"{folder}: another shipper is at work here") from error
+            raise InUseError(f"{folder}: another shipper is at work here") from error
         self._path = folder / "checkpoint.log"
         self._file = -1
         self._written = 0

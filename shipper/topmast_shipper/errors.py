@@ -3,7 +3,8 @@
 ShipperError
 ├── ConfigError      a configuration is refused: `$.json.path: what is wrong`
 ├── QueryError       a log search does not parse; `position` says where
-├── StateError       the state folder cannot be used, or another shipper holds it
+├── StateError       the state folder cannot be used
+│   └── InUseError   another shipper holds it
 ├── TransientError   a sink got nowhere: try again, not before `retry_after_seconds`
 └── PermanentError   a sink refuses for good: a person must act
 """
@@ -28,6 +29,10 @@ class QueryError(ShipperError):
 
 class StateError(ShipperError):
     """The state folder cannot be used, or another shipper holds it."""
+
+
+class InUseError(StateError):
+    """Another shipper holds the folder."""
 
 
 class TransientError(ShipperError):

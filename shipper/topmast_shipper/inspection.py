@@ -12,6 +12,9 @@ from topmast_shipper.tail.discovery import ARCHIVE, look, whereabouts
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import digest
 
+_LINE_BYTES = 1 << 20
+_UNFINISHED = "the last line is not finished yet"
+
 
 @dataclass(frozen=True)
 class FileState:
@@ -53,13 +56,13 @@ def _state(memory: Remembered, record: FileRecord, sink: str) -> FileState:
             record.input, record.path, sink, record.stream, record.generation, cursor.offset, None, 0, "gone"
         )  # fmt: skip
     kind = Archive if found.path.endswith(ARCHIVE) else Generation
-    file = kind(found.path, *found.key, -1, max_line_bytes=0, descriptors=Descriptors(1))
+    file = kind(found.path, *found.key, -1, max_line_bytes=_LINE_BYTES, descriptors=Descriptors(1))
     file.size = found.status.st_size
     if isinstance(file, Archive):
         file.measure()
     verdict = _verdict(file, record, cursor)
     file.close()
-    unread = max(0, file.size - cursor.offset) if verdict in ("read on", "complete") else file.size
+    unread = max(0, file.size - cursor.offset) if verdict in ("read on", "complete", _UNFINISHED) else file.size
     return FileState(
         record.input, found.path, sink, record.stream, record.generation, cursor.offset, file.size, unread, verdict
     )  # fmt: skip
@@ -74,4 +77,6 @@ def _verdict(file: Generation, record: FileRecord, cursor: Cursor) -> str:
         return "another content: its beginning is not the one that was read"
     if not file.holds(cursor):
         return "another content: what lies before the offset is not what was read"
+    if file.unfinished(cursor.offset):
+        return _UNFINISHED
     return "complete" if cursor.offset == file.size else "read on"

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from topmast_shipper import rooms
+from topmast_shipper.checkpoint import held
 from topmast_shipper.config import ShipperConfig
-from topmast_shipper.errors import ConfigError, PermanentError, ShipperError, TransientError
+from topmast_shipper.errors import ConfigError, InUseError, PermanentError, ShipperError, TransientError
 from topmast_shipper.writable import writable
 
 _REMEDIES: dict[type[Exception], str] = {
     ConfigError: "correct the sink's options",
     PermanentError: "a person must act: correct the login, the certificate or the permission that the message names",
+    InUseError: "stop the other shipper, or give this one a store of its own",
     TransientError: "start what should answer there, or correct the address; a shipper would try again for ever",
 }
 
@@ -26,8 +28,9 @@ class Reached(NamedTuple):
 
 def reach(config: ShipperConfig) -> Iterator[Reached]:
     """Yield what became of the data folder and of each sink, one after the other."""
+    at_work = held(config.data)
     try:
-        yield Reached("data", True, writable(config.data), None)
+        yield Reached("data", True, writable(config.data) + ", a shipper is at work there" * at_work, None)
     except PermanentError as error:
         yield Reached("data", False, str(error), _REMEDIES[PermanentError])
     for entry in config.sinks:
@@ -37,6 +40,10 @@ def reach(config: ShipperConfig) -> Iterator[Reached]:
                 said = sink.check()
             finally:
                 sink.close()
+        except InUseError as error:
+            # held by the shipper of this very configuration, as it should be
+            told = f"{entry.options['path']}: written by the shipper that is at work" if at_work else str(error)
+            yield Reached(entry.name, at_work, told, None if at_work else _REMEDIES[InUseError])
         except ShipperError as error:
             yield Reached(entry.name, False, str(error), _REMEDIES.get(type(error)))
         else:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from topmast_shipper.pipeline import Lane, Lanes, Signal
 from topmast_shipper.replay import ReplayInput
 from topmast_shipper.rooms import Setting
 from topmast_shipper.signatures import Signatures
+from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.watch import Watch
 from topmast_shipper.telemetry import Telemetry, gauge
 
@@ -28,6 +29,8 @@ SWEEP_SECONDS = 1.0
 POLL_SECONDS = 0.1
 # A busy file announces itself thousands of times a second; this many windows and commits are enough.
 _REST_SECONDS = 0.1
+# What waits for so long is looked at: is it more than the beginning of a line?
+_UNFINISHED_SECONDS = 30.0
 
 
 class Shipper:
@@ -203,12 +206,26 @@ class Shipper:
                     marks[place] = (size, since) if source.size - unread < size else (source.size, now)
         self._marks = marks
 
+    def _due(self, inputs: Sequence[Input]) -> dict[tuple[str, int], tuple[int, float]]:
+        """Return the marks, without those of files in which only the end of a line is waited for.
+
+        A program that died in the middle of a line would else be told for ever as a shipper that lags.
+        """
+        marks, now = dict(self._marks), self._clock()
+        for source in (source for each in inputs for source in each.sources()):
+            place = (source.stream, source.generation)
+            _, since = marks.get(place, (0, now))
+            old = now - since > _UNFINISHED_SECONDS
+            if old and isinstance(source, Generation) and source.unfinished(source.size - self._unread(source)):
+                marks.pop(place, None)
+        return marks
+
     def _gauges(self) -> Iterable[Metric]:
         inputs = list(self._inputs)
         lag = [(each.name, float(sum(map(self._unread, each.sources())))) for each in inputs]
         yield gauge("shipper_lag_bytes", "Bytes that the slowest sink has not settled.", "input", lag)
         now = self._clock()
-        waiting = max((now - since for _, since in self._marks.values()), default=0.0)
+        waiting = max((now - since for _, since in self._due(inputs).values()), default=0.0)
         yield gauge("shipper_oldest_unsent_seconds", "Age of the oldest unsent data.", "", [("", waiting)])
         opened = float(sum(each.open_files for each in [*inputs, *self._replays]))
         yield gauge("shipper_files_open", "Files held open.", "", [("", opened)])

@@ -35,6 +35,7 @@ def rewrite(content: bytes) -> Callable[[Path], object]:
     [
         pytest.param(lambda _: None, "complete", 0, id="nothing new"),
         pytest.param(rewrite(CONTENT + b"three\n"), "read on", 6, id="grown"),
+        pytest.param(rewrite(CONTENT + b"thr"), "the last line is not finished yet", 3, id="in the middle of a line"),
         pytest.param(rewrite(b"one\n"), "truncated: its content is read as a new one", 4, id="truncated"),
         pytest.param(
             rewrite(b"new\ntwo\n"), "another content: its beginning is not the one that was read", 8, id="replaced"

@@ -30,8 +30,8 @@ def configured(folder: Path, **changes: Any) -> ShipperConfig:
 
 
 @contextmanager
-def shipping(config: ShipperConfig) -> Iterator[Shipper]:
-    shipper = Shipper(config)
+def shipping(config: ShipperConfig, **clocks: Callable[[], float]) -> Iterator[Shipper]:
+    shipper = Shipper(config, **clocks)
     thread = threading.Thread(target=shipper.run)
     thread.start()
     try:
@@ -219,6 +219,31 @@ def test_a_full_disk_holds_up_what_it_must_and_is_counted_and_nothing_is_lost(
         until(lambda: search.count(small_disk / "logs", "") == 201)
 
         assert metrics(shipper)["shipper_lost_total"] == 0
+
+
+def test_an_unfinished_line_is_unread_and_no_lag(tmp_path: Path) -> None:
+    log, ahead = tmp_path / "in" / "app.log", [0.0]
+    write(log, "one")
+    with log.open("a") as file:
+        file.write("an application died in the mi")
+    with shipping(configured(tmp_path), clock=lambda: time.monotonic() + ahead[0]) as shipper:
+        until(lambda: messages(tmp_path) == ["one"])
+        until(lambda: metrics(shipper)["shipper_oldest_unsent_seconds"] > 0)
+        ahead[0] = 600.0
+
+        assert metrics(shipper)["shipper_oldest_unsent_seconds"] == 0
+        assert metrics(shipper)["shipper_lag_bytes"] == 29
+
+
+def test_a_line_that_is_not_sent_for_long_is_lag(tmp_path: Path) -> None:
+    ahead = [0.0]
+    down = configured(tmp_path, sinks=[{"logstash": {"hosts": ["127.0.0.1:1"]}}])
+    write(tmp_path / "in" / "app.log", "one")
+    with shipping(down, clock=lambda: time.monotonic() + ahead[0]) as shipper:
+        until(lambda: metrics(shipper)["shipper_oldest_unsent_seconds"] > 0)
+        ahead[0] = 600.0
+
+        assert metrics(shipper)["shipper_oldest_unsent_seconds"] > 600
 
 
 @pytest.mark.parametrize("fault", ["refused", "does not start"])

@@ -20,7 +20,7 @@ import orjson
 
 from topmast_shipper import ecs, store, timestamps
 from topmast_shipper.component import Kind, Receipt, Sink
-from topmast_shipper.errors import PermanentError, StateError, TransientError
+from topmast_shipper.errors import InUseError, PermanentError, StateError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.store import Part
 from topmast_shipper.window import Window, of
@@ -126,7 +126,7 @@ class SqliteSink:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise StateError(f"{config.path}: another shipper writes this store") from error
+            raise InUseError(f"{config.path}: another shipper writes this store") from error
 
     def send(self, window: Sequence[Event]) -> Receipt:
         """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""

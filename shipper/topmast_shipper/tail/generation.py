@@ -162,6 +162,11 @@ class Generation:
         tail = self.bytes_at(cursor.offset - cursor.tail_length, cursor.tail_length)
         return len(tail) == cursor.tail_length and (not tail or digest(tail) == cursor.tail_digest)
 
+    def unfinished(self, offset: int) -> bool:
+        """Return whether nothing is behind the offset but the beginning of a line: its writer is not done with it."""
+        rest = self.size - offset
+        return 0 < rest <= self._max_line_bytes and b"\n" not in self.bytes_at(offset, rest)
+
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
         if not self.stream or self.replaced or self.size <= cursor.offset:
             return None

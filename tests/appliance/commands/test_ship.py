@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from topmast.cli import topmast
+from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.testing_elasticsearch import BulkStandIn
 from topmast_shipper.testing_lumberjack import LumberjackServer
 
@@ -88,6 +91,24 @@ def test_a_sink_that_does_not_answer_is_named_with_a_remedy(config: Path, port: 
     assert code == 1
     assert "cannot connect" in str(found["logstash"]["message"])
     assert "address" in str(found["logstash"]["remedy"])
+
+
+def test_a_store_that_its_own_shipper_writes_is_well_and_one_that_another_does_is_not(config: Path) -> None:
+    logs = config.parent / "logs"
+    sinks(config, f"sqlite: {{path: {logs}}}")
+    writer = SqliteSink(Config(logs))
+    try:
+        code, found = asked(config)
+        assert (code, found["sqlite"]["ok"]) == (1, False)
+        assert "stop the other shipper" in str(found["sqlite"]["remedy"])
+
+        with closing(Checkpoint(config.parent / "data")):
+            code, found = asked(config)
+    finally:
+        writer.close()
+
+    assert (code, found["sqlite"]["ok"], found["sqlite"]["remedy"]) == (0, True, None)
+    assert "at work" in str(found["data"]["message"])
 
 
 def test_a_server_that_is_no_elasticsearch_is_told(config: Path) -> None:
