@@ -58,6 +58,16 @@ def engine_answers() -> bool:
     return True
 
 
+def data_root() -> Path:
+    """Return the engine's own folder, which holds the volumes. Raises PrerequisiteError."""
+    done = subprocess.run(
+        ["docker", "info", "--format", "{{.DockerRootDir}}"], capture_output=True, text=True, check=False, timeout=30
+    )
+    if done.returncode != 0 or not done.stdout.strip():
+        raise PrerequisiteError(f"docker info: {done.stderr.strip()[:200]}")
+    return Path(done.stdout.strip())
+
+
 def hint(layout: Layout) -> str:
     """Return one line for who could use compose mode, or nothing."""
     if (layout.home / FILE).is_file() and shutil.which("docker") and engine_answers():

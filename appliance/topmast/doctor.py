@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from topmast import config, debian, forecast, lock, machine, preflight, stage
+from topmast import compose, config, debian, forecast, lock, machine, preflight, running, stage
 from topmast.checkup import Checkup
-from topmast.errors import ConfigError, NotRunningError, TopmastError
+from topmast.errors import ConfigError, NotRunningError, PrerequisiteError, TopmastError
 from topmast.layout import LOOPBACK, PORTS, Layout
 from topmast.start import FREE_BYTES
 
@@ -39,7 +39,7 @@ def examine(layout: Layout, path: Path | None, mode: str) -> Iterator[Checkup]:
         yield machine.disk(layout.state, FREE_BYTES, "the engines and a day of data")
         wanted = {name: layout.port(name) for name in PORTS if name not in DEMO_PORTS}
         yield listeners(wanted, _running_ports(layout))
-        yield from _forecast(layout)
+    yield from _forecast(layout, mode)
     yield clock(layout, time.time(), _synchronised())
 
 
@@ -102,23 +102,31 @@ def _running_ports(layout: Layout) -> frozenset[int]:
     return frozenset(port + offset for port in PORTS.values())
 
 
-def _forecast(layout: Layout) -> Iterator[Checkup]:
+def _forecast(layout: Layout, mode: str) -> Iterator[Checkup]:
     """Yield the disk's forecast while Prometheus runs and answers; nothing else."""
     try:
+        if mode == "compose":
+            # The volumes' disk, and what Prometheus itself says that it may take; logs are Elasticsearch's to delete.
+            ask = _asking(running.composed(layout)[1].prometheus)
+            retention = {"metrics_bytes": ask("max(prometheus_tsdb_retention_limit_bytes)") or 0, "logs_bytes": 0}
+            yield forecast.checkup(forecast.forecast(layout, retention, ask, stored=compose.data_root()))
+            return
         offset = int(lock.status(layout)["port_offset"])
         retention = yaml.safe_load((layout.rendered / "topmast.yml").read_text(encoding="utf-8"))["retention"]
         there = Layout(layout.home, layout.state, offset)
-        url = there.url("prometheus")
-
-        def ask(expression: str) -> float | None:
-            found = stage.query(url, expression)
-            return float(found[0]["value"][1]) if found else None
-
-        yield forecast.checkup(forecast.forecast(there, retention, ask))
-    except (NotRunningError, OSError):
+        yield forecast.checkup(forecast.forecast(there, retention, _asking(there.url("prometheus"))))
+    except (NotRunningError, PrerequisiteError, OSError):
         return
     except TopmastError as error:
         yield Checkup("disk forecast", ok=True, message=f"cannot be told: {error}")
+
+
+def _asking(url: str) -> forecast.Ask:
+    def ask(expression: str) -> float | None:
+        found = stage.query(url, expression)
+        return float(found[0]["value"][1]) if found else None
+
+    return ask
 
 
 def _read_int(path: Path) -> int | None:

@@ -51,10 +51,14 @@ class Forecast:
 
 
 def forecast(
-    layout: Layout, retention: Mapping[str, Any], ask: Ask, clock: Callable[[], float] = time.time
+    layout: Layout,
+    retention: Mapping[str, Any],
+    ask: Ask,
+    clock: Callable[[], float] = time.time,
+    stored: Path | None = None,
 ) -> Forecast | None:
-    """Return the forecast for the disk of the state folder; None when nobody watches that disk (yet)."""
-    disk = f'{{job="node", mountpoint="{mountpoint(layout.state)}"}}'
+    """Return the forecast for the disk of `stored`, the state folder's when not said; None when nobody watches it."""
+    disk = f'{{job="node", mountpoint="{mountpoint(stored or layout.state)}"}}'
     free = ask(f"max(node_filesystem_avail_bytes{disk} / node_filesystem_size_bytes{disk})")
     if free is None:
         return None

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from topmast import doctor, machine
 from topmast.checkup import Checkup
+from topmast.errors import NotRunningError
 from topmast.layout import Layout, find_home
+from topmast.verification import Place
 
 GB = 1_000_000_000
 
@@ -81,3 +83,41 @@ def test_a_broken_configuration_is_told_with_its_place(tmp_path: Path) -> None:
 
     assert not found.ok
     assert "$.slo.availability" in found.message
+
+
+def test_compose_mode_forecasts_the_disk_of_the_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker and Prometheus are stubs here: what is asked of them, and what becomes of the answers."""
+    asked: list[str] = []
+
+    def answer(url: str, expression: str) -> list[dict[str, object]]:
+        asked.append(f"{url} {expression}")
+        values = {
+            "retention_limit": 5e9,
+            "predict_linear": 24e9,
+            "deriv": -2e6,
+            "timestamp": 21_600.0,
+            "size_bytes": 0.24,
+        }
+        found = next((value for part, value in values.items() if part in expression), None)
+        return [] if found is None else [{"value": [0, str(found)]}]
+
+    place = Place("http://x:9090", "", "", "", "", token=str, log=lambda _: None)
+    monkeypatch.setattr(doctor.running, "composed", lambda _: ([], place))
+    monkeypatch.setattr(doctor.compose, "data_root", lambda: tmp_path / "docker")
+    monkeypatch.setattr(doctor.stage, "query", answer)
+
+    [found] = doctor._forecast(Layout(find_home(), tmp_path / "state"), "compose")
+
+    assert all(each.startswith("http://x:9090 ") for each in asked)
+    # 24 GB at 2 MB a second are 3.3 hours: DatabaseDiskFilling speaks, and so does this.
+    assert (found.name, found.ok) == ("disk forecast", False)
+    assert "24% free, full in 0.1 days" in found.message
+
+
+def test_compose_mode_without_a_stack_forecasts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: Layout) -> None:
+        raise NotRunningError("compose mode: nothing is running")
+
+    monkeypatch.setattr(doctor.running, "composed", nothing)
+
+    assert list(doctor._forecast(Layout(find_home(), tmp_path), "compose")) == []
