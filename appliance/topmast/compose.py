@@ -1,7 +1,10 @@
 """Compose mode: the same stack in containers. Thin: Docker Compose does the work."""
 
+import contextlib
+import ipaddress
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,13 +15,14 @@ from typing import Any
 
 from topmast import composition, config, outside
 from topmast.errors import NotRunningError, PrerequisiteError
-from topmast.layout import Layout
+from topmast.layout import LOOPBACK, Layout
 from topmast.size import size
 
 FILE = "docker-compose.monitoring.yml"
 INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
+PUBLIC_FILE = "docker-compose.public.yml"
 # Run once to their end; whatever else ends was stopped, also when it said 0.
 ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up", "archive"})
 
@@ -42,6 +46,21 @@ def demo(layout: Layout, chosen: bool | None = None) -> bool:
     elif chosen is False:
         remembered.unlink(missing_ok=True)
     return remembered.is_file()
+
+
+def public(layout: Layout) -> bool:
+    """Return whether BIND_ADDR, of the environment or else of .env, is an address that others reach."""
+    bind = os.environ.get("BIND_ADDR")
+    if bind is None:
+        with contextlib.suppress(OSError):
+            found = re.findall(
+                r"^(?:export )?BIND_ADDR\s*[=:]\s*['\"]?([^\s'\"#]*)", (layout.home / ".env").read_text(), re.M
+            )
+            bind = found[-1] if found else None
+    try:
+        return not ipaddress.ip_address(bind or LOOPBACK).is_loopback
+    except ValueError:
+        return False  # told by the preflight, as no address
 
 
 def engine_answers() -> bool:
@@ -94,6 +113,7 @@ def command(layout: Layout) -> list[str]:
         raise PrerequisiteError("docker: the engine does not answer; start it, or leave --mode compose away")
     files = [file, *([file.with_name(LITE_FILE)] if size(layout) == "lite" else [])]
     files += [file.with_name(DEMO_FILE)] if demo(layout) else []
+    files += [file.with_name(PUBLIC_FILE)] if public(layout) else []
     return ["docker", "compose", "--project-directory", str(file.parent), *(w for f in files for w in ("-f", str(f)))]
 
 

@@ -31,8 +31,12 @@ LOGINS: Mapping[str, Login] = {
     # Kibana asks Elasticsearch who somebody is: one login for both.
     "kibana": Login("elastic", "elastic-password", "http://localhost:5601"),
     "ingest": Login("", "ingest-token", "http://localhost:4318"),
+    # With docker-compose.public.yml alone: in front of Prometheus, Alertmanager and the page.
+    "gateway": Login("topmast", "gateway-password", "https://BIND_ADDR:9090"),
 }
 
+# Who reads its copy at its start alone.
+RESTARTED = {"ingest": "exporter", "gateway": "gateway"}
 # Elasticsearch keeps a copy of its own. curl reads both passwords from a pipe, so that no process list shows them.
 _ELASTIC = r"""
 IFS= read -r old; IFS= read -r new
@@ -65,8 +69,8 @@ def rotate(compose: Compose, service: str, generate: Callable[[], str] = random_
     path = f"/secrets/all/{secret}"
     _checked(compose, [*_SET_UP, "sh", "-ec", f"umask 377; cat > {path}.new; mv {path}.new {path}"], new)
     _checked(compose, _SET_UP, "")
-    if service == "ingest":
-        _checked(compose, ["restart", "exporter"], "")
+    if service in RESTARTED:
+        _checked(compose, ["restart", RESTARTED[service]], "")
     return new
 
 

@@ -35,6 +35,11 @@ def free(port: int, address: str = LOOPBACK) -> bool:
     return True
 
 
+def of_this_machine(address: str) -> bool:
+    """Return whether something can listen on the address here."""
+    return free(0, address)
+
+
 def holder(port: int) -> str:
     """Return ` by NAME (pid N)` of the process that listens on `port`, or nothing where that cannot be seen."""
     inodes = set()

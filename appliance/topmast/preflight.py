@@ -2,7 +2,6 @@
 are published on, memory, disk, ports, and volumes of which a part was deleted.
 """
 
-import ipaddress
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 from topmast import compose, machine, ports
 from topmast.checkup import Checkup
-from topmast.errors import PrerequisiteError, TopmastError
+from topmast.errors import ConfigError, PrerequisiteError, TopmastError
 from topmast.layout import LOOPBACK, Layout
 
 # `depends_on: restart` and `!override` of the compose files (APPLIANCE.md 3.1, 6).
@@ -47,7 +46,7 @@ def examine(layout: Layout) -> Iterator[Checkup]:
     yield found
     if not found.ok:
         return
-    yield address(bind_address(stack))
+    yield address(stack)
     yield machine.memory(machine.meminfo(), limits(stack), "the containers may take")
     yield machine.disk(_engine_folder(layout), DISK_BYTES, "images and a week of data")
     yield listeners(published(stack), _ours(layout))
@@ -101,20 +100,17 @@ def files(layout: Layout) -> tuple[dict[str, Any], Checkup]:
     return stack, Checkup(name, ok=True, message=" ".join(Path(word).name for word in argv if word.endswith(".yml")))
 
 
-def bind_address(stack: Mapping[str, Any]) -> str:
-    """Return the address that ports are published on, as the set-up service is told it."""
-    told = stack.get("services", {}).get("secrets", {}).get("environment") or {}
-    return str(told.get("BIND_ADDR", LOOPBACK))
-
-
-def address(bind: str) -> Checkup:
-    """Return whether ports may be published on this address."""
+def address(stack: Mapping[str, Any]) -> Checkup:
+    """Return whether ports may be published on the address that the set-up service is told, and as it does."""
     from topmast.setup.secrets import refuse_public
 
     name = "published on"
+    told = stack.get("services", {}).get("secrets", {}).get("environment") or {}
+    bind = str(told.get("BIND_ADDR", LOOPBACK))
     try:
-        refuse_public(bind)
-        ipaddress.ip_address(bind)
+        refuse_public(bind, gateway=bool(told.get("BEHIND_GATEWAY")))
+        if not ports.of_this_machine(bind):
+            raise ConfigError(f"BIND_ADDR={bind}: no address of this machine; name one that `ip address` shows")
     except TopmastError as error:
         message, _, remedy = str(error).partition("; ")
         return Checkup(name, ok=False, message=message, remedy=remedy or "BIND_ADDR=127.0.0.1 in .env")

@@ -22,13 +22,15 @@ from topmast.errors import PrerequisiteError, TopmastError
 
 FULL = ("docker-compose.monitoring.yml",)
 LITE = (*FULL, "docker-compose.lite.yml")
-DEMO = "docker-compose.demo.yml"
+DEMO, PUBLIC = "docker-compose.demo.yml", "docker-compose.public.yml"
 STAND_INS = Path("tests/docker/stand_ins")
 PROJECT = "topmast-test"
 BASE = f"{PROJECT}/base"
 # An address that only this machine has, and that no appliance listens on: the ports stay those of the files.
 BIND_ADDR = "127.0.0.77"
 OURS = {name: f"{name}/Dockerfile" for name in ("appliance", "exporter", "shipper")}
+# What is laid over an override, beside compose.yml.
+IMAGES = {DEMO: "demo.yml", PUBLIC: "public.yml"}
 STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"})
 
 # PostgreSQL's compiler of queries, which the demo switches off, and what nobody reads in a container.
@@ -50,6 +52,7 @@ class Project:
     files: tuple[str, ...] = FULL
     rendered: Path | None = None
     """What the containers read instead of monitoring/."""
+    address: str = BIND_ADDR
 
     def compose(self, *arguments: str, seconds: float = 300, check: bool = True) -> str:
         """Run Docker Compose; return what it printed, its messages at the end. Raises TopmastError."""
@@ -66,7 +69,7 @@ class Project:
     def argv(self) -> list[str]:
         """`docker compose` with the project's name and files."""
         argv = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
-        images = ["compose.yml", *(["demo.yml"] if DEMO in self.files else [])]
+        images = ["compose.yml", *(name for file, name in IMAGES.items() if file in self.files)]
         for file in (*self.files, *(str(STAND_INS / name) for name in images)):
             argv += ["-f", str(self.home / file)]
         return argv
@@ -74,7 +77,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         moved = {"TOPMAST_RENDERED": str(self.rendered)} if self.rendered else {}
-        told = {"BIND_ADDR": BIND_ADDR, "TOPMAST_SIZE": "lite" if LITE[-1] in self.files else "full"}
+        told = {"BIND_ADDR": self.address, "TOPMAST_SIZE": "lite" if LITE[-1] in self.files else "full"}
         return {**self.engine.environment, **told, **moved}
 
     def verify(self) -> list[Checkup]:
@@ -155,15 +158,25 @@ def make_demo_images(engine: DockerEngine, folder: Path, home: Path, say: Callab
     After make_images, on whose base they are made.
     """
     say("the demo, with the distribution's Redis and PostgreSQL")
-    servers = folder / "servers"
-    unpack_closure(("redis-server", "postgresql-15"), servers)
-    for pattern in _NOT_NEEDED:
-        for each in servers.glob(pattern):
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-    stand_ins = home / STAND_INS
+    servers, stand_ins = _unpack_servers(("redis-server", "postgresql-15"), folder / "servers"), home / STAND_INS
     shutil.copy(stand_ins / "postgres.sh", servers / "postgres.sh")
     _build(engine, "servers", stand_ins / "servers.Dockerfile", servers)
     _build(engine, "demo", home / "examples" / "Dockerfile", home)
+
+
+def make_gateway_image(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
+    """Make the image of the gateway with the distribution's nginx. Raises TopmastError. After make_images."""
+    say("the gateway, with the distribution's nginx")
+    servers = _unpack_servers(("nginx-light",), folder / "nginx")
+    _build(engine, "gateway", home / STAND_INS / "gateway.Dockerfile", servers)
+
+
+def _unpack_servers(packages: Sequence[str], into: Path) -> Path:
+    unpack_closure(packages, into)
+    for pattern in _NOT_NEEDED:
+        for each in into.glob(pattern):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    return into
 
 
 def _build(engine: DockerEngine, name: str, file: Path, context: Path, base: str = BASE) -> None:

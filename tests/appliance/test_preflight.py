@@ -146,7 +146,8 @@ def test_the_files_of_the_size_and_of_the_demo_are_looked_at(docker_here: Layout
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param("BIND_ADDR=198.51.100.7\n", "198.51.100.7", id="a public address without TLS"),
+        pytest.param("BIND_ADDR=198.51.100.7\n", "198.51.100.7: no address of this machine", id="another's address"),
+        pytest.param("BIND_ADDR=0.0.0.0\n", "names every address", id="every address"),
         pytest.param("BIND_ADDR=everywhere\n", "everywhere", id="no address"),
         pytest.param("BIND_ADDR: 127.0.0.1\nnonsense here\n", ".env", id="a broken .env"),
     ],
@@ -159,6 +160,20 @@ def test_what_env_says_is_refused_in_one_sentence(docker_here: Layout, text: str
 
     assert "\n" not in str(refused.value)
     assert "; " in str(refused.value)
+
+
+def test_a_public_address_adds_the_gateway_and_is_refused_without_it(docker_here: Layout) -> None:
+    (docker_here.home / ".env").write_text("BIND_ADDR=192.0.2.10\n")
+    stack, found = preflight.files(docker_here)
+    bare = {"services": {"secrets": {"environment": {"BIND_ADDR": "192.0.2.10"}}}}
+
+    refused = preflight.address(bare)
+
+    assert "docker-compose.public.yml" in found.message
+    assert {name for name, (at, _) in preflight.published(stack).items() if at == "192.0.2.10"} >= {"gateway/9090"}
+    assert not refused.ok
+    assert "without TLS and a password" in refused.message
+    assert "docker-compose.public.yml" in str(refused.remedy)
 
 
 def test_an_old_engine_keeps_it_from_starting(docker_here: Layout) -> None:

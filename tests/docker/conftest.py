@@ -10,7 +10,7 @@ import pytest
 from topmast import dockerengine, rehearsal
 from topmast.dockerengine import DockerEngine
 from topmast.errors import PrerequisiteError
-from topmast.rehearsal import DEMO, LITE, Project
+from topmast.rehearsal import DEMO, LITE, PUBLIC, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +57,23 @@ def demo_images(images: DockerEngine, tmp_path_factory: pytest.TempPathFactory) 
 def lite(demo_images: DockerEngine) -> Iterator[Project]:
     """The stack for 4 GB with the demo as its workload, up and healthy."""
     project = Project(demo_images, ROOT, (*LITE, DEMO))
+    project.down()
+    try:
+        project.up()
+        yield project
+    finally:
+        project.down()
+
+
+# The engine's own bridge: an address of this machine that is not loopback, on every machine with an engine.
+BRIDGE = "172.17.0.1"
+
+
+@pytest.fixture(scope="module")
+def public(images: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The stack for 4 GB behind its gateway on an address that is not loopback, up and healthy."""
+    rehearsal.make_gateway_image(images, tmp_path_factory.mktemp("gateway-image"), ROOT, lambda _: None)
+    project = Project(images, ROOT, (*LITE, PUBLIC), address=BRIDGE)
     project.down()
     try:
         project.up()

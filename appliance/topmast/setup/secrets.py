@@ -12,9 +12,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from topmast.errors import ConfigError, StateError, TopmastError
+from topmast.setup import gateway
 
 # The users that the images run as, as docker-compose.monitoring.yml says them.
 ELASTIC, GRAFANA, OURS, POSTGRES = 1000, 472, 10001, 999
@@ -82,16 +84,18 @@ def give(path: Path, uid: int) -> None:
     os.chown(path, uid, uid)
 
 
-def refuse_public(bind: str) -> None:
-    """Raise ConfigError unless `bind` is a loopback address: the published ports carry no TLS."""
+def refuse_public(bind: str, *, gateway: bool) -> None:
+    """Raise ConfigError unless `bind` is a loopback address, or one address behind the gateway's TLS and password."""
     try:
-        loopback = ipaddress.ip_address(bind).is_loopback
+        address = ipaddress.ip_address(bind)
     except ValueError as error:
-        raise ConfigError(f"BIND_ADDR: not an IP address: {bind!r:.80}") from error
-    if not loopback:
+        raise ConfigError(f"BIND_ADDR: not an IP address: {bind!r:.80}; leave it away, or name one") from error
+    if address.is_unspecified:
+        raise ConfigError(f"BIND_ADDR={bind}: names every address of this machine; name the one to publish on")
+    if not address.is_loopback and not gateway:
         raise ConfigError(
-            f"BIND_ADDR={bind}: the published ports carry no TLS, so they stay on 127.0.0.1; "
-            "reach them through `ssh -L 3001:127.0.0.1:3001 YOUR-SERVER`"
+            f"BIND_ADDR={bind}: without TLS and a password ports stay on 127.0.0.1; "
+            "add `-f docker-compose.public.yml`, or start with `topmast up --mode compose`, which does"
         )
 
 
@@ -205,9 +209,13 @@ def make_certificate(folder: Path, own: Owner) -> list[str]:
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     root = Path(arguments[0])
     try:
-        refuse_public(environment.get("BIND_ADDR", "127.0.0.1"))
+        bind, behind = environment.get("BIND_ADDR", "127.0.0.1"), bool(environment.get("BEHIND_GATEWAY"))
+        refuse_public(bind, gateway=behind)
         refuse_orphans(root, root.parent / "data")
         written = make(root)
+        if behind:
+            name = environment.get("PUBLIC_NAME", "")
+            written += gateway.make(root, bind, name, Path("/given"), partial(write, own=give), random_secret)
     except TopmastError as error:
         sys.stderr.write(f"topmast: {error}\n")
         return error.exit_code

@@ -135,22 +135,30 @@ def test_secrets_differ_and_are_safe_to_paste() -> None:
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.2", "::1"])
-def test_loopback_is_fine(bind: str) -> None:
-    refuse_public(bind)
+@pytest.mark.parametrize("gateway", [True, False])
+def test_loopback_is_fine(bind: str, gateway: bool) -> None:
+    refuse_public(bind, gateway=gateway)
+
+
+def test_one_address_is_fine_behind_the_gateway() -> None:
+    refuse_public("192.0.2.10", gateway=True)
+
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0: names every address .*; name the one"):
+        refuse_public("0.0.0.0", gateway=True)  # noqa: S104 - refused
 
 
 @pytest.mark.parametrize(
     ("bind", "says"),
     [
-        pytest.param("0.0.0.0", "BIND_ADDR=0.0.0.0: the published ports carry no TLS", id="everybody"),  # noqa: S104 - refused
-        pytest.param("10.0.0.5", "BIND_ADDR=10.0.0.5: the published ports carry no TLS", id="a company network"),
+        pytest.param("0.0.0.0", "BIND_ADDR=0.0.0.0: names every address", id="everybody"),  # noqa: S104 - refused
+        pytest.param("10.0.0.5", "BIND_ADDR=10.0.0.5: without TLS and a password", id="a company network"),
         pytest.param("localhost", "BIND_ADDR: not an IP address: 'localhost'", id="a name"),
         pytest.param("", "BIND_ADDR: not an IP address: ''", id="empty"),
     ],
 )
 def test_anything_else_is_refused(bind: str, says: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        refuse_public(bind)
+        refuse_public(bind, gateway=False)
 
     assert str(refused.value).startswith(says)
 

@@ -1,0 +1,141 @@
+"""The stack on a public address, on a real engine: TLS and a password in front of all that is published there."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import wait_for
+from topmast import passwords
+from topmast.compose import ONE_SHOTS
+from topmast.rehearsal import Project
+
+# The images are built here, once.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+# Asked for a password by the gateway; the others ask for one of their own.
+GUARDED = {9090: "/-/ready", 9093: "/-/ready", 3002: "/healthz"}
+
+
+@pytest.fixture(scope="module")
+def authority(public: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate that clients are given, as docs/operations.md says."""
+    path = tmp_path_factory.mktemp("client") / "topmast-ca.crt"
+    path.write_text(public.compose("exec", "-T", "gateway", "cat", "/run/topmast/ca.crt"))
+    return path
+
+
+def curl(*arguments: str | Path) -> tuple[int, int, str]:
+    """Return curl's exit code, the HTTP status and the body."""
+    argv = ["curl", "-sS", "--noproxy", "*", "--max-time", "10", "-w", "\n%{http_code}", *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
+    body, _, status = done.stdout.rpartition("\n")
+    return done.returncode, int(status), body
+
+
+def password_file(public: Project, folder: Path) -> Path:
+    """A file for curl -K, so that no process list shows the password."""
+    path = folder / "curlrc"
+    path.write_text(f'user = "topmast:{passwords.show(public.run, "gateway")}"\n')
+    return path
+
+
+def test_it_is_healthy_and_the_gateway_alone_is_on_the_address(public: Project) -> None:
+    told = public.services()
+
+    lasting = {name: one["Health"] for name, one in told.items() if name not in ONE_SHOTS}
+    assert lasting == dict.fromkeys(lasting, "healthy")
+    at: dict[str, set[str]] = {}
+    for name, one in told.items():
+        for each in one["Publishers"]:
+            if each["PublishedPort"]:
+                at.setdefault(each["URL"], set()).add(name)
+    assert at.keys() == {public.address, "127.0.0.1"}
+    assert at[public.address] == {"gateway"}
+
+
+@pytest.mark.parametrize("port", sorted(GUARDED))
+def test_without_trust_password_or_tls_nothing_is_told(
+    public: Project, authority: Path, tmp_path: Path, port: int
+) -> None:
+    url = f"https://{public.address}:{port}{GUARDED[port]}"
+
+    plain = curl(url.replace("https", "http"))
+    distrusted = curl(url)
+    nobody = curl("--cacert", authority, url)
+    wrong = curl("--cacert", authority, "-u", "topmast:wrong", url)
+    known = curl("--cacert", authority, "-K", password_file(public, tmp_path), url)
+
+    assert plain[1] == 400
+    # curl's own code for a certificate that it does not trust.
+    assert distrusted[:2] == (60, 0)
+    assert (nobody[1], wrong[1]) == (401, 401)
+    assert known[:2] == (0, 200)
+
+
+def test_grafana_asks_for_its_own_login(public: Project, authority: Path) -> None:
+    code, status, body = curl("--cacert", authority, f"https://{public.address}:3001/api/health")
+
+    assert (code, status) == (0, 200)
+    assert json.loads(body)["database"] == "ok"
+
+
+def test_what_is_not_there_is_a_502_and_no_gateway_that_does_not_start(public: Project, authority: Path) -> None:
+    assert curl("--cacert", authority, f"https://{public.address}:9200/")[1] == 502
+
+
+def test_a_function_outside_pushes_with_its_token_alone(public: Project, authority: Path, tmp_path: Path) -> None:
+    event: dict[str, Any] = {
+        "id": "outside-1",
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "usage": {"input": 1000, "output": 200},
+        "outcome": "ok",
+        "feature": "pushed-from-outside",
+    }
+    (tmp_path / "token").write_text(f'header = "Authorization: Bearer {passwords.show(public.run, "ingest")}"\n')
+    say = ("--cacert", authority, "-H", "content-type: application/json", "-d", json.dumps([event]))
+    url = f"https://{public.address}:4318/v1/usage"
+
+    nobody = curl(*say, url)
+    code, status, body = curl(*say, "-K", tmp_path / "token", url)
+
+    assert nobody[1] == 401
+    assert (code, status) == (0, 200), body
+    argv = ("exec", "-T", "page", "python", "-m", "topmast", "--state", "/var/lib/topmast")
+
+    def counted() -> bool:
+        done = public.run((*argv, "cost", "--by", "feature", "--json"))
+        return done.returncode == 0 and "pushed-from-outside" in done.stdout
+
+    # In the ledger's volume, where `topmast cost` asks for it.
+    assert wait_for("the pushed event in the ledger", counted, seconds=60)
+
+
+def test_verify_and_the_services_among_themselves_go_on_as_without_it(public: Project) -> None:
+    def wrong() -> list[str]:
+        return [f"{each.name}: {each.message}" for each in public.verify() if not each.ok]
+
+    assert wait_for("a run of verify without a finding", lambda: not wrong(), seconds=120), wrong()
+
+
+def test_a_new_password_locks_the_old_one_out(public: Project, authority: Path, tmp_path: Path) -> None:
+    url = f"https://{public.address}:9090/-/ready"
+    (tmp_path / "old").mkdir()
+    old = password_file(public, tmp_path / "old")
+
+    passwords.rotate(public.run, "gateway")
+
+    new = password_file(public, tmp_path)
+    assert wait_for("the new password", lambda: curl("--cacert", authority, "-K", new, url)[1] == 200, seconds=30)
+    assert curl("--cacert", authority, "-K", old, url)[1] == 401
+
+
+def test_a_second_start_changes_nothing(public: Project) -> None:
+    before = {name: public.inspect(name)["Id"] for name in public.services()}
+    public.up()
+
+    assert {name: public.inspect(name)["Id"] for name in public.services()} == before
+    assert public.compose("logs", "secrets").splitlines()[-1].endswith("secrets: nothing to do")
