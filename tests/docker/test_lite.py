@@ -77,7 +77,7 @@ def test_prometheus_scrapes_the_app_and_asks_the_exporter_for_its_servers(lite: 
 
 
 def test_the_customers_requests_and_the_model_s_cost_are_counted(lite: Project) -> None:
-    assert wait_for("requests", lambda: query("sum(app_requests_total) > 0"), seconds=120)
+    assert wait_for("requests", lambda: query("sum(app_http_requests_total) > 0"), seconds=120)
     # Sent by the app with its token, priced by the exporter.
     assert wait_for("costs", lambda: query("sum(llm_cost_usd_total) > 0"), seconds=120)
 
