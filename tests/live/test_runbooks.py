@@ -42,13 +42,3 @@ def test_what_only_looks_is_run(line: str, demo: Appliance) -> None:
     # 1 is an answer too: a target that is down, a file that is behind.
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
-def test_its_silence_can_be_made_and_ended(path: Path, demo: Appliance) -> None:
-    (line,) = [each for each in lines(path) if each.startswith(f"topmast silence {path.stem} ")]
-
-    made = demo.json(*shlex.split(line)[1:], "--json")
-
-    assert f'alertname="{path.stem}"' in made["matchers"]
-    demo.run("silences", "--end", made["id"])
