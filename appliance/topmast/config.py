@@ -15,7 +15,7 @@ import topmast_exporter.config
 import topmast_shipper.config
 import yaml
 
-from topmast import targets
+from topmast import notification, targets
 from topmast.errors import ConfigError
 from topmast.layout import Layout
 from topmast.size import LITE_RETENTION, size
@@ -51,7 +51,7 @@ SCHEMA: dict[str, Any] = _closed(
                 {"threshold": {"type": "number"}, "for": _DURATION, "enabled": {"type": "boolean"}}
             ),
         },
-        "notify": {"type": "object"},
+        "notify": notification.SCHEMA,
         "targets": targets.SCHEMA,
         "retention": _closed(
             {
@@ -165,6 +165,9 @@ def check(value: Any, where: str) -> None:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(value))
     if error is not None:
         told = error.message if len(error.message) <= 200 else error.message[:197] + "…"
+        # What stands in the wrong place there may be a secret: it is not repeated.
+        if error.json_path.startswith("$.notify.") and error.validator in ("type", "pattern", "minLength"):
+            told = f"{error.validator} must be {error.validator_value}"
         raise ConfigError(f"{where}: {error.json_path}: {told}")
 
 

@@ -11,23 +11,13 @@ from typing import Any
 
 from topmast import promql
 from topmast.errors import ConfigError
+from topmast.notification import CHANNELS
 
 # How the committed file names the inbox (the page of the compose network) and the page's address.
 INBOX = "http://page:3002"
 SMTP = "page:3025"
 PUBLIC_URL = "http://localhost:3002"
 
-# What each channel may say, and what it must.
-CHANNELS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "slack": (frozenset({"api_url_file"}), frozenset({"api_url_file"})),
-    "pagerduty": (frozenset({"routing_key_file", "url"}), frozenset({"routing_key_file"})),
-    "email": (
-        frozenset({"smarthost", "from", "to", "username", "password_file", "require_tls"}),
-        frozenset({"smarthost", "from", "to"}),
-    ),
-    "webhook": (frozenset({"url"}), frozenset({"url"})),
-    "heartbeat": (frozenset({"url"}), frozenset({"url"})),
-}
 # The receivers that people read; PagerDuty's and the heartbeat's are machines'.
 _READ = ("slack-critical", "slack-warning", "email-cost")
 _WAITS = re.compile(r"^(?P<head> *(?:group_wait|group_interval|repeat_interval): *)(?P<value>[0-9a-z]+)(?P<tail>.*)$")

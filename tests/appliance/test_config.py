@@ -76,3 +76,21 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_fine(tmp_path: Path) -> None:
     assert config.read(written(tmp_path, "")) == {}
+
+
+@pytest.mark.parametrize(
+    ("notify", "path"),
+    [
+        pytest.param({"fax": {}}, "$.notify: ", id="another channel"),
+        pytest.param({"slack": {"api_url": "SECRET"}}, "$.notify.slack: ", id="a secret in place of its file"),
+        pytest.param({"slack": "SECRET"}, "$.notify.slack: type must be object", id="a text for a mapping"),
+        pytest.param({"webhook": {"url": "SECRET"}}, "$.notify.webhook.url: pattern must be", id="no address"),
+        pytest.param({"email": {"smarthost": "a:25", "from": "a"}}, "$.notify.email: 'to' is", id="nobody to tell"),
+    ],
+)
+def test_what_no_channel_has_is_refused_with_its_path_and_without_its_value(notify: object, path: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config.check({"notify": notify}, "topmast.yml")
+
+    assert str(refused.value).startswith(f"topmast.yml: {path}")
+    assert "SECRET" not in str(refused.value)

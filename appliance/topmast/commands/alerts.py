@@ -62,16 +62,14 @@ def list_(call: Call, as_json: bool) -> None:
 
 @alerts.command("show")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="The alert as `list` has it, with its expression and runbook.")
+@click.option("--json", "as_json", is_flag=True, help="The alert as `list` has it, with its expression.")
 @click.pass_obj
 def show(call: Call, name: str, as_json: bool) -> None:
-    """Show one alert: its expression, its wait, and its runbook."""
+    """Show one alert as it is evaluated: its expression, wait and threshold. `topmast runbook` says what to do."""
     layout = Layout(call.home, call.state)
     catalogue.find(name, layout)
     settings = config.load(call.config, layout).values
     found = next(each for each in catalogue.effective(layout, settings) if each["name"] == name)
-    runbook = call.home / "docs" / "runbooks" / f"{name}.md"
-    found["runbook"] = runbook.read_text(encoding="utf-8") if runbook.is_file() else ""
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -82,7 +80,7 @@ def show(call: Call, name: str, as_json: bool) -> None:
         f" threshold {found['threshold']}{off}"
     )
     click.echo(f"\n{found['expr']}\n")
-    click.echo(found["runbook"] or "It has no runbook.")
+    click.echo(f"What to do: topmast runbook {name}")
 
 
 @alerts.command("set")

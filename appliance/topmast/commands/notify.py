@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from topmast import applying, channeltest, config, ownfile, routing, yamledit
+from topmast import applying, channeltest, config, notification, ownfile, routing, yamledit
 from topmast.cli import Call
 from topmast.errors import ConfigError, StateError, TopmastError
 from topmast.layout import Layout
@@ -73,8 +73,8 @@ def setup(
     wanted: dict[str, Any] = {key: value for key, value in named.items() if value}
     if require_tls is not None:
         wanted["require_tls"] = require_tls
-    if channel in routing.CHANNELS:
-        for key in sorted(routing.CHANNELS[channel][1] - set(wanted)):
+    if channel in notification.CHANNELS:
+        for key in sorted(notification.CHANNELS[channel][1] - set(wanted)):
             if not key.endswith("_file"):
                 wanted[key] = _asked(f"{channel}: {key}", f"--{key}")
     _, option, prompt = CHANNELS[channel]
