@@ -120,7 +120,8 @@ class Handler(BaseHTTPRequestHandler):
             self.event({"type": "response.completed", "response": self.response(model), "sequence_number": 2})
             return
         for piece in ("hel", "lo"):
-            choices = [{"index": 0, "delta": {"content": piece}}]
+            ended = "stop" if piece == "lo" and model != "cut" else None
+            choices = [{"index": 0, "delta": {"content": piece}, "finish_reason": ended}]
             self.event(self.chat(model, "chat.completion.chunk", choices, None))
         if model == "cut":
             self.event({"error": {"message": "overloaded"}})
