@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = ("sh", "bash", "console", "yaml", "python")
+RUNS = ("sh", "bash", "console", "yaml", "python", "ts")
 READ_ONLY = ("text", "json", "ndjson", "promql", "http", "nginx", "css", "diff")
 _MARKER = re.compile(r"^<!-- (runs|not run): (.+?) -->$")
 _FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})\s*([\w-]*)\s*$")
