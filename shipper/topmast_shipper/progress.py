@@ -50,7 +50,7 @@ class Progress:
         rest = f"{left / speed:.0f} s left" if speed > 0 else "waiting for the sink"
         return (
             f"backlog {bar:░<{_WIDTH}} {share:4.0%}  {done / _MB:,.0f} of {self._most / _MB:,.0f} MB"
-            f"  {speed / _MB:,.0f} MB/s  {rest}"
+            f"  {speed / _MB:,.{0 if speed >= 10 * _MB else 1}f} MB/s  {rest}"
         )
 
     def _run(self) -> None:

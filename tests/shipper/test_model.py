@@ -9,7 +9,7 @@ import gzip
 import resource
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ class Store:
     def __init__(self) -> None:
         self.lines: dict[str, str] = {}
         self.faults: list[tuple[int, bool]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def send(self, window: Sequence[Event]) -> Receipt:
+        self.meanwhile()
         taken, answers = self.faults.pop(0) if self.faults else (len(window), True)
         for event in window[:taken]:
             self.lines.setdefault(event.id, event.message)

@@ -25,6 +25,16 @@ def test_a_backlog_shrinks() -> None:
     assert progress.line() == "backlog ████████████░░░░░░░░░░░░  50%  50 of 100 MB  25 MB/s  2 s left"
 
 
+def test_a_slow_backlog_has_a_rate_all_the_same() -> None:
+    now, backlog = [100.0], [2_000_000]
+    progress = Progress(StringIO(), lambda: backlog[0], lambda: now[0])
+    progress.line()
+
+    now[0], backlog[0] = 102.0, 1_400_000
+
+    assert "0.3 MB/s" in (progress.line() or "")
+
+
 def test_a_sink_that_takes_nothing_is_waited_for() -> None:
     progress = Progress(StringIO(), lambda: 100_000_000, lambda: 100.0)
 
