@@ -1,4 +1,4 @@
-"""The newest promtool, built from its Go module: the rules are for Prometheus 2.42 and for it.
+"""The newest promtool and Alertmanager, built from their Go modules: our files are for Debian 12's and for these.
 
 github.com/prometheus/prometheus is tagged v0.3MM.P for release 3.MM.P; whatever is the latest is built, once.
 """
@@ -14,11 +14,15 @@ from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
 
 VARIABLE = "TOPMAST_PROMTOOL_NEWEST"
+ALERTMANAGER = "TOPMAST_ALERTMANAGER_NEWEST"
+"""Names the folder of amtool and alertmanager."""
 _MODULE = "github.com/prometheus/prometheus"
 _STAMP = "github.com/prometheus/common/version.Version"
 # Without the clouds' service discoveries: no rule needs them, and they are most of what would be fetched.
 _TAGS = ("-tags", "remove_all_sd")
 _SECONDS = 1800
+_ALERTMANAGER_MODULE = "github.com/prometheus/alertmanager"
+_PROGRAMS = ("amtool", "alertmanager")
 
 
 def find(layout: Layout) -> Path | None:
@@ -45,6 +49,40 @@ def build(layout: Layout, say: Callable[[str], None]) -> Path:
     stamp = ("-ldflags", f"-X {_STAMP}={version}")
     _go(folder, "build", *_TAGS, *stamp, "-o", "promtool.new", f"{_MODULE}/cmd/promtool")
     return (folder / "promtool.new").rename(folder / "promtool")
+
+
+def build_alertmanager(layout: Layout, say: Callable[[str], None]) -> Path:
+    """Return the folder of the newest amtool and alertmanager, built if they are not there.
+
+    Raises PrerequisiteError with Go's words. The module comes without its web page, which its own build makes with
+    Node: an empty one stands in.
+    """
+    folder = Path(os.environ.get(ALERTMANAGER) or layout.engines / "newest-alertmanager").resolve()
+    if all((folder / name).is_file() for name in _PROGRAMS):
+        return folder
+    if shutil.which("go") is None:
+        raise PrerequisiteError("no go on PATH to build the newest Alertmanager with")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "go.mod").write_text("module newest\n", encoding="utf-8")
+    commands = [f"{_ALERTMANAGER_MODULE}/cmd/{name}" for name in _PROGRAMS]
+    _go(folder, "get", *(f"{each}@latest" for each in commands))
+    version, source = _go(folder, "list", "-m", "-f", "{{.Version}} {{.Dir}}", _ALERTMANAGER_MODULE).split()
+    say(f"building Alertmanager {version}, once; some minutes")
+    copy = folder / "source"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(source, copy, copy_function=shutil.copyfile)
+    for path in (copy, *copy.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)  # the module cache is read-only
+    for page in ("elm", "mantine"):
+        (copy / "ui" / "app" / "dist" / page).mkdir(parents=True)
+        (copy / "ui" / "app" / "dist" / page / "index.html").write_text("<!doctype html>\n", encoding="utf-8")
+    _go(folder, "mod", "edit", f"-replace={_ALERTMANAGER_MODULE}=./source")
+    for name, command in zip(_PROGRAMS, commands, strict=True):
+        _go(folder, "build", "-ldflags", f"-X {_STAMP}={version}", "-o", f"{name}.new", command)
+        (folder / f"{name}.new").rename(folder / name)
+    shutil.rmtree(copy)
+    return folder
 
 
 def release(tag: str) -> str:

@@ -21,13 +21,16 @@ class Defect:
 
 
 _CRITICAL = "- matchers: ['severity=\"critical\"']\n      receiver: pagerduty"
-_LAST = "- matchers: ['severity=\"warning\"']"
 DEFECTS = (
     Defect("a template's name spelled wrong", 'template "topmast.slack.text"', 'template "topmast.slack.txt"'),
     Defect("the title's name spelled wrong", 'template "topmast.title"', 'template "topmast.titel"'),
     Defect("a label spelled wrong in a matcher", 'severity="critical"\']', 'severty="critical"\']'),
     Defect("a value spelled wrong in a matcher", "['severity=\"critical\"']", "['severity=\"critcal\"']"),
-    Defect("a value in another case", _LAST, "- matchers: ['severity=\"Warning\"']"),
+    Defect(
+        "a value in another case",
+        "'category=\"cost\"', 'severity=\"warning\"'",
+        "'category=\"cost\"', 'severity=\"Warning\"'",
+    ),
     Defect("a category that there is not", 'category="cost"', 'category="costs"'),
     Defect("the page does not go on to Slack", "group_wait: 10s\n      continue: true", "group_wait: 10s"),
     Defect("staging pages", 'environment!~"production|"', 'environment=~"nowhere"'),

@@ -56,7 +56,10 @@ def _elasticsearch(layout: Layout, say: Say) -> Mapping[str, str]:
 
 
 def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
-    return {newest.VARIABLE: str(newest.build(layout, say))}
+    return {
+        newest.VARIABLE: str(newest.build(layout, say)),
+        newest.ALERTMANAGER: str(newest.build_alertmanager(layout, say)),
+    }
 
 
 SUITES = (
@@ -66,7 +69,12 @@ SUITES = (
     Suite("browser", "the page in Chromium", _browser),
     Suite("docker", "the compose files on a Docker engine", _docker),
     Suite("elasticsearch", "a real Elasticsearch, fetched by maven", _elasticsearch),
-    Suite("newest", "every rule on the newest promtool, built from source", _newest, on_request=True),
+    Suite(
+        "newest",
+        "every rule and route on the newest Prometheus and Alertmanager, built from source",
+        _newest,
+        on_request=True,
+    ),
 )
 
 
