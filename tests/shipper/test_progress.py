@@ -26,11 +26,11 @@ def test_a_backlog_shrinks() -> None:
 
 
 def test_a_slow_backlog_has_a_rate_all_the_same() -> None:
-    now, backlog = [100.0], [2_000_000]
+    now, backlog = [100.0], [50_000_000]
     progress = Progress(StringIO(), lambda: backlog[0], lambda: now[0])
     progress.line()
 
-    now[0], backlog[0] = 102.0, 1_400_000
+    now[0], backlog[0] = 102.0, 49_400_000
 
     assert "0.3 MB/s" in (progress.line() or "")
 
