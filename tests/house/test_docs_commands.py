@@ -17,7 +17,9 @@ BY_A_TEST = [pytest.param(block, id=block.where) for block in EVERY if block.how
 
 
 def test_every_block_says_how_it_is_run() -> None:
-    silent = [block.where for block in EVERY if block.language in RUNS and not block.verb]
+    # A runbook's commands are held by `topmast lint` and run by tests/live/test_runbooks.py.
+    mine = [block for block in EVERY if not block.where.startswith("docs/runbooks/")]
+    silent = [block.where for block in mine if block.language in RUNS and not block.verb]
 
     assert silent == []
 

@@ -50,7 +50,7 @@ def ids(headers: MutableMapping[bytes, bytes]) -> dict[str, str]:
     """Return the ids that a request's headers give, and new ones for what they do not."""
     said = headers.get(_HEADER, b"")
     fields = {"http.request.id": said.decode() if _REQUEST_ID.fullmatch(said) else uuid4().hex}
-    if "opentelemetry.sdk.trace" in sys.modules:
+    if _traced():
         return fields  # its spans know better
     parent = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
     fields["trace.id"] = parent[1].decode() if parent else uuid4().hex
@@ -58,3 +58,9 @@ def ids(headers: MutableMapping[bytes, bytes]) -> dict[str, str]:
     if parent:
         fields["parent.id"] = parent[2].decode()
     return fields
+
+
+def _traced() -> bool:
+    """Return whether the application makes spans of its own; that the SDK is loaded is no sign of it."""
+    api, sdk = sys.modules.get("opentelemetry.trace"), sys.modules.get("opentelemetry.sdk.trace")
+    return api is not None and sdk is not None and isinstance(api.get_tracer_provider(), sdk.TracerProvider)
