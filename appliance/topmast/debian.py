@@ -38,7 +38,12 @@ def unpack(packages: Sequence[str], into: Path, say: Callable[[str], None]) -> P
             root = folder / "root"
             for archive in sorted((folder / "archives").glob("*.deb")):
                 _run(["dpkg", "-x", str(archive), str(root)], folder)
-            root.rename(into)
+            try:
+                root.rename(into)
+            except OSError:
+                if not into.is_dir():
+                    raise
+                # another process was faster: what is there is whole, and the same
     except OSError as error:
         raise PrerequisiteError(f"{into}: cannot unpack {', '.join(packages)} here: {error}") from error
     return into
