@@ -34,6 +34,9 @@ _LAST_SECONDS = 180.0
 # One life in so many sees its disk full for a while, and one in so many is not waited for until it sends.
 _FULL_DISK = 0.2
 _YOUNG = 0.2
+# One death in so many is a long one: windows fill when the next shipper starts, and it reads on while it sends.
+_BACKLOG = 0.04
+_BACKLOG_LINES = range(2_000, 6_000)
 _BEGIN_SECONDS = 10.0
 _PAUSE = Event()
 
@@ -150,7 +153,9 @@ def _kill(folder: Path, world: LogWorld, target: Target, kills: int, say: Callab
             process.wait()
         world.happened["kill"] += 1
         world.killed(stored)
-        world.write(chance.randrange(1, 40))  # nobody looks
+        behind = chance.random() < _BACKLOG
+        world.happened["backlog"] += behind
+        world.write(chance.choice(_BACKLOG_LINES) if behind else chance.randrange(1, 40))  # nobody looks
         world.disturb(None, stored)
         if number % 50 == 49:
             say(f"{number + 1} kills, {world.written} lines")
