@@ -16,6 +16,7 @@ from typing import Any
 from topmast import composition, config, outside
 from topmast.errors import NotRunningError, PrerequisiteError
 from topmast.layout import LOOPBACK, Layout
+from topmast.setup import given
 from topmast.size import size
 
 FILE = "docker-compose.monitoring.yml"
@@ -24,7 +25,7 @@ INSIDE = "/var/lib/topmast"
 LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
 PUBLIC_FILE = "docker-compose.public.yml"
 # Run once to their end; whatever else ends was stopped, also when it said 0.
-ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up", "archive"})
+ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up", "archive", "cost"})
 
 
 def mode(layout: Layout, chosen: str | None) -> str:
@@ -105,12 +106,12 @@ def command(layout: Layout) -> list[str]:
     if not file.is_file():
         raise PrerequisiteError(f"{file}: not there; compose mode needs a clone of the repository")
     if shutil.which("docker") is None:
-        raise PrerequisiteError("docker: not on PATH; install Docker, or leave --mode compose away")
+        raise PrerequisiteError("docker: not on PATH; install Docker, or `topmast up --mode embedded`")
     found = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=30)
     if found.returncode != 0:
         raise PrerequisiteError("docker compose: not installed (version 2.20 or newer is needed)")
     if not engine_answers():
-        raise PrerequisiteError("docker: the engine does not answer; start it, or leave --mode compose away")
+        raise PrerequisiteError("docker: the engine does not answer; start it, or `topmast up --mode embedded`")
     files = [file, *([file.with_name(LITE_FILE)] if size(layout) == "lite" else [])]
     files += [file.with_name(DEMO_FILE)] if demo(layout) else []
     files += [file.with_name(PUBLIC_FILE)] if public(layout) else []
@@ -127,7 +128,9 @@ def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
     argv = command(layout)
     environment = told(layout)
     if path:
-        environment["TOPMAST_RENDERED"] = str(composition.render(layout, path))
+        rendered = composition.render(layout, path)
+        composition.refuse(rendered, path, size(layout), with_the_demo=demo(layout))
+        environment["TOPMAST_RENDERED"] = str(rendered)
     if path and config.read(path).get("targets", {}).get(outside.JOB):
         argv += ["--profile", outside.WORD]
     # What the last start had and this one has not: the demo, or Elasticsearch.
@@ -171,6 +174,23 @@ def inside(layout: Layout, service: str, arguments: Sequence[str]) -> int:
     terminal = [] if sys.stdout.isatty() else ["-T"]
     argv = [*command(layout), "exec", *terminal, service, "python", "-m", "topmast", "--state", INSIDE, *arguments]
     return subprocess.run(argv, cwd=layout.home, check=False).returncode
+
+
+def beside_the_ledger(layout: Layout, arguments: Sequence[str], path: Path | None, files: Sequence[Path]) -> int:
+    """Run our command line in a container that mounts the ledger, as the exporter does; return its exit code.
+
+    Of the arguments, those that name one of `files` are read there. Raises PrerequisiteError, ConfigError.
+    """
+    payload, there = given.pack(files)
+    argv = [*command(layout), "--progress", "quiet", "run", "--rm", "-T", "--no-deps"]
+    argv += ["-e", f"COLUMNS={shutil.get_terminal_size().columns}", "cost", "python", "-m", "topmast.setup.given"]
+    argv += [there.get(Path(word), word) for word in arguments]
+    environment = told(layout)
+    if path and (rendered := composition.folder(layout)).is_dir():
+        environment["TOPMAST_RENDERED"] = str(rendered)
+    return subprocess.run(
+        argv, cwd=layout.home, check=False, input=payload, env={**os.environ, **environment}
+    ).returncode
 
 
 def parse_ps(text: str) -> list[dict[str, Any]]:

@@ -34,6 +34,11 @@ PAGE = "http://localhost:3002"
 TOLD = {"full": "topmast.yml", "lite": "topmast.lite.yml"}
 
 
+def folder(layout: Layout) -> Path:
+    """Return where the last start with a topmast.yml has left what the containers read."""
+    return layout.state / "rendered-compose"
+
+
 def render(layout: Layout, path: Path | None, speed: int = 1) -> Path:
     """Return the folder that Compose mounts instead of monitoring/. Raises ConfigError, OSError.
 
@@ -41,7 +46,7 @@ def render(layout: Layout, path: Path | None, speed: int = 1) -> Path:
     """
     said = config.read(path) if path else {}
     settings = config.load(path, layout).values
-    source, target = layout.monitoring, layout.state / "rendered-compose"
+    source, target = layout.monitoring, folder(layout)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     prometheus = target / "prometheus"
@@ -73,6 +78,12 @@ def render(layout: Layout, path: Path | None, speed: int = 1) -> Path:
     lite_grafana(target / "grafana", target / "grafana" / "lite")
     (prometheus / "prometheus.lite.yml").write_text(lite((prometheus / "prometheus.yml").read_text(encoding="utf-8")))
     return target
+
+
+def refuse(rendered: Path, path: Path, size: str, *, with_the_demo: bool) -> None:
+    """Raise ConfigError for what the exporter's container would end over: the stack has collectors of its own."""
+    told = rendered / "demo" / f"topmast.{size}.yml" if with_the_demo else rendered / TOLD[size]
+    config.check(yaml.safe_load(told.read_text(encoding="utf-8")), f"{path}, with the stack's own")
 
 
 def lite(text: str) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 import jsonschema
 import topmast_exporter.config
+import topmast_exporter.errors
 import topmast_shipper.config
+import topmast_shipper.errors
 import yaml
 
 from topmast import notification, targets
@@ -161,7 +163,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check(value: Any, where: str) -> None:
-    """Raise ConfigError for the first thing in `value` that the schema refuses, deepest first."""
+    """Raise ConfigError for the first thing in `value` that the schema refuses, deepest first, or the exporter."""
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(value))
     if error is not None:
         told = error.message if len(error.message) <= 200 else error.message[:197] + "…"
@@ -169,6 +171,23 @@ def check(value: Any, where: str) -> None:
         if error.json_path.startswith("$.notify.") and error.validator in ("type", "pattern", "minLength"):
             told = f"{error.validator} must be {error.validator_value}"
         raise ConfigError(f"{where}: {error.json_path}: {told}")
+    # What no schema says (a name that stands twice, a timeout beyond its interval): the exporter would end over it.
+    try:
+        topmast_exporter.config.parse(
+            value.get("exporter", {}),
+            budget_section=value.get("budgets", {}),
+            environment=value.get("environment", "production"),
+        )
+    except topmast_exporter.errors.ConfigError as refused:
+        raise ConfigError(f"{where}: {refused}") from refused
+
+
+def ask_the_shipper(values: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for what the shipper would end over. Where it runs: a parser may read files there."""
+    try:
+        topmast_shipper.config.parse(values["shipper"])
+    except topmast_shipper.errors.ConfigError as refused:
+        raise ConfigError(f"{where}: {refused}") from refused
 
 
 def load(path: Path | None, layout: Layout, extra: Mapping[str, Any] | None = None) -> Settings:

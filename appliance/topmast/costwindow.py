@@ -1,5 +1,6 @@
 """A stretch of time that `topmast cost` is asked about, and the ledger that answers."""
 
+import os
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,9 @@ from topmast.cli import Call
 from topmast.commands.inbox import age
 from topmast.errors import TopmastError
 from topmast.layout import Layout
+
+# Where it runs in a container (docker-compose.monitoring.yml).
+PROMETHEUS = "TOPMAST_PROMETHEUS_URL"
 
 
 def moment(value: str) -> timedelta | datetime:
@@ -40,7 +44,7 @@ class Window:
         self.now = time.time()
         self.since = self._at(since)
         self.until = self.now if until is None else self._at(until)
-        self.prometheus = f"http://{_prometheus(layout)}"
+        self.prometheus = os.environ.get(PROMETHEUS) or f"http://{_prometheus(layout)}"
         if self.since >= self.until:
             raise click.UsageError("--since is not before --until")
         if not (self.folder / FILE).is_file():

@@ -4,7 +4,8 @@ TopmastError (1)
 ├── ConfigError (78)       topmast.yml, a flag or an environment variable is wrong
 ├── PrerequisiteError (69) the machine lacks something: a port, disk, an engine, a registry
 ├── StateError (73)        the state folder cannot be used, or another run holds it
-└── NotRunningError (3)    the command needs a running stack
+├── NotRunningError (3)    the command needs a running stack
+└── CommandError (126)     a command of the user's cannot be run; 127 where there is none, as a shell says it
 """
 
 
@@ -36,3 +37,11 @@ class NotRunningError(TopmastError):
     """The command needs a running stack and there is none. Exit code 3 (as `systemctl status` says it)."""
 
     exit_code = 3
+
+
+class CommandError(TopmastError):
+    """A command of the user's cannot be run: 127 where there is none, else 126, as a POSIX shell says it."""
+
+    def __init__(self, message: str, *, found: bool) -> None:
+        super().__init__(message)
+        self.exit_code = 126 if found else 127

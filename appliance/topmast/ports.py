@@ -9,14 +9,19 @@ from topmast.errors import PrerequisiteError
 from topmast.layout import LOOPBACK, PORTS, Layout
 
 
+def refuse_offset(layout: Layout) -> None:
+    """Raise PrerequisiteError where the offset moves a port to a number that none has."""
+    for name in PORTS:
+        if not 0 < (port := layout.port(name)) < 65536:
+            raise PrerequisiteError(f"port {port} for {name}: not a port; choose another --port-offset")
+
+
 def check(layout: Layout, components: Iterable[str]) -> None:
     """Raise PrerequisiteError for the first port of `components` that is in use, naming who has it."""
     for name in components:
         if name not in PORTS:
             continue
         port = layout.port(name)
-        if not 0 < port < 65536:
-            raise PrerequisiteError(f"port {port} for {name}: not a port; choose another --port-offset")
         if not free(port):
             raise PrerequisiteError(
                 f"port {port} ({name}) is in use{holder(port)}; stop that, or move all ports with --port-offset N"

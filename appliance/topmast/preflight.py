@@ -61,7 +61,7 @@ def docker(told_by: Output) -> Iterator[Checkup]:
             "docker engine",
             ok=False,
             message="no docker on PATH",
-            remedy="install Docker, or leave --mode compose away",
+            remedy="install Docker, or `topmast up --mode embedded`",
         )
         return
     yield _version("docker engine", engine, ENGINE_VERSION, "start it: systemctl start docker")

@@ -16,7 +16,7 @@ from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing import drift, refresh
 from topmast_exporter.pricing.table import PriceTable
 
-from topmast import applying, config, ownfile, pricesheet, yamledit
+from topmast import applying, config, costplace, ownfile, pricesheet, yamledit
 from topmast.cli import Call
 from topmast.errors import TopmastError
 from topmast.layout import Layout
@@ -29,7 +29,8 @@ _STALE_DAYS = 45
 
 
 @click.group("prices")
-def prices() -> None:
+@click.pass_context
+def prices(ctx: click.Context) -> None:
     """Prices of models: look one up, see what has none, set your own.
 
     \b
@@ -40,6 +41,8 @@ def prices() -> None:
     topmast cost prices override openai/my-finetune --input 3 --output 12
     topmast cost prices override vllm/llama-3.3-70b --free
     """
+    if ctx.invoked_subcommand != "override":
+        costplace.go(ctx)
 
 
 @prices.command("show")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from topmast import compose, lock
+from topmast import compose, composition, lock
 from topmast.checkup import Checkup
 from topmast.errors import TopmastError
 from topmast.layout import LOOPBACK, Layout
@@ -92,7 +92,7 @@ def append(path: Path, line: str) -> None:
 def composed(layout: Layout) -> tuple[list[Checkup], Place]:
     """Return the containers and where they are published. Raises NotRunningError, PrerequisiteError."""
     told = compose.status(layout)
-    rendered = layout.state / "rendered-compose" / "alertmanager" / "alertmanager.yml"
+    rendered = composition.folder(layout) / "alertmanager" / "alertmanager.yml"
     outside = rendered.is_file() and "/inbox/webhook/heartbeat" not in rendered.read_text(encoding="utf-8")
     place = replace(composed_place(compose.command(layout), told["components"]), outside=outside)
     return [container(one) for one in told["components"]], place

@@ -28,7 +28,9 @@ def prepare(
         from topmast.demo import demo_settings
 
         extra = demo_settings(layout)
+    ports.refuse_offset(layout)
     settings = config.load(path, layout, extra).values
+    config.ask_the_shipper(settings, str(path or "defaults"))
     held = lock.acquire(layout, say)
     try:
         lock.marker(layout.state / ".gitignore")

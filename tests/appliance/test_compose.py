@@ -74,6 +74,47 @@ def test_a_mistake_is_told_before_docker_is_asked(layout: Layout, tmp_path: Path
         composition.render(layout, said(tmp_path, "alerts: {HostCpuHihg: {threshold: 0.5}}\n"))
 
 
+@pytest.mark.parametrize(
+    ("text", "demo", "said"),
+    [
+        pytest.param(
+            "{elasticsearch: {target: main, url: 'http://mine:9200'}}",
+            False,
+            "another elasticsearch has",
+            id="the stack's own",
+        ),
+        pytest.param(
+            "{redis: {target: cache, url: 'redis://mine:6379'}}", True, "another redis has", id="the demo's"
+        ),
+        pytest.param("{redis: {target: cache, url: 'redis://mine:6379'}}", False, "", id="a name that is free"),
+    ],
+)
+def test_a_server_that_stands_twice_is_told_before_a_container_starts(
+    layout: Layout, tmp_path: Path, text: str, demo: bool, said: str
+) -> None:
+    path = said_in(tmp_path, text)
+    rendered = composition.render(layout, path)
+
+    if not said:
+        composition.refuse(rendered, path, "full", with_the_demo=demo)
+        return
+    with pytest.raises(ConfigError, match=said):
+        composition.refuse(rendered, path, "full", with_the_demo=demo)
+
+
+def test_a_timeout_beyond_its_interval_is_told_before_a_container_starts(layout: Layout, tmp_path: Path) -> None:
+    path = said_in(
+        tmp_path, "{redis: {target: a, url: 'redis://mine:6379', timeout_seconds: 60, interval_seconds: 15}}"
+    )
+
+    with pytest.raises(ConfigError, match=r"collectors\[0\]\.redis\.timeout_seconds: longer than the interval"):
+        composition.render(layout, path)
+
+
+def said_in(tmp_path: Path, collector: str) -> Path:
+    return said(tmp_path, f"exporter: {{collectors: [{collector}]}}\n")
+
+
 def line(**told: object) -> str:
     return json.dumps({"Service": "x", "State": "running", "Image": "example/image:v9.8.7", **told})
 
@@ -116,12 +157,51 @@ def test_a_service_without_a_container_is_named() -> None:
     assert (checked.ok, checked.message) == (False, "is absent: it has no container")
 
 
-def test_costs_are_asked_of_the_ledger_in_its_volume(topmast_in_compose_mode: Path, layout: Layout) -> None:
-    for said in (["cost", "--by", "feature"], ["cost", "calls", "--top", "3"]):
-        with pytest.raises(SystemExit):
-            cli.main(["--state", str(layout.state), *said])
+@pytest.mark.parametrize(
+    ("words", "inside"),
+    [
+        pytest.param(["cost", "--by", "feature"], "cost --by feature", id="cost"),
+        pytest.param(["cost", "calls", "--top", "3"], "cost calls --top 3", id="calls"),
+        pytest.param(["cost", "reprice", "--since", "7d"], "cost reprice --since 7d", id="reprice"),
+        pytest.param(["cost", "prices", "unpriced"], "cost prices unpriced", id="prices"),
+        pytest.param(
+            ["cost", "reconcile", "--provider", "openai", "{file}", "absent.json"],
+            "cost reconcile --provider openai /tmp/given/0/costs.json absent.json",
+            id="a file of the user's",
+        ),
+    ],
+)
+def test_costs_are_asked_beside_the_ledger_in_its_volume(
+    topmast_in_compose_mode: Path, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    words: list[str], inside: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "91")
+    monkeypatch.chdir(tmp_path)
+    # A file whose name is an option's value is not handed in.
+    (tmp_path / "openai").touch()
+    (tmp_path / "costs.json").write_text("{}")
 
-        assert topmast_in_compose_mode.read_text().splitlines()[-1].endswith(f"/var/lib/topmast {' '.join(said)}")
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--state", str(layout.state), *(word.format(file=tmp_path / "costs.json") for word in words)])
+
+    assert left.value.code == 7
+    assert (
+        topmast_in_compose_mode.read_text()
+        .splitlines()[-1]
+        .endswith(f"run --rm -T --no-deps -e COLUMNS=91 cost python -m topmast.setup.given {inside}")
+    )
+
+
+def test_help_and_an_override_start_no_container(
+    topmast_in_compose_mode: Path, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["reprice", "--help"], ["prices", "override", "acme/big", "--free"]):
+        with pytest.raises(SystemExit) as left:
+            cli.main(["--state", str(layout.state), "-c", str(said(tmp_path, "")), "cost", *words])
+
+        assert left.value.code == 0
+    assert not topmast_in_compose_mode.exists()
 
 
 def test_the_mode_is_remembered(layout: Layout) -> None:
@@ -214,7 +294,7 @@ def topmast_in_compose_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lay
     calls, program = tmp_path / "calls", tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\necho "$*" >> {calls}\ncase "$*" in *exec*) echo from the container; exit 7;; esac\n'
+        f'#!/bin/sh\necho "$*" >> {calls}\ncase "$*" in *exec*|*run*) echo from the container; exit 7;; esac\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")

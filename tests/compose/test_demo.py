@@ -54,9 +54,14 @@ def test_nothing_of_it_is_published(stack: dict[str, Any]) -> None:
     assert [name for name in SERVICES if stack["services"][name].get("ports")] == []
 
 
-def test_what_reads_it_is_told_of_it(stack: dict[str, Any], size: str) -> None:
-    for name in ("exporter", "shipper"):
-        sources = {volume["target"]: volume["source"] for volume in stack["services"][name]["volumes"]}
+def test_what_reads_it_is_told_of_it(
+    compose: Callable[..., dict[str, Any]], stack: dict[str, Any], size: str
+) -> None:
+    files = LITE if size == "lite" else FULL
+    whole = compose(*files, DEMO, environment={"TOPMAST_SIZE": size}, options=("--profile", "cost"))
+    # Who counts and who is asked of it know the same prices and the same days.
+    for name in ("exporter", "shipper", "cost"):
+        sources = {volume["target"]: volume["source"] for volume in whole["services"][name]["volumes"]}
         assert sources["/etc/topmast/topmast.yml"].endswith(f"monitoring/demo/topmast.{size}.yml")
     mounted = {volume["target"] for volume in stack["services"]["prometheus"]["volumes"]}
     assert {f"/etc/prometheus/targets/{job}.yml" for job in composition.DEMO_JOBS} <= mounted

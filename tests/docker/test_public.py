@@ -104,7 +104,7 @@ def test_a_function_outside_pushes_with_its_token_alone(public: Project, authori
 
     assert nobody[1] == 401
     assert (code, status) == (0, 202), body
-    argv = ("exec", "-T", "page", "python", "-m", "topmast", "--state", "/var/lib/topmast")
+    argv = ("run", "--rm", "-T", "--no-deps", "cost", "python", "-m", "topmast.setup.given")
 
     def counted() -> bool:
         done = public.run((*argv, "cost", "--by", "feature", "--json"))

@@ -15,11 +15,10 @@ from topmast_exporter.ledger_events import dearest
 from topmast_exporter.ledger_report import DIMENSIONS, Row, report
 from topmast_exporter.pricing.price import PICO
 
-from topmast import compose, costs
-from topmast.cli import ARGUMENTS, Call
+from topmast import costplace, costs
+from topmast.cli import Call
 from topmast.costwindow import Window, moment
 from topmast.errors import TopmastError
-from topmast.layout import Layout
 from topmast.outlook import PAST_DAYS, Outlook, outlook
 from topmast.prices import prices
 from topmast.reconcile import reconcile
@@ -71,10 +70,9 @@ def cost(
     knows is counted as unpriced and is in no sum. Days are those of `budgets.timezone`.
     """
     call: Call = ctx.obj
-    layout = Layout(call.home, call.state)
-    if ctx.invoked_subcommand in (None, "calls") and compose.mode(layout, None) == "compose":
-        # The ledger is in the exporter's volume, which the page's container reads.
-        ctx.exit(compose.inside(layout, "page", ctx.meta[ARGUMENTS]))
+    # `prices` decides for itself: an override is written into the topmast.yml of here.
+    if ctx.invoked_subcommand != "prices":
+        costplace.go(ctx)
     if ctx.invoked_subcommand is not None:
         return
     window = Window(call, since, until)

@@ -16,7 +16,7 @@ import click
 from topmast import config, marking, silencing
 from topmast.cli import Call
 from topmast.commands.silence import author, label, length
-from topmast.errors import TopmastError
+from topmast.errors import CommandError, TopmastError
 from topmast.layout import Layout
 from topmast.silencing import Alertmanager, Matcher
 
@@ -47,6 +47,9 @@ def maintenance(
     command: tuple[str, ...],
 ) -> None:
     """Silence all alerts of this environment while COMMAND runs; its exit code is ours.
+
+    As in a shell: 127 where there is no such command, 126 where it cannot be run, 128 and the signal's number where
+    one ended it.
 
     \b
     topmast maintenance -- ./deploy.sh
@@ -141,7 +144,8 @@ def _run(command: Sequence[str], lease: Lease) -> int:
         process = subprocess.Popen(command)
         code = process.wait()
     except OSError as error:
-        raise TopmastError(f"{command[0]}: cannot be run: {error.strerror}") from error
+        found = not isinstance(error, FileNotFoundError)
+        raise CommandError(f"{command[0]}: cannot be run: {error.strerror}", found=found) from error
     finally:
         lease.end()
         for number, handler in before.items():

@@ -49,11 +49,17 @@ def up(
     """
     layout = Layout(call.home, call.state, port_offset)
     size(layout, chosen)
+    before = compose.mode(layout, None)
     if compose.mode(layout, mode) == "compose":
-        if port_offset:
-            raise PrerequisiteError("--port-offset is embedded mode's: add --mode embedded")
-        compose.demo(layout, demo)
-        preflight.refuse(layout)
+        try:
+            if port_offset:
+                raise PrerequisiteError("--port-offset is embedded mode's: add --mode embedded")
+            compose.demo(layout, demo)
+            preflight.refuse(layout)
+        except BaseException:
+            # What cannot be had here is not what the next command means.
+            compose.mode(layout, before)
+            raise
         compose.up(layout, call.config, detach=detach)
         return
 

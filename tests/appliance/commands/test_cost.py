@@ -27,8 +27,10 @@ def event(number: int, **changes: Any) -> UsageEvent:
 
 
 @pytest.fixture
-def cost(tmp_path: Path, topmast: Any) -> Callable[..., Any]:
+def cost(tmp_path: Path, topmast: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`topmast cost …` beside a ledger of three priced calls and one that nobody knows a price for."""
+    # A Prometheus that somebody runs on this machine is not asked.
+    monkeypatch.setenv("TOPMAST_PROMETHEUS_URL", f"http://127.0.0.1:{port}")
     ledger = Ledger(tmp_path / "ledger", Pricer(None, PRICES), Registry())
     ledger.start()
     events = [

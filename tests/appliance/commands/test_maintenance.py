@@ -1,12 +1,16 @@
 """`topmast maintenance`: the silence is prolonged while the command runs, and over when its limit is."""
 
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import http_stub
+import pytest
 from topmast.commands.maintenance import LEASE_SECONDS, Lease
 from topmast.errors import TopmastError
 from topmast.silencing import Silence
@@ -75,3 +79,35 @@ def test_without_an_alertmanager_nothing_is_run(topmast: Any, tmp_path: Path, po
     assert answer.code == 3
     assert "no Alertmanager answers" in answer.err
     assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        pytest.param(["exit 7"], 7, id="the command's own"),
+        pytest.param(["kill -TERM $$"], 128 + 15, id="a signal"),
+        pytest.param(None, 127, id="no such command"),
+        pytest.param([], 126, id="a file that cannot be run"),
+    ],
+)
+def test_the_exit_code_is_what_a_shell_says(
+    topmast: Any, tmp_path: Path, command: list[str] | None, code: int
+) -> None:
+    (tmp_path / "deploy.sh").write_text("#!/bin/sh\n")
+    argv = [str(tmp_path / "deploy.sh")] if command == [] else ["sh", "-c", *(command or [])]
+    with alertmanager() as url:
+        answer = topmast("maintenance", "--url", url, "--", *(argv if command is not None else ["nosuchcommand"]))
+
+    assert answer.code == code
+    assert ("cannot be run" in answer.err) == (code in (126, 127))
+
+
+@contextmanager
+def alertmanager() -> Iterator[str]:
+    """Serve the three answers that a silence asks for."""
+    now = datetime.now(UTC).isoformat()
+    kept = {"id": "one", "matchers": [], "startsAt": now, "endsAt": now, "createdBy": "me", "comment": "why",
+            "silenceID": "one", "status": {"state": "active"}}  # fmt: skip
+    with http_stub.serving() as stub:
+        stub.answer = json.dumps(kept).encode()
+        yield stub.url
