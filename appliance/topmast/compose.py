@@ -15,7 +15,7 @@ from typing import Any
 
 from topmast import composition, config, outside
 from topmast.errors import NotRunningError, PrerequisiteError
-from topmast.layout import LOOPBACK, Layout
+from topmast.layout import LOOPBACK, PORTS, Layout
 from topmast.setup import given
 from topmast.size import size
 
@@ -24,6 +24,10 @@ INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
 PUBLIC_FILE = "docker-compose.public.yml"
+# Our images have Python and no shell to rely on.
+READ_TOKEN = "print(open('/run/topmast/ingest-token').read())"  # noqa: S105 - a program, not a password
+# The ports that the command line asks (docker-compose.monitoring.yml).
+PUBLISHED = {**{name: PORTS[name] for name in ("prometheus", "alertmanager", "ingest")}, "page": 3002}
 # Run once to their end; whatever else ends was stopped, also when it said 0.
 ONE_SHOTS = frozenset({"secrets", "elasticsearch-setup", "kibana-setup", "kibana-set-up", "archive", "cost"})
 
@@ -50,7 +54,21 @@ def demo(layout: Layout, chosen: bool | None = None) -> bool:
 
 
 def public(layout: Layout) -> bool:
-    """Return whether BIND_ADDR, of the environment or else of .env, is an address that others reach."""
+    """Return whether BIND_ADDR is an address that others reach."""
+    try:
+        return not ipaddress.ip_address(_bind(layout)).is_loopback
+    except ValueError:
+        return False  # told by the preflight, as no address
+
+
+def url(layout: Layout, component: str) -> str:
+    """Return where a component is published on this machine; behind the gateway it is still on loopback."""
+    at = LOOPBACK if public(layout) else _bind(layout)
+    return f"http://{at}:{PUBLISHED[component]}"
+
+
+def _bind(layout: Layout) -> str:
+    """Return BIND_ADDR, of the environment or else of .env."""
     bind = os.environ.get("BIND_ADDR")
     if bind is None:
         with contextlib.suppress(OSError):
@@ -58,10 +76,7 @@ def public(layout: Layout) -> bool:
                 r"^(?:export )?BIND_ADDR\s*[=:]\s*['\"]?([^\s'\"#]*)", (layout.home / ".env").read_text(), re.M
             )
             bind = found[-1] if found else None
-    try:
-        return not ipaddress.ip_address(bind or LOOPBACK).is_loopback
-    except ValueError:
-        return False  # told by the preflight, as no address
+    return bind or LOOPBACK
 
 
 def engine_answers() -> bool:
@@ -174,6 +189,15 @@ def inside(layout: Layout, service: str, arguments: Sequence[str]) -> int:
     terminal = [] if sys.stdout.isatty() else ["-T"]
     argv = [*command(layout), "exec", *terminal, service, "python", "-m", "topmast", "--state", INSIDE, *arguments]
     return subprocess.run(argv, cwd=layout.home, check=False).returncode
+
+
+def ingest_token(layout: Layout) -> str:
+    """Return the token of the ingest, asked of the exporter's container. Raises TopmastError."""
+    argv = [*command(layout), "exec", "-T", "exporter", "python", "-c", READ_TOKEN]
+    done = subprocess.run(argv, cwd=layout.home, capture_output=True, text=True, check=False, timeout=30)
+    if done.returncode != 0:
+        raise NotRunningError(f"the ingest's token cannot be read: {done.stderr.strip()[:200]}")
+    return done.stdout.strip()
 
 
 def beside_the_ledger(layout: Layout, arguments: Sequence[str], path: Path | None, files: Sequence[Path]) -> int:

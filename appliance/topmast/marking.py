@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from topmast import lock
+from topmast import compose, lock
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
 
@@ -49,7 +49,9 @@ def ingest(layout: Layout, settings: Mapping[str, Any]) -> Ingest:
         raise TopmastError(f"{path}: cannot be read: {error.strerror}") from error
     if url := os.environ.get(URL):
         return Ingest(url.rstrip("/"), token)
-    with contextlib.suppress(NotRunningError):  # compose publishes it at the same place
+    if compose.mode(layout, None) == "compose":
+        return Ingest(compose.url(layout, "ingest"), token or compose.ingest_token(layout))
+    with contextlib.suppress(NotRunningError):
         layout = Layout(layout.home, layout.state, lock.status(layout)["port_offset"])
     return Ingest(layout.url("ingest"), token)
 

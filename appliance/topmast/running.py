@@ -142,8 +142,7 @@ def composed_place(
         page=f"http://{at}:3002",
         exporter=f"http://{at}:9470",
         ingest=f"http://{at}:4318",
-        # Our images have Python and no shell to rely on.
-        token=lambda: inside("exporter", "python", "-c", _READ_TOKEN).strip(),
+        token=lambda: inside("exporter", "python", "-c", compose.READ_TOKEN).strip(),
         log=lambda line: _done(inside("shipper", "python", "-c", _APPEND, given=line)),
         more=(partial(configtest.checkup, partial(run, "logstash")),) if has_logstash else (),
     )
@@ -153,7 +152,6 @@ def _done(_output: str) -> None:
     """Nothing is told when a line was written."""
 
 
-_READ_TOKEN = "print(open('/run/topmast/ingest-token').read())"  # noqa: S105 - a program, not a password
 _APPEND = (
     "import sys, pathlib; p = pathlib.Path('/var/lib/topmast/verify/verify.log');"
     "p.parent.mkdir(exist_ok=True); p.open('a').write(sys.stdin.read() + '\\n')"

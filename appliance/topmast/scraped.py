@@ -150,7 +150,7 @@ def listing(layout: Layout, path: Path | None) -> list[Target]:
             each.stem: yaml.safe_load(each.read_text(encoding="utf-8")) or []
             for each in sorted((layout.monitoring / "prometheus" / "targets").glob("*.yml"))
         }
-        return _healthy(_entered(entries) + own(settings["targets"]), layout.url("prometheus"))
+        return _healthy(_entered(entries) + own(settings["targets"]), compose.url(layout, "prometheus"))
     extra, there, runs = None, layout, False
     try:
         there, status = applying.running(layout)

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from topmast import lock
+from topmast import compose, lock
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
 
@@ -46,7 +46,9 @@ class Silence:
 
 
 def address(layout: Layout) -> str:
-    """Return the URL of the Alertmanager that runs here, or of the place where compose publishes it."""
+    """Return the URL of the Alertmanager that runs here, in either mode; where none does, the one where it would."""
+    if compose.mode(layout, None) == "compose":
+        return compose.url(layout, "alertmanager")
     try:
         told = lock.status(layout)["components"]
     except NotRunningError:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from topmast import cli, compose, composition, preflight, running
-from topmast.errors import ConfigError
+from topmast import cli, compose, composition, config, marking, preflight, running, silencing
+from topmast.errors import ConfigError, NotRunningError
 from topmast.layout import Layout
 
 HOME = Path(__file__).resolve().parents[2]
@@ -230,6 +230,54 @@ def test_the_inbox_too(topmast_in_compose_mode: Path, layout: Layout) -> None:
         cli.main(["--state", str(layout.state), "inbox", "--limit", "3"])
 
     assert topmast_in_compose_mode.read_text().splitlines()[-1].endswith("/var/lib/topmast inbox --limit 3")
+
+
+@pytest.mark.parametrize(
+    ("env", "host"),
+    [
+        pytest.param("", "127.0.0.1", id="nothing said"),
+        pytest.param("BIND_ADDR=127.0.0.2\n", "127.0.0.2", id="another loopback address"),
+        pytest.param("BIND_ADDR=192.0.2.10\n", "127.0.0.1", id="behind the gateway, still loopback"),
+    ],
+)
+def test_the_command_line_asks_where_the_containers_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: str, host: str
+) -> None:
+    monkeypatch.delenv("BIND_ADDR", raising=False)
+    (tmp_path / ".env").write_text(env)
+    layout = Layout(tmp_path, tmp_path / "state")
+    compose.mode(layout, "compose")
+
+    assert compose.url(layout, "page") == f"http://{host}:3002"
+    assert silencing.address(layout) == f"http://{host}:9093"
+    monkeypatch.setenv("TOPMAST_INGEST_TOKEN", "secret")
+    there = marking.ingest(layout, config.load(None, layout).values)
+    assert (there.url, there.token) == (f"http://{host}:4318", "secret")
+
+
+def test_marks_are_told_with_the_token_of_the_container(topmast_in_compose_mode: Path, layout: Layout) -> None:
+    with pytest.raises(NotRunningError, match="token cannot be read"):
+        compose.ingest_token(layout)
+
+    assert " exec -T exporter python -c " in topmast_in_compose_mode.read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["ship", "--stdin"], "topmast-app-logs", id="lines that nobody would read"),
+        pytest.param(["demo", "inject", "errors"], "--mode embedded --demo", id="a demo that is not broken"),
+    ],
+)
+def test_what_compose_mode_has_not_says_what_to_do_instead(
+    topmast_in_compose_mode: Path, layout: Layout, capfd: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--state", str(layout.state), *words])
+
+    assert left.value.code in (3, 69)
+    assert says in capfd.readouterr().err
+    assert not topmast_in_compose_mode.exists()
 
 
 def test_the_size_and_the_demo_pick_the_files_and_are_remembered(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from topmast import catalogue, config, lock, promql, rulefile, thresholds
+from topmast import catalogue, compose, config, lock, promql, rulefile, thresholds
 from topmast.backtest import figures, history, plot, variants
 from topmast.backtest.figures import Figures
 from topmast.backtest.history import Grid, Prometheus
@@ -342,6 +342,8 @@ def _zone(name: str) -> tzinfo:
 
 
 def _running(layout: Layout) -> str:
+    if compose.mode(layout, None) == "compose":
+        return compose.url(layout, "prometheus")
     try:
         offset = lock.status(layout)["port_offset"]
     except NotRunningError as error:

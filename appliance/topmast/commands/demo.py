@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from topmast import compose, lock
 from topmast import demo as faults
-from topmast import lock
 from topmast.cli import Call
 from topmast.errors import NotRunningError
 from topmast.layout import Layout
@@ -105,6 +105,10 @@ def clear(call: Call, as_json: bool) -> None:
 
 def _running(layout: Layout) -> dict[str, Any]:
     """Return the status of the running demo. Raises NotRunningError with the remedy."""
+    if compose.mode(layout, None) == "compose":
+        raise NotRunningError(
+            "the demo in containers is not broken on purpose; `topmast up --mode embedded --demo` starts one that is"
+        )
     try:
         running = lock.status(layout)
     except NotRunningError as error:

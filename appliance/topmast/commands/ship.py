@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from topmast import compose
 from topmast.cli import Call
-from topmast.errors import ConfigError, TopmastError
+from topmast.errors import ConfigError, PrerequisiteError, TopmastError
 from topmast.layout import Layout
 
 if TYPE_CHECKING:  # imported when a command needs it: the others start sooner
@@ -40,7 +41,14 @@ def ship(ctx: click.Context, config: Path | None, check: bool, stdin: bool, serv
     if stdin:
         from topmast_shipper import standard_input
 
-        standard_input.take(sys.stdin.buffer, sys.stdout.buffer, Layout(call.home, call.state).spool, service)
+        layout = Layout(call.home, call.state)
+        if compose.mode(layout, None) == "compose":
+            # The shipper is in a container, which has no part of the state folder: nobody would read the lines.
+            raise PrerequisiteError(
+                "--stdin is embedded mode's; in compose mode an application writes its lines into a file of the "
+                f"volume topmast-app-logs ({layout.home / 'docs/connect-your-app.md'})"
+            )
+        standard_input.take(sys.stdin.buffer, sys.stdout.buffer, layout.spool, service)
         return
     rendered = Layout(call.home, call.state).rendered / "topmast.yml"
     path = config or call.config or (rendered if rendered.is_file() else None)

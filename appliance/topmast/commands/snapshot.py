@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from topmast import chromium, devtools, lock
+from topmast import chromium, compose, devtools, lock
 from topmast.cli import Call
 from topmast.errors import NotRunningError, TopmastError
 from topmast.layout import Layout
@@ -119,6 +119,8 @@ def panels(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _page(layout: Layout) -> str:
     """Return the running page's HOST:PORT. Raises NotRunningError."""
+    if compose.mode(layout, None) == "compose":
+        return compose.url(layout, "page").removeprefix("http://")
     for one in lock.status(layout)["components"]:
         if one["name"] == "page":
             return str(one["address"])

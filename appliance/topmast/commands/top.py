@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import click
 
-from topmast import lock
+from topmast import compose, lock
 from topmast.cli import Call
 from topmast.keynumbers import Alert, Number, Reading, read
 from topmast.layout import Layout
@@ -45,9 +45,7 @@ def top(call: Call, once: bool, as_json: bool, minutes: int, interval: float) ->
     printed.
     """
     layout = Layout(call.home, call.state)
-    components = lock.status(layout)["components"]
-    address = next((one["address"] for one in components if one["name"] == "prometheus"), "")
-    prometheus = f"http://{address or layout.address('prometheus')}"
+    prometheus = _prometheus(layout)
 
     def reading() -> Reading:
         points = min(MAX_POINTS, max(10, shutil.get_terminal_size().columns - NAME_WIDTH - VALUE_WIDTH - 4))
@@ -61,6 +59,15 @@ def top(call: Call, once: bool, as_json: bool, minutes: int, interval: float) ->
     else:
         with one_key_at_a_time(sys.stdin.fileno()):
             watch(reading, sys.stdin.fileno(), minutes, interval)
+
+
+def _prometheus(layout: Layout) -> str:
+    """Return the URL of the Prometheus that runs. Raises NotRunningError; in containers, asking it tells."""
+    if compose.mode(layout, None) == "compose":
+        return compose.url(layout, "prometheus")
+    components = lock.status(layout)["components"]
+    address = next((one["address"] for one in components if one["name"] == "prometheus"), "")
+    return f"http://{address or layout.address('prometheus')}"
 
 
 def watch(reading: Callable[[], Reading], keys: int, minutes: int, interval: float) -> None:
