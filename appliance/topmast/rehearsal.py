@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,10 @@ from topmast.errors import PrerequisiteError, TopmastError
 FULL = ("docker-compose.monitoring.yml",)
 LITE = (*FULL, "docker-compose.lite.yml")
 DEMO, PUBLIC = "docker-compose.demo.yml", "docker-compose.public.yml"
+# Every stack that a user can have of the files: each size, with and without the demo and the gateway.
+STACKS = tuple(
+    (*size, *demo, *public) for size in (FULL, LITE) for demo in ((), (DEMO,)) for public in ((), (PUBLIC,))
+)
 STAND_INS = Path("tests/docker/stand_ins")
 PROJECT = "topmast-test"
 BASE = f"{PROJECT}/base"
@@ -123,11 +127,13 @@ class Project:
         return self.compose("exec", "-T", service, "sh", "-c", script, check=False)
 
 
-def configuration(home: Path, files: Sequence[str], *options: str) -> dict[str, Any]:
-    """Return what Compose makes of the files of a clone with nothing set; no engine is asked. Raises TopmastError."""
+def configuration(
+    home: Path, files: Sequence[str], *options: str, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what Compose makes of the files of a clone; no engine is asked. Raises TopmastError."""
     argv = [str(Path(sys.executable).with_name("docker-compose"))]
     argv += [word for file in files for word in ("-f", str(home / file))]
-    told = dockerengine.call([*argv, *options, "config", "--format", "json"], {}, 60).stdout
+    told = dockerengine.call([*argv, *options, "config", "--format", "json"], dict(environment or {}), 60).stdout
     stack: dict[str, Any] = json.loads(told)
     return stack
 

@@ -1,8 +1,8 @@
 """A runbook as text: its sections, its queries, and the commands that it tells a tired person to type.
 
-A command is a line of a `sh` fence, or code in a sentence that begins with a program we know, with SQL, or with a
-request as Elasticsearch's console writes it. What a command may look like stands here: a flag that nobody knows at
-three in the morning is a mistake of the file.
+A command is a line of a `sh` fence, or code in a sentence that begins with a program we know, with SQL or with a
+request as Elasticsearch's console writes it, or that looks like one all the same: a name with a flag, a file, a HOST.
+What a command may look like stands here: a flag that nobody knows at three in the morning is a mistake of the file.
 """
 
 import re
@@ -14,8 +14,10 @@ _PROMQL = re.compile(r"^ *```promql\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
-_SQL = re.compile(r"^(select|explain|show|create index|kill) ", re.IGNORECASE)
+_SQL = re.compile(r"^(select|explain|show|create index|kill|set global) ", re.IGNORECASE)
 _CONSOLE = re.compile(r"^(GET|POST|PUT) (\S+)( \{.*\})?$")
+# What follows a program's name and no message's first word: a flag, a path, a file, NAME=, a HOST to fill in.
+_TYPED = re.compile(r"^[a-z][a-z0-9_.+-]*( .*)? (-[A-Za-z-]|\S*[\w~*]/|/\w|[\w-]+\.[a-z]{2,}\b|\w+=|[A-Z]{3,}\b)")
 _COMPOSE = {"-f", "--tail", "-d", "--all"}
 PROGRAMS: Mapping[str, frozenset[str]] = {
     "cat": frozenset(),
@@ -24,6 +26,7 @@ PROGRAMS: Mapping[str, frozenset[str]] = {
     "dmesg": frozenset({"-T"}),
     "docker": frozenset({*_COMPOSE, "--format", "--filter", "--no-stream"}),
     "du": frozenset({"-xh", "--max-depth"}),
+    "fuser": frozenset({"-v"}),
     "grep": frozenset({"-i"}),
     "journalctl": frozenset({"-u", "-n"}),
     "lsof": frozenset(),
@@ -107,7 +110,9 @@ def _kind(text: str) -> str:
         return "shell"
     if _SQL.match(text):
         return "sql"
-    return "console" if re.match(r"^(GET|POST|PUT) ", text) else ""
+    if re.match(r"^(GET|POST|PUT) ", text):
+        return "console"
+    return "shell" if _TYPED.match(text) else ""
 
 
 def _piped(text: str) -> list[list[str]]:

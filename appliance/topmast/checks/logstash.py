@@ -75,6 +75,17 @@ def _section(section: Section, known: Mapping[str, str] | None) -> Iterator[tupl
             for name in sorted(names - known.keys()):
                 yield plugin.line, f"grok: no pattern {name} in patterns/; `logstash -t` does not tell"
     yield from _conditions(section.body)
+    if section.kind == "input":
+        yield from _unacknowledged(section)
+
+
+def _unacknowledged(section: Section) -> Iterator[tuple[int, str]]:
+    """A sender that is told of nothing needs no other way in, but there must be one for what matters."""
+    plugins = list(section.plugins())
+    if not {each.name for each in plugins} & {"beats", "http"}:
+        for each in plugins:
+            if each.name == "tcp":
+                yield each.line, "tcp: not acknowledged: a beats or http input beside it for what must not be lost"
 
 
 def _anywhere(plugin: Plugin) -> Iterator[tuple[int, str]]:

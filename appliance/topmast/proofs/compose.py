@@ -61,13 +61,19 @@ def run(trial: Trial) -> Sequence[Measure]:
 
 def _findings(home: Path) -> Measure:
     found = []
-    for files in (FULL, LITE):
-        stack = rehearsal.configuration(home, files, "--profile", "*")
+    for files in rehearsal.STACKS:
+        # Reserved for documentation: an address that is not loopback, as the gateway's is.
+        told = {"BIND_ADDR": "192.0.2.10"} if rehearsal.PUBLIC in files else {}
+        stack = rehearsal.configuration(home, files, "--profile", "*", environment=told)
         found += [each for each in policy.findings(stack) if each[:2] not in policy.ALLOWED]
-    note = "; ".join(f"{service}: {rule}: {what}" for service, rule, what in found[:5])
+    note = "; ".join(f"{service}: {rule}: {what}" for service, rule, what in dict.fromkeys(found[:5]))
     allowed = ", ".join(f"{service} {rule}" for service, rule in sorted(policy.ALLOWED))
     return measure(
-        "compose.policy_findings", len(found), "findings", "== 0", note=note or f"allowed with a reason: {allowed}"
+        "compose.policy_findings",
+        len(found),
+        "findings",
+        "== 0",
+        note=note or f"{len(rehearsal.STACKS)} stacks; allowed with a reason: {allowed}",
     )
 
 

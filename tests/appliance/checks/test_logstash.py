@@ -18,6 +18,7 @@ def messages(folder: Path) -> list[str]:
         pytest.param("input { beats { ssl => true } }", "ssl is gone since Logstash 9: ssl_enabled", id="old name"),
         pytest.param("input { beats { codec => multiline { } } }", "refuses the multiline codec", id="multiline"),
         pytest.param('input { tcp { host => "0.0.0.0" } }', "listens to everybody without TLS", id="everybody"),
+        pytest.param("input { tcp { port => 1 } }", "tcp: not acknowledged", id="tcp alone"),
         pytest.param("input { udp { port => 1 } }", "neither acknowledged nor kept", id="udp"),
         pytest.param('filter { grok { match => { "m" => "%{X}" } } }', "is not anchored", id="unanchored"),
         pytest.param('filter { grok { match => { "m" => "^x" } } }', "timeout_millis => 1000", id="grok's timeout"),
@@ -72,6 +73,12 @@ def test_what_only_the_files_together_show(tmp_path: Path, name: str, text: str,
 
 def test_a_guard_in_front_is_enough(tmp_path: Path) -> None:
     (tmp_path / "one.conf").write_text("filter { if [n] and [n] > 3 { drop { } } }")
+
+    assert messages(tmp_path) == []
+
+
+def test_a_way_in_that_acknowledges_stands_beside_tcp(tmp_path: Path) -> None:
+    (tmp_path / "one.conf").write_text("input { tcp { port => 1 } http { port => 2 } }")
 
     assert messages(tmp_path) == []
 

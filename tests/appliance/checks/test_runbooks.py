@@ -75,6 +75,20 @@ def test_is_silent_about_our_house(house: Any) -> None:
             id="too little to type",
         ),
         pytest.param(
+            "docs/runbooks/LedgerStalled.md",
+            "`fuser -v ledger.sqlite`",
+            "`lsfd -v ledger.sqlite`",
+            "'lsfd': no program that runbooks use",
+            id="a program in a sentence that nobody has looked at",
+        ),
+        pytest.param(
+            "docs/runbooks/LedgerStalled.md",
+            "`fuser -v ledger.sqlite`",
+            "`lsfd ledger.sqlite`",
+            "'lsfd': no program that runbooks use",
+            id="the same without a flag",
+        ),
+        pytest.param(
             "docs/runbooks/RedisDown.md",
             "redis-cli -h HOST -p 6379 ping",
             "redis-cli -h HOST --port 6379 ping",
