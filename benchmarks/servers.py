@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from topmast import debian_servers
+from topmast import debian_servers, installation
 from topmast.benchmark import Benchmark, Run
 from topmast.debian_servers import Running, free_port
 from topmast.errors import PrerequisiteError, TopmastError
@@ -313,7 +313,7 @@ def _memory(bench: Run, state: Path, servers: Mapping[str, Running]) -> Measure:
 
 @contextmanager
 def _exporter(collectors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Yield (port, process) of the standalone exporter as a user starts it."""
+    """Yield (port, process) of the standalone exporter as a user starts it, with what such an installation holds."""
     with tempfile.TemporaryDirectory(prefix="topmast-servers-") as name:
         folder, port = Path(name), free_port()
         section = {
@@ -325,8 +325,9 @@ def _exporter(collectors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, su
         }
         (folder / "topmast.yml").write_text(json.dumps({"exporter": section}))
         with (folder / "log").open("wb") as log:
-            argv = [sys.executable, "-m", "topmast_exporter", "-c", str(folder / "topmast.yml")]
-            process = subprocess.Popen(argv, stdout=log, stderr=log)
+            path = os.pathsep.join(map(str, installation.link("topmast-exporter[standalone]", folder / "installed")))
+            argv = [sys.executable, "-S", "-m", "topmast_exporter", "-c", str(folder / "topmast.yml")]
+            process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path})
         try:
             _until(lambda: "ok" in _fetch(port, "/healthz"), "the exporter answers")
             yield port, process

@@ -26,6 +26,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from topmast.installation import needs, wanted
 
 # Asked inside the image, by its own Python: nothing of ours has to be in it.
 ASK = """
@@ -68,15 +69,6 @@ def licence_of(told: Mapping[str, Any]) -> str | None:
     return (written[0][:100] if written else None) or (classified[0] if classified else None)
 
 
-def wanted(requirement: str, extras: Iterable[str]) -> Requirement | None:
-    """Return a dependency that holds on this Python and platform with these extras, else None."""
-    parsed = Requirement(requirement)
-    marker = parsed.marker
-    if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-        return parsed
-    return None
-
-
 def python_package(told: Mapping[str, Any], needs: Iterable[str] = ()) -> Package:
     name = canonicalize_name(str(told["name"]))
     return Package("pypi", name, str(told["version"]), licence_of(told), needs=tuple(sorted(set(needs))))
@@ -84,22 +76,10 @@ def python_package(told: Mapping[str, Any], needs: Iterable[str] = ()) -> Packag
 
 def closure(root: str) -> list[Package]:
     """Return a distribution and all that it needs, itself first. Raises PackageNotFoundError when one is missing."""
-    extras: dict[str, set[str]] = {}
-    needs: dict[str, set[str]] = {}
-    waiting = [Requirement(root)]
-    while waiting:
-        one = waiting.pop()
-        name = canonicalize_name(one.name)
-        if name in extras and one.extras <= extras[name]:
-            continue
-        extras.setdefault(name, set()).update(one.extras)
-        texts = metadata.distribution(name).requires or []
-        children = [child for text in texts if (child := wanted(text, extras[name]))]
-        needs[name] = {canonicalize_name(child.name) for child in children}
-        waiting += children
+    found = needs(root)
     top = canonicalize_name(Requirement(root).name)
-    order = sorted(needs, key=lambda name: (name != top, name))
-    return [python_package(metadata.distribution(name).metadata.json, needs[name]) for name in order]
+    order = sorted(found, key=lambda name: (name != top, name))
+    return [python_package(metadata.distribution(name).metadata.json, found[name]) for name in order]
 
 
 def debian_packages(status: str, vendor: str) -> list[Package]:
