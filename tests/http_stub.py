@@ -1,5 +1,6 @@
 """A real HTTP server for tests that answers everything with one answer, and remembers what it was asked."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ class Stub:
 
 
 @contextmanager
-def serving() -> Iterator[Stub]:
-    """Serve on a free port of loopback until the context is left."""
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
+    """Serve on a free port of loopback until the context is left; with `tls` as https://localhost."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -42,6 +43,9 @@ def serving() -> Iterator[Stub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made = Stub(f"http://127.0.0.1:{server.server_port}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        made.url = f"https://localhost:{server.server_port}"
     made.hold.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -6,6 +6,7 @@ the I/O, `COLLECTOR = Collector(...)`. The folder is the registry: the module's 
 """
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -154,6 +155,14 @@ COMMON_PROPERTIES: Mapping[str, Any] = {
 MAX_SECRET_BYTES = 4096
 
 
+def secret_properties(name: str) -> Mapping[str, Any]:
+    """Return the options of a secret, which stands in a file or in the environment and never in topmast.yml."""
+    return {
+        f"{name}_file": {"type": "string"},
+        f"{name}_env": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},
+    }
+
+
 def schema(collector: Collector) -> dict[str, Any]:
     """Return the closed JSON Schema of a collector's options."""
     return {
@@ -179,6 +188,18 @@ def load(name: str) -> Collector:
     if not isinstance(collector, Collector):
         raise LookupError(f"collectors/{name}.py does not end in a COLLECTOR")
     return collector
+
+
+def secret(path: str, variable: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a secret from its file, else from the variable of the environment; "" when neither is named.
+
+    Read for each connection: secrets change. Raises CollectError with the reason `authentication`.
+    """
+    if path:
+        return read_secret(path)
+    if variable and variable not in environment:
+        raise CollectError(f"{variable}: no such variable in the environment", "authentication")
+    return environment[variable] if variable else ""
 
 
 def read_secret(path: str) -> str:

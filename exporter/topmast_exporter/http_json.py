@@ -14,36 +14,42 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from topmast_exporter import deadline_socket
-from topmast_exporter.collector import read_secret
+from topmast_exporter.collector import Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
 
 # What every collector of this kind takes beside its own options.
 PROPERTIES: Mapping[str, Any] = {
     "url": {"type": "string", "pattern": "^https?://[^/@?#]+(/[^?#]*)?$"},
     "user": {"type": "string", "minLength": 1},
-    "password_file": {"type": "string"},
-    "api_key_file": {"type": "string"},
+    **secret_properties("password"),
+    **secret_properties("api_key"),
     "ca_file": {"type": "string"},
 }
 
 
 @dataclass(frozen=True)
-class Access:
-    """Where a server is, and as whom it is asked."""
+class Config:
+    """Where a server is, and as whom it is asked: the options of every collector of this kind."""
 
+    target: str
     url: str
     user: str = ""
     password_file: str = ""
+    password_env: str = ""
+    """The name of a variable, in place of a file."""
     api_key_file: str = ""
-    """The Base64 form that Elasticsearch and Kibana give out."""
+    """The Base64 form that Elasticsearch and Kibana give out; in place of user and password."""
+    api_key_env: str = ""
     ca_file: str = ""
+    interval_seconds: float = 15.0
+    timeout_seconds: float = 5.0
 
     def authorization(self) -> str:
-        """Return the header's value, "" without one; files are read anew each time. Raises CollectError."""
-        if self.api_key_file:
-            return f"ApiKey {read_secret(self.api_key_file)}"
+        """Return the header's value, "" without one; secrets are read anew each time. Raises CollectError."""
+        if key := secret(self.api_key_file, self.api_key_env):
+            return f"ApiKey {key}"
         if self.user:
-            password = read_secret(self.password_file) if self.password_file else ""
+            password = secret(self.password_file, self.password_env)
             return "Basic " + base64.b64encode(f"{self.user}:{password}".encode()).decode()
         return ""
 
@@ -51,16 +57,15 @@ class Access:
 class HttpJson:
     """One server."""
 
-    def __init__(self, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
-        self._access = access
-        self._clock = clock
-        self._parts = urlsplit(access.url)
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._parts = urlsplit(config.url)
         self._connection: http.client.HTTPConnection | None = None
         self._socket: Any = None
         self._authorization = ""
 
     def get(self, path: str, deadline: float, accepted: Collection[int] = (200,)) -> Any:
-        """Return the JSON at `path` by `deadline` (of the clock). Raises CollectError; its text holds no secret."""
+        """Return the JSON at `path` by `deadline` (of time.monotonic). Raises CollectError; no secret is in it."""
         where = f"{self._parts.netloc}{path.partition('?')[0]}"
         try:
             status, body = self._exchange(path, deadline)
@@ -117,14 +122,14 @@ class HttpJson:
         return answer.status, body
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
-        self._authorization = self._access.authorization()
+        self._authorization = self._config.authorization()
         secure = self._parts.scheme == "https"
         host, port = self._parts.hostname or "", self._parts.port or (443 if secure else 80)
         plain = deadline_socket.connect((host, port), deadline)
         try:
             self._socket = plain
             if secure:
-                self._socket = deadline_socket.tls_context(self._access.ca_file).wrap_socket(
+                self._socket = deadline_socket.tls_context(self._config.ca_file).wrap_socket(
                     plain, server_hostname=host
                 )
         except BaseException:
@@ -135,6 +140,25 @@ class HttpJson:
         connection.sock = self._socket
         self._connection = connection
         return connection
+
+
+class OneAnswer:
+    """The source of a collector that reads one server by one answer, over one kept connection."""
+
+    def __init__(
+        self, config: Config, path: str, parse: Callable[[Any], Reading], accepted: Collection[int] = (200,)
+    ) -> None:
+        self._http = HttpJson(config)
+        self._timeout = config.timeout_seconds
+        self._path = path
+        self._parse = parse
+        self._accepted = accepted
+
+    def collect(self) -> Reading:
+        return self._parse(self._http.get(self._path, time.monotonic() + self._timeout, self._accepted))
+
+    def close(self) -> None:
+        self._http.close()
 
 
 def _said(error: BaseException) -> str:

@@ -83,6 +83,7 @@ def test_its_slot_is_read(postgres, replica):
     slot = {"slot_name": "reader", "slot_type": "physical"}
     assert reading.value("pg_replication_slot_slot_is_active", **slot) == 1
     assert reading.value("pg_replication_slot_slot_current_wal_lsn", **slot) > 0
+    assert reading.value("pg_replication_slot_slot_confirmed_flush_lsn", **slot) == 0  # a physical slot confirms none
     assert reading.value("pg_replication_slot_wal_status", **slot, wal_status="reserved") == 1
     assert reading.value("topmast_pg_replication_slot_retained_bytes", **slot) >= 0
 

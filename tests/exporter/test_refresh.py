@@ -173,6 +173,22 @@ def test_a_reload_with_other_options_shows_the_last_values_until_there_are_new_o
     assert (meanwhile.up, len(meanwhile.metrics)) == (True, 1)
 
 
+def test_several_targets_of_one_kind_are_told_apart(valkey):
+    registry = Registry()
+    targets = Targets(registry)
+    for name, url in (("here", valkey), ("gone", "redis://127.0.0.1:1/0")):
+        targets.add(redis_module.COLLECTOR, redis_module.Config(target=name, url=url)).refresh()
+
+    text = render(registry)[0].decode()
+    shown = {target.key[1]: len(target.snapshot().metrics) for target in targets.all()}
+
+    for target in targets.all():
+        target._source.close()
+    assert 'exporter_collector_up{collector="redis",target="here"} 1.0\n' in text
+    assert 'exporter_collector_up{collector="redis",target="gone"} 0.0\n' in text
+    assert (shown["here"] > 100, shown["gone"]) == (True, 0)
+
+
 def test_the_exporter_says_how_each_server_is():
     registry = Registry()
     targets = Targets(registry)

@@ -13,7 +13,7 @@ from topmast_exporter import http_json
 from topmast_exporter.collector import Collector, Reading
 from topmast_exporter.elasticsearch_nodes import read_health, read_nodes
 from topmast_exporter.errors import CollectError
-from topmast_exporter.http_json import Access, HttpJson, walk
+from topmast_exporter.http_json import HttpJson, walk
 
 # Of the statistics only what becomes a metric: a node's ingest pipelines and scripts alone can be megabytes.
 SECTIONS = "indices,os,process,jvm,thread_pool,fs,transport,http,breaker"
@@ -22,19 +22,12 @@ _FILTER = "-nodes.*.http.clients,-nodes.*.http.routes,-nodes.*.indices.shard_sta
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(http_json.Config):
     """One cluster, asked through one of its nodes."""
 
-    target: str
     url: str = "http://127.0.0.1:9200"
-    user: str = ""
-    password_file: str = ""
-    api_key_file: str = ""
-    """The Base64 form that Elasticsearch gives out; in place of user and password."""
-    ca_file: str = ""
     nodes: str = "_all"
     """Whose statistics: `_all`, `_local`, or a node's name."""
-    interval_seconds: float = 15.0
     timeout_seconds: float = 10.0
 
 
@@ -61,9 +54,7 @@ class ElasticsearchSource:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._http = HttpJson(
-            Access(config.url, config.user, config.password_file, config.api_key_file, config.ca_file)
-        )
+        self._http = HttpJson(config)
 
     def collect(self) -> Reading:
         deadline = time.monotonic() + self._config.timeout_seconds

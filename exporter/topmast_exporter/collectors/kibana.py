@@ -3,14 +3,14 @@
 API: `GET /api/status` (https://www.elastic.co/docs/api/doc/kibana/operation/operation-get-status, 7.17 to 9).
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from topmast_exporter import http_json
 from topmast_exporter.collector import Collector, Reading
 from topmast_exporter.errors import CollectError
-from topmast_exporter.http_json import PROPERTIES, Access, HttpJson, number, walk
+from topmast_exporter.http_json import PROPERTIES, OneAnswer, number, walk
 
 LEVELS = ("available", "degraded", "unavailable", "critical")
 
@@ -19,17 +19,10 @@ COLOURS: Mapping[str, str] = {"green": "available", "yellow": "degraded", "red":
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(http_json.Config):
     """One Kibana."""
 
-    target: str
     url: str = "http://127.0.0.1:5601"
-    user: str = ""
-    password_file: str = ""
-    api_key_file: str = ""
-    ca_file: str = ""
-    interval_seconds: float = 15.0
-    timeout_seconds: float = 5.0
 
 
 def parse(status: Any) -> Reading:
@@ -56,21 +49,9 @@ def parse(status: Any) -> Reading:
     return reading
 
 
-class KibanaSource:
-    """One Kibana, one kept connection."""
-
-    def __init__(self, config: Config) -> None:
-        self._timeout = config.timeout_seconds
-        self._http = HttpJson(
-            Access(config.url, config.user, config.password_file, config.api_key_file, config.ca_file)
-        )
-
-    def collect(self) -> Reading:
-        # one that is unavailable says so with 503, and with the same body
-        return parse(self._http.get("/api/status", time.monotonic() + self._timeout, (200, 503)))
-
-    def close(self) -> None:
-        self._http.close()
+def build(config: Config) -> OneAnswer:
+    # one that is unavailable says so with 503, and with the same body
+    return OneAnswer(config, "/api/status", parse, accepted=(200, 503))
 
 
 COLLECTOR = Collector(
@@ -79,7 +60,7 @@ COLLECTOR = Collector(
     config=Config,
     properties=PROPERTIES,
     required=(),
-    build=KibanaSource,
+    build=build,
     up="kibana_up",
     up_documentation="Whether the last refresh of this server succeeded.",
 )

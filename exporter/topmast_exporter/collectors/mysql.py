@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from topmast_exporter import deadline_socket, mysql_digests, mysql_status
-from topmast_exporter.collector import Collector, Reading, read_secret
+from topmast_exporter.collector import Collector, Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
 
 GRANTS = (
@@ -43,6 +43,8 @@ class Config:
     """A Unix socket, in place of host and port."""
     user: str = "topmast"
     password_file: str = ""
+    password_env: str = ""
+    """The name of a variable, in place of a file."""
     tls: bool = False
     ca_file: str = ""
     """Implies tls."""
@@ -57,7 +59,7 @@ PROPERTIES: Mapping[str, Any] = {
     "port": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "socket": {"type": "string"},
     "user": {"type": "string", "minLength": 1},
-    "password_file": {"type": "string"},
+    **secret_properties("password"),
     "tls": {"type": "boolean"},
     "ca_file": {"type": "string"},
     "digests": {"type": "boolean"},
@@ -202,7 +204,7 @@ class MysqlSource:
         import pymysql
 
         config = self._config
-        password = read_secret(config.password_file) if config.password_file else ""
+        password = secret(config.password_file, config.password_env)
         options: dict[str, Any] = {
             "user": config.user,
             "password": password,

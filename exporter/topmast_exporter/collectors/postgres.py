@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from topmast_exporter.collector import Collector, Reading, read_secret
+from topmast_exporter.collector import Collector, Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
 from topmast_exporter.postgres_group import Group, Row
 from topmast_exporter.postgres_queries import GROUPS, parse
@@ -45,6 +45,8 @@ class Config:
     dsn: str = field(repr=False)
     """libpq: `host=… port=… user=… dbname=…` or `postgresql://…`."""
     password_file: str = ""
+    password_env: str = ""
+    """The name of a variable, in place of a file."""
     interval_seconds: float = 15.0
     timeout_seconds: float = 5.0
     statements: bool = True
@@ -53,7 +55,7 @@ class Config:
 
 PROPERTIES: Mapping[str, Any] = {
     "dsn": {"type": "string", "minLength": 1},
-    "password_file": {"type": "string"},
+    **secret_properties("password"),
     "statements": {"type": "boolean"},
 }
 
@@ -170,8 +172,8 @@ class PostgresSource:
             "tcp_user_timeout": 5000,
             "application_name": "topmast-exporter",
         }
-        if self._config.password_file:
-            options["password"] = read_secret(self._config.password_file)
+        if password := secret(self._config.password_file, self._config.password_env):
+            options["password"] = password
         connection = postgres_connection.connect(make_conninfo(self._config.dsn, **options), deadline)
         try:
             connection.autocommit = True

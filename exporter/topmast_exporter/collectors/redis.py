@@ -6,15 +6,14 @@ ACL that is enough: `+info +ping +dbsize +scan +pttl +memory|usage +slowlog|len 
 +latency|histogram +config|get ~*`.
 """
 
-import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from topmast_exporter import deadline_socket, redis_latency
-from topmast_exporter.collector import Collector, Reading, read_secret
+from topmast_exporter import deadline_socket, redis_latency, redis_library
+from topmast_exporter.collector import Collector, Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
 from topmast_exporter.redis_info import number
 from topmast_exporter.redis_info import parse as parse_info
@@ -35,6 +34,8 @@ class Config:
     url: str = field(repr=False)
     """`redis://[USER@]HOST:PORT/DB`, `rediss://…` for TLS, `unix://PATH`."""
     password_file: str = ""
+    password_env: str = ""
+    """The name of a variable, in place of a file."""
     ca_file: str = ""
     """Of rediss://, in place of the system's authorities."""
     namespaces: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Config:
 
 PROPERTIES: Mapping[str, Any] = {
     "url": {"type": "string", "pattern": "^(redis|rediss|unix)://"},
-    "password_file": {"type": "string"},
+    **secret_properties("password"),
     "ca_file": {"type": "string"},
     "namespaces": {
         "type": "object",
@@ -144,8 +145,7 @@ class RedisSource:
     """One server, one kept connection."""
 
     def __init__(self, config: Config) -> None:
-        # here, in one thread: two that import it at the same time meet it half made
-        importlib.import_module("redis")
+        redis_library.load()  # here, in one thread: two that import it at the same time meet it half made
         self._config = config
         self._connection: Any = None
         self._socket: deadline_socket.WatchedSocket | None = None
@@ -229,8 +229,8 @@ class RedisSource:
 
         options = dict(parse_url(self._config.url))  # type: ignore[no-untyped-call]  # the library has no types here
         kind = options.pop("connection_class", Connection)
-        if self._config.password_file:
-            options["password"] = read_secret(self._config.password_file)
+        if password := secret(self._config.password_file, self._config.password_env):
+            options["password"] = password
         if self._config.ca_file:
             options["ssl_ca_certs"] = self._config.ca_file
         timeout = self._config.timeout_seconds

@@ -1,7 +1,10 @@
 """The real blackbox_exporter asks a page as monitoring/blackbox/ says; without a page it is not started."""
 
+import datetime
+import os
 import re
 import socket
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -9,6 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import trustme
+from http_stub import serving
 from running import wait_for, with_engines
 from topmast.engine import Setup, wanted
 from topmast.engines.blackbox_exporter import ENGINE
@@ -35,11 +40,21 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[trustme.CA, Path]]:
+    """What signs the certificates that a running one believes, and its file."""
+    ca = trustme.CA()
+    file = tmp_path_factory.mktemp("authority") / "ca.pem"
+    ca.cert_pem.write_to_path(str(file))
+    yield ca, file
+
+
+@pytest.fixture(scope="module")
+def exporter(tmp_path_factory: pytest.TempPathFactory, authority: tuple[trustme.CA, Path]) -> Iterator[str]:
     """The address of a running one."""
     state = with_engines(tmp_path_factory.mktemp("blackbox"))
     component = ENGINE.component(setup_of(state, free_port() - PORTS["blackbox_exporter"], [{"url": "http://a/"}]))
-    with subprocess.Popen(component.argv, stderr=subprocess.DEVNULL) as process:
+    trusting = {**os.environ, "SSL_CERT_FILE": str(authority[1])}
+    with subprocess.Popen(component.argv, stderr=subprocess.DEVNULL, env=trusting) as process:
         assert component.ready
         wait_for("blackbox_exporter answers", lambda: answers(component.ready))
         yield component.address
@@ -76,3 +91,15 @@ def test_a_page_that_answers_and_one_that_does_not(exporter: str) -> None:
         "probe_dns_lookup_time_seconds",
         'probe_http_duration_seconds{phase="resolve"}',
     } <= (well.keys())
+
+
+@pytest.mark.live
+def test_the_end_of_a_certificate_is_told(exporter: str, authority: tuple[trustme.CA, Path]) -> None:
+    ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(days=5)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost", not_after=ends).configure_cert(context)
+    with serving(context) as page:
+        found = probe(exporter, page.url)
+
+    assert (found["probe_success"], found["probe_http_ssl"]) == (1, 1)
+    assert found["probe_ssl_earliest_cert_expiry"] == ends.timestamp()

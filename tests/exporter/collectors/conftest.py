@@ -1,5 +1,6 @@
 """Servers that the distribution's packages hold, unpacked without root; skipped where there is no apt."""
 
+import contextlib
 import functools
 import re
 import threading
@@ -38,6 +39,21 @@ def start_redis():
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def start_mariadb():
+    """Return a function that starts a MariaDB of the test's own, with options."""
+    from topmast import debian_servers
+
+    with contextlib.ExitStack() as stack:
+
+        def start(*options):
+            server = unpacked(debian_servers.mariadb, options)
+            stack.callback(server.stop)
+            return server
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import ssl
 import struct
 import threading
 
+import psutil
 import pytest
 import trustme
 from topmast_exporter import collector as room
@@ -177,6 +178,21 @@ def test_a_server_that_is_down_at_the_start_is_one_line_and_a_reason(caplog, kin
     good, said, up, counted = refreshed(kind, port, caplog)
 
     assert (good, said, up, counted) == ([False, False], ["connection"], "0.0", {"connection"})
+
+
+@pytest.mark.parametrize("kind", WHERE)
+def test_packets_that_are_dropped_are_a_timeout_and_no_connection_is_left(caplog, kind):
+    with contextlib.ExitStack() as stack:
+        # the kernel drops who knocks at a listener whose queue is full, as a firewall does
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = listener.getsockname()[1]
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+
+        good, said, up, counted = refreshed(kind, port, caplog)
+        ours = psutil.Process().net_connections("tcp")
+
+    assert (good, said, up, counted) == ([False, False], ["timeout"], "0.0", {"timeout"})
+    assert sum(bool(one.raddr) and one.raddr.port == port and one.status == "SYN_SENT" for one in ours) == 0
 
 
 @pytest.mark.parametrize("kind", ["redis", "postgres"])

@@ -96,6 +96,14 @@ def test_one_connection_is_kept_and_the_key_comes_from_its_file(cluster, tmp_pat
     assert {who for _, who in cluster.asked} == {"ApiKey YTpi"}
 
 
+def test_a_key_may_stand_in_the_environment(cluster, monkeypatch):
+    monkeypatch.setenv("THE_KEY", "YTpi")
+    with contextlib.closing(ElasticsearchSource(Config("es", cluster.url, api_key_env="THE_KEY"))) as source:
+        source.collect()
+
+    assert {who for _, who in cluster.asked} == {"ApiKey YTpi"}
+
+
 def test_a_password_that_changes_is_read_from_its_file(cluster, tmp_path):
     password = tmp_path / "password"
     password.write_text("one")

@@ -1,11 +1,11 @@
-"""The kibana collector on answers in the shape of 8.x and 7.x (written by hand)."""
+"""The kibana collector on answers in the shape of 8.x and 7.x, written by hand; test_recordings.py has recordings."""
 
 import contextlib
 import json
 
 import pytest
 from topmast_exporter.collectors import kibana
-from topmast_exporter.collectors.kibana import Config, KibanaSource, parse
+from topmast_exporter.collectors.kibana import Config, build, parse
 from topmast_exporter.errors import CollectError
 
 STATUS = {
@@ -42,7 +42,7 @@ def test_the_colours_of_7_are_levels():
 def test_one_that_is_unavailable_says_so_with_503(answering):
     answer = {"status": {"overall": {"level": "unavailable"}}}
     answering.answers["/api/status"] = (503, json.dumps(answer).encode())
-    with contextlib.closing(KibanaSource(Config("kibana", answering.url))) as source:
+    with contextlib.closing(build(Config("kibana", answering.url))) as source:
         assert source.collect().value("kibana_status", level="unavailable") == 1
 
 

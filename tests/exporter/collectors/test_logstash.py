@@ -1,11 +1,11 @@
-"""The logstash collector on answers in the shape of 8.x (written by hand), served by a real HTTP server."""
+"""The logstash collector on answers in the shape of 8.x, written by hand; test_recordings.py has recordings."""
 
 import contextlib
 import json
 
 import pytest
 from topmast_exporter.collectors import logstash
-from topmast_exporter.collectors.logstash import Config, LogstashSource, parse
+from topmast_exporter.collectors.logstash import MAX_PIPELINES, Config, build, parse
 from topmast_exporter.errors import CollectError
 
 STATS = {
@@ -50,7 +50,7 @@ def test_statistics_become_metrics(name, labels, value):
     assert parse(STATS).value(name, **labels) == value
 
 
-def test_the_queue_of_7_17_stands_elsewhere():
+def test_the_queue_of_6_stands_elsewhere():
     queue = {"type": "persisted", "events": 5, "capacity": {"queue_size_in_bytes": 7, "max_queue_size_in_bytes": 9}}
 
     reading = parse({"pipelines": {"app": {"queue": queue}}})
@@ -59,9 +59,21 @@ def test_the_queue_of_7_17_stands_elsewhere():
     assert [reading.value(f"logstash_pipeline_queue_{name}", pipeline="app") for name in names] == [5, 7, 9]
 
 
+def test_pipelines_beyond_the_limit_are_one_and_no_event_is_lost():
+    pipelines = {f"customer{number}": {"events": {"in": 2, "out": 1}} for number in range(MAX_PIPELINES + 10)}
+
+    reading = parse({"pipelines": pipelines})
+
+    assert reading.value("logstash_pipeline_events_in_total", pipeline=f"customer{MAX_PIPELINES - 1}") == 2
+    assert reading.value("logstash_pipeline_events_in_total", pipeline=f"customer{MAX_PIPELINES}") is None
+    assert reading.value("logstash_pipeline_events_in_total", pipeline="_other") == 20
+    assert reading.value("logstash_pipeline_events_out_total", pipeline="_other") == 10
+    assert reading.value("logstash_pipeline_queue_events", pipeline="_other") is None
+
+
 def test_it_is_read_over_http(answering):
     answering.answers["/_node/stats"] = (200, json.dumps(STATS).encode())
-    with contextlib.closing(LogstashSource(Config("logs", answering.url))) as source:
+    with contextlib.closing(build(Config("logs", answering.url))) as source:
         assert source.collect().value("logstash_pipeline_events_in_total", pipeline="app") == 10
 
 

@@ -1,16 +1,18 @@
 """The mysql collector: what the server says under mysqld_exporter's names, and a real MariaDB of Debian's."""
 
 import contextlib
+import datetime
 import socket
 import threading
 
 import pymysql
 import pytest
+import trustme
 from topmast_exporter.collector import Reading
 from topmast_exporter.collectors import mysql
 from topmast_exporter.collectors.mysql import Answers, Config, MysqlSource, parse
 from topmast_exporter.errors import CollectError
-from topmast_exporter.mysql_digests import COLUMNS, Digests
+from topmast_exporter.mysql_digests import COLUMNS, MAX_SHOWN, Digests
 
 
 @pytest.mark.parametrize(
@@ -132,24 +134,60 @@ def test_the_grants_are_enough_and_a_lesser_user_loses_only_what_it_may_not_read
 
 
 @pytest.mark.live
-def test_a_password_that_changes_is_read_from_its_file(mariadb_server, tmp_path):
-    password = tmp_path / "password"
-    password.write_text("one")
-    with root(mariadb_server) as cursor:
-        cursor.execute("CREATE OR REPLACE USER 'changing'@'127.0.0.1' IDENTIFIED BY 'one'")
-    options = {"port": mariadb_server.port, "user": "changing", "password_file": str(password)}
-    with contextlib.closing(MysqlSource(Config(target="db", **options))) as source:
+def test_the_top_digests_of_a_real_server_sum_to_its_own_total(start_mariadb):
+    server = start_mariadb("--performance-schema=ON")
+    with root(server) as cursor:
+        for number in range(60):
+            cursor.execute(f"SELECT {number} AS a{number}")
+    with contextlib.closing(MysqlSource(Config("db", port=server.port, user="root"))) as source:
         source.collect()
-        source.close()
-        with root(mariadb_server) as cursor:
-            cursor.execute("ALTER USER 'changing'@'127.0.0.1' IDENTIFIED BY 'two'")
-        with pytest.raises(CollectError) as refused:
-            source.collect()
-        password.write_text("two")
+        with root(server) as cursor:
+            cursor.execute("SELECT sum(count_star) FROM performance_schema.events_statements_summary_by_digest")
+            (before,) = cursor.fetchone()
+            reading = source.collect()
+            cursor.execute("SELECT sum(count_star) FROM performance_schema.events_statements_summary_by_digest")
+            (after,) = cursor.fetchone()
 
-        assert source.collect().value("mysql_global_status_uptime") is not None
-    assert refused.value.reason == "authentication"
-    assert "one" not in str(refused.value).split()
+    counted = [
+        sample
+        for metric in reading.metrics()
+        for sample in metric.samples
+        if sample.name == "mysql_perf_schema_events_statements_total"
+    ]
+    assert reading.refused == {}
+    assert before <= sum(sample.value for sample in counted) <= after
+    assert len(counted) <= MAX_SHOWN + 1
+    assert "_other" in {sample.labels["digest"] for sample in counted}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("good", [pytest.param(True, id="valid"), pytest.param(False, id="expired")])
+def test_an_own_authority_is_trusted_and_an_expired_certificate_is_said(start_mariadb, tmp_path, good):
+    authority = trustme.CA()
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    pair = authority.issue_cert("localhost", "127.0.0.1", not_after=None if good else yesterday)
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    pair.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    pair.private_key_pem.write_to_path(folder / "key.pem")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    for parent in folder.parents[:4]:  # the server runs as nobody, where the tests run as root
+        if (mode := parent.stat().st_mode) & 0o055 != 0o055:
+            parent.chmod(mode | 0o055)
+    server = start_mariadb(f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem")
+    config = Config("db", port=server.port, user="root", ca_file=str(folder / "ca.pem"))
+
+    with contextlib.closing(MysqlSource(config)) as source:
+        if good:
+            assert source.collect().value("mysql_global_status_uptime") is not None
+            (encrypted,) = source._query("SHOW STATUS LIKE 'Ssl_cipher'", rows_as_dict=False)
+            assert encrypted[1]
+        else:
+            with pytest.raises(CollectError, match="certificate has expired") as error:
+                source.collect()
+            assert error.value.reason == "connection"
 
 
 @pytest.mark.live

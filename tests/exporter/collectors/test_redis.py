@@ -1,5 +1,8 @@
 """The Redis collector: names and values of redis_exporter, and the namespaces' keys by a budgeted SCAN."""
 
+import socketserver
+import threading
+
 import pytest
 import redis
 import trustme
@@ -345,6 +348,36 @@ def test_an_acl_without_slowlog_and_scan_costs_only_these(valkey, start_valkey):
     source.close()
 
 
+class OldWords(socketserver.StreamRequestHandler):
+    """A service that knows INFO without a section, and of that only some; every other command is refused."""
+
+    def handle(self):
+        while line := self.rfile.readline():
+            words = [self.rfile.read(int(self.rfile.readline()[1:]) + 2).strip() for _ in range(int(line[1:]))]
+            text = b"# Server\r\nredis_version:7.0.0\r\n# Clients\r\nconnected_clients:3\r\n"
+            known = words == [b"INFO"]
+            self.wfile.write(b"$%d\r\n%s\r\n" % (len(text), text) if known else b"-NOPERM not for you\r\n")
+
+
+def test_sections_of_info_that_are_refused_are_left_out_and_the_rest_is_read(caplog):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OldWords) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        targets = Targets(Registry())
+        target = targets.add(load("redis"), Config("managed", f"redis://127.0.0.1:{server.server_address[1]}"))
+
+        with caplog.at_level("WARNING"):
+            read_well = [target.refresh(), target.refresh()]
+
+        target._source.close()
+        server.shutdown()
+
+    assert read_well == [True, True]
+    assert [record.part for record in caplog.records].count("INFO everything") == 1
+    shown = {metric.name: metric.samples[0].value for metric in target.snapshot().metrics}
+    assert shown["redis_connected_clients"] == 3
+    assert "redis_memory_used_bytes" not in shown
+
+
 # What each of them keeps to itself is told in the services' own documentation; a real server plays each here.
 MANAGED = {
     "rename-command": (
@@ -390,7 +423,7 @@ def test_what_a_restricted_redis_refuses_is_left_out_said_once_and_counted(start
     assert "redis_config_maxmemory" not in names
 
 
-# --- TLS, users, a cluster: Debian's Redis -----------------------------------------------------------------------
+# --- TLS, users, a cluster -----------------------------------------------------------------------
 
 
 @pytest.mark.live
@@ -424,10 +457,18 @@ def test_tls_with_an_authority_of_its_own_and_a_user_of_the_acl(start_redis, tmp
     assert refused.value.reason == "connection"
 
 
-@pytest.mark.live
-def test_of_a_cluster_each_node_counts_its_own_keys(start_redis, eventually):
+@pytest.mark.parametrize(
+    "kind", [pytest.param("redis", id="Redis", marks=pytest.mark.live), pytest.param("valkey", id="Valkey")]
+)
+def test_of_a_cluster_each_node_counts_its_own_keys(kind, request, tmp_path, eventually):
+    start = request.getfixturevalue(f"start_{kind}")
     buses = [free_port() for _ in range(3)]  # by default 10,000 above the port, which may be no port at all
-    nodes = [start_redis("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses]
+    nodes = []
+    for bus in buses:
+        options = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
+        if kind == "valkey":  # the other has a folder of its own
+            options += ["--dir", str(tmp_path), "--cluster-config-file", f"{bus}.conf"]
+        nodes.append(start(*options))
     clients = [redis.Redis(port=node.port) for node in nodes]
     for client, slots in zip(clients, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True):
         client.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
