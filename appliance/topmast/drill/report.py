@@ -31,12 +31,7 @@ def page(result: Result, taken: Sequence[Measure]) -> str:
     """Return the document. What came out of a message is escaped, or in a frame that runs nothing."""
     second = {row.alert: row for row in result.together}
     rows = "".join(_row(row, second.get(row.alert)) for row in result.alone)
-    numbers = "".join(
-        f"<tr><td>{escape(each.name)}</td><td class={'good' if each.holds else 'bad'}>"
-        f"{'–' if each.value is None else f'{each.value:g}'} {escape(each.unit)}</td>"
-        f"<td>{escape(each.goal)}</td><td>{escape(each.note)}</td></tr>"
-        for each in taken
-    )
+    numbers = "".join(map(_number, taken))
     sections = "".join(_section(row, result.messages) for row in result.alone)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Fire drill</title>'
@@ -52,6 +47,13 @@ def page(result: Result, taken: Sequence[Measure]) -> str:
         "<th>alert<th>severity<th>arrived at<th>after<th>all at once</thead>"
         f"<tbody>{rows}</tbody></table><h2>The messages</h2>{sections}</body></html>\n"
     )
+
+
+def _number(taken: Measure) -> str:
+    said = "<td>not taken" if taken.value is None else f"<td class={'good' if taken.holds else 'bad'}>{taken.value:g}"
+    unit = "" if taken.value is None else f" {escape(taken.unit)}"
+    others = f"<td>{escape(taken.goal)}</td><td>{escape(taken.note)}</td>"
+    return f"<tr><td>{escape(taken.name)}</td>{said}{unit}</td>{others}</tr>"
 
 
 def _row(row: Row, together: Row | None) -> str:
@@ -118,11 +120,19 @@ def _shown(value: Any) -> str:
 
 def _event(raw: Mapping[str, Any]) -> str:
     payload = raw.get("payload") if isinstance(raw.get("payload"), Mapping) else {}
-    fields = {"action": raw.get("event_action"), "key": raw.get("dedup_key"), **(payload or {})}
+    return _listed({"action": raw.get("event_action"), "key": raw.get("dedup_key"), **(payload or {})})
+
+
+def _listed(fields: Mapping[str, Any]) -> str:
+    """Return names and values, as PagerDuty lays out an event and its details; a text keeps its lines."""
     listed = "".join(
-        f"<dt>{escape(str(name))}</dt><dd>"
-        f"{escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1))}</dd>"
+        f"<dt>{escape(str(name))}</dt>"
+        f"<dd>{_listed(value) if isinstance(value, Mapping) else escape(_text(value))}</dd>"
         for name, value in fields.items()
         if value
     )
     return f"<dl>{listed}</dl>"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
