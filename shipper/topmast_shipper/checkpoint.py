@@ -140,6 +140,11 @@ class Checkpoint:
         """Return how far the sink is; the beginning when it never got anything of it."""
         return self._cursors.get((stream, generation), {}).get(sink, Cursor())
 
+    def unread(self, sinks: Iterable[str], stream: str, generation: int, size: int) -> int:
+        """Return how many of so many bytes the slowest of these sinks has not got."""
+        offsets = [self.cursor(sink, stream, generation).offset for sink in sinks]
+        return max([size - offset for offset in offsets if offset < size], default=0)
+
     def next_generation(self, stream: str) -> int:
         """Return the number of a new content in this stream: 0, or one more than the last that was seen."""
         with self._mutex:

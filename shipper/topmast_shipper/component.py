@@ -147,6 +147,15 @@ class Waiting(Protocol):
     """Called while a window is on its way; returns soon, never raises, and changes nothing of the window."""
 
 
+@runtime_checkable
+class Crowded(Protocol):
+    """What an input has beside `sweep` that opens a bounded number of sources at once."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether sources wait for others to be read to their end: the next look is worth more than usual."""
+
+
 Built = TypeVar("Built")
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 
 from topmast_shipper import rooms, telemetry
 from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.component import Input, Sink, Source
+from topmast_shipper.component import Crowded, Input, Sink, Source
 from topmast_shipper.config import ShipperConfig
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import StateError
@@ -41,8 +41,10 @@ class Shipper:
         config: ShipperConfig,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        cost: Callable[[], float] = time.thread_time,
     ) -> None:
         self._clock = clock
+        self._cost = cost
         self._wall = wall
         self._watch = Watch()
         self._signal = Signal()
@@ -94,7 +96,7 @@ class Shipper:
         if self._reload is not None:
             load, self._reload = self._reload, None
             self._change(load)
-        began = self._clock()
+        began = self._cost()
         grew = False
         watched = [*self._inputs, *self._replays]
         for each in watched:
@@ -106,9 +108,12 @@ class Shipper:
             self._signal.ring()
         self._watch.follow({folder for each in watched for folder in each.folders()})
         self._mark()
-        # many files make a sweep long: it never takes more than a tenth of a core
-        self._signal.wait(max(_REST_SECONDS, 10 * (self._clock() - began)) if grew else _REST_SECONDS / 2)
-        self._watch.wait(SWEEP_SECONDS if self._watch.notifies else POLL_SECONDS)
+        # what waits for others to be read is not announced by the file system
+        crowded = any(isinstance(each, Crowded) and each.crowded for each in watched)
+        # many files make a sweep long: it never takes more than a tenth of a core, and of a busy machine no less
+        rest = max(_REST_SECONDS, 10 * (self._cost() - began)) if grew or crowded else _REST_SECONDS / 2
+        self._signal.wait(rest)
+        self._watch.wait(POLL_SECONDS if crowded or not self._watch.notifies else SWEEP_SECONDS)
 
     def _change(self, load: Callable[[], ShipperConfig]) -> None:
         try:

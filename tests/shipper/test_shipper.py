@@ -1,5 +1,6 @@
 """shipper.py: a whole shipper in this process, on real files, from the line to the search."""
 
+import gzip
 import os
 import select
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 from topmast_shipper import search
 from topmast_shipper.config import Component, ShipperConfig, parse
 from topmast_shipper.errors import ConfigError, StateError
-from topmast_shipper.shipper import Shipper
+from topmast_shipper.shipper import POLL_SECONDS, Shipper
+from topmast_shipper.tail.watch import Watch
 
 DEADLINE_SECONDS = 30.0
 
@@ -271,3 +273,19 @@ def test_a_data_folder_that_cannot_be_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(StateError, match="data: "):
         Shipper(configured(tmp_path))
+
+
+def test_hundreds_of_compressed_rotations_do_not_wait_for_the_next_second(tmp_path: Path, monkeypatch: Any) -> None:
+    for number in range(100):
+        path = tmp_path / "in" / f"app.log.{number}.gz"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(b'{"message": "%d"}\n' % number))
+    rests: list[float] = []
+    wait = Watch.wait
+    monkeypatch.setattr(Watch, "wait", lambda watch, seconds: (rests.append(seconds), wait(watch, seconds))[1])
+
+    with shipping(configured(tmp_path)):
+        until(lambda: len(messages(tmp_path)) == 100)
+
+    # sixteen at a time: nobody announces that the next may be opened
+    assert rests[:6].count(POLL_SECONDS) >= 5

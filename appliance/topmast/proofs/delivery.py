@@ -30,7 +30,8 @@ from topmast.proof import Proof, Trial
 _KILLS = 30
 _FULL_KILLS = 1000
 _LINES_PER_KILL = 100
-_LAST_SECONDS = 180.0
+# Nothing more comes when nothing came for so long.
+_LAST_SECONDS = 120.0
 # One life in so many sees its disk full for a while, and one in so many is not waited for until it sends.
 _FULL_DISK = 0.2
 _YOUNG = 0.2
@@ -161,9 +162,11 @@ def _kill(folder: Path, world: LogWorld, target: Target, kills: int, say: Callab
             say(f"{number + 1} kills, {world.written} lines")
     world.finish_line()
     with running(config, log) as process:
-        deadline = time.monotonic() + _LAST_SECONDS
         # the shipper says nothing of being done: it is when all is there, or when nothing more comes
-        while _outcome(world, target).lost and time.monotonic() < deadline:
+        least, deadline = world.written + 1, 0.0
+        while (lost := _outcome(world, target).lost) and (lost < least or time.monotonic() < deadline):
+            if lost < least:
+                least, deadline = lost, time.monotonic() + _LAST_SECONDS
             _check(process, log)
             _PAUSE.wait(0.5)
     if "Traceback" in log.read_text():

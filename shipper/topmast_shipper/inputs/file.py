@@ -97,6 +97,10 @@ class FileInput:
     def open_files(self) -> int:
         return self._catalogue.open_files
 
+    @property
+    def crowded(self) -> bool:
+        return self._catalogue.crowded
+
     def sweep(self) -> bool:
         return self._catalogue.sweep()
 

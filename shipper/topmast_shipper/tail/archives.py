@@ -48,6 +48,8 @@ class Archives:
         self._lost = lost
         self._settled = settled
         self._wall = wall
+        self.crowded = False
+        """Whether some wait until one of those that are being read is settled."""
         self._mutex = Lock()
         self._reading: dict[Key, Archive] = {}
         self._done: dict[Key, tuple[int, int]] = {}
@@ -69,10 +71,13 @@ class Archives:
         matched = {each.key: each for each in found}
         # what lies beside is looked for only for a while: it is kept in mind until it is judged
         self._beside |= {each.key: each for each in beside if each.key not in matched}
+        self.crowded = False
         for each in [*matched.values(), *self._beside.values()]:
-            if len(self._reading) >= _AT_ONCE:
+            if len(self._reading) < _AT_ONCE:
+                grew |= self._meet(each, files, own=each.key in matched)
+            elif each.key not in self._reading and self._done.get(each.key) != _stamp(each):
+                self.crowded = True
                 break
-            grew |= self._meet(each, files, own=each.key in matched)
         self._beside = {key: each for key, each in self._beside.items() if key not in self._done}
         return grew
 
@@ -83,7 +88,7 @@ class Archives:
             self._reading.clear()
 
     def _meet(self, found: Found, files: Files, *, own: bool) -> bool:
-        stamp = (found.status.st_size, found.status.st_mtime_ns)
+        stamp = _stamp(found)
         record = self._waiting.get(found.key)
         if found.key in self._reading or self._done.get(found.key) == stamp:
             return False
@@ -100,7 +105,7 @@ class Archives:
 
     def _judge(self, archive: Archive, found: Found, files: Files, record: FileRecord | None, *, own: bool) -> bool:
         """Name the archive if there is something to read in it."""
-        stamp = (found.status.st_size, found.status.st_mtime_ns)
+        stamp = _stamp(found)
         head = archive.bytes_at(0, HEAD_BYTES)
         known = self._checkpoint.file(*found.key)
         same = known is not None and digest(head[: known.head_length]) == known.head_digest
@@ -172,6 +177,10 @@ def _about_to_be_named(head: bytes, files: Files) -> bool:
     """Return whether a file that is open and has no name yet begins like this."""
     begun = [each.bytes_at(0, HEAD_BYTES) for each in files.values() if not each.stream]
     return any(each and head.startswith(each) for each in begun)
+
+
+def _stamp(found: Found) -> tuple[int, int]:
+    return (found.status.st_size, found.status.st_mtime_ns)
 
 
 def _alive(record: FileRecord, files: Files) -> bool:

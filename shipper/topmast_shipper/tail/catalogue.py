@@ -80,14 +80,16 @@ class Catalogue:
         with self._mutex:
             return sum(each.opened for each in self._files.values())
 
+    @property
+    def crowded(self) -> bool:
+        return self._archives.crowded
+
     def settled(self, file: Generation) -> bool:
         """Return whether every sink has all of it."""
         return self._unread(file) == 0
 
     def _unread(self, file: Generation) -> int:
-        """Return the bytes that the slowest sink has not got."""
-        cursors = [self._checkpoint.cursor(sink, file.stream, file.generation) for sink in self._sinks]
-        return max([file.size - cursor.offset for cursor in cursors if cursor.offset < file.size], default=0)
+        return self._checkpoint.unread(self._sinks, file.stream, file.generation, file.size)
 
     def sweep(self) -> bool:
         """Look at every file; return whether something grew, appeared or began anew."""

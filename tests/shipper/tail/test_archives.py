@@ -260,3 +260,27 @@ class TestArchives:
             assert reader.catalogue.open_files <= 8
 
         assert sorted(found, key=int) == [str(number) for number in range(20)]
+
+    def test_it_is_crowded_while_some_wait_for_others_to_be_read(self, reader: Reader, log: Path) -> None:
+        for number in range(20):
+            append(log, f"{number}\n")
+            compress(rotated(log, number))
+
+        crowded = []
+        for _ in range(4):
+            reader.catalogue.sweep()
+            crowded.append(reader.catalogue.crowded)
+            reader.read_ids()
+
+        assert crowded == [True, False, False, False]
+
+    def test_one_that_nobody_takes_keeps_it_crowded(self, reader: Reader, log: Path) -> None:
+        for number in range(20):
+            append(log, f"{number}\n")
+            compress(rotated(log, number))
+
+        assert [(reader.catalogue.sweep(), reader.catalogue.crowded) for _ in range(3)] == [
+            (True, True),
+            (False, True),
+            (False, True),
+        ]
