@@ -76,7 +76,7 @@ class Ingest:
         self._turns = None if listens_on_loopback else Turns(clock)
         events = registry.counter(
             "exporter_ingest_events_total",
-            "Usage events that were sent to us, by what became of them.",
+            "What was pushed to us, by what became of it.",
             ("source", "result"),
         )
         self._count = {result: events.labels(SOURCE, result) for result in RESULTS}

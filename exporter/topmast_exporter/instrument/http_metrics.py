@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from topmast_exporter.admission import OTHER
-from topmast_exporter.registry import Registry
+from topmast_exporter.registry import CounterFamily, HistogramFamily, Registry
 from topmast_exporter.series import CounterSeries, HistogramSeries
 
 # The name under which several workers are one (workers/push.py).
@@ -26,6 +26,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 
 # METRICS.md: the bounds contain 0.2 (the latency objective) and 5.
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+LABELS = ("method", "route", "route_class")
 
 # Each known route starts at 0 for these, the most telling first.
 KNOWN_STATUSES = ("200", "500", "404", "422")
@@ -78,17 +80,7 @@ class HttpMetrics:
         self._exception_types: set[str] = set()
         self._ended: deque[tuple[Record, float, float]] = deque()
         registry.add_pending(self)
-        labels = ("method", "route", "route_class")
-        self._requests = registry.counter(
-            "app_http_requests_total", "HTTP requests answered.", (*labels, "status"), open_labels=("route",)
-        )
-        self._durations = registry.histogram(
-            "app_http_request_duration_seconds",
-            "Time from a request's arrival to the last byte of its answer.",
-            labels,
-            DURATION_BOUNDS,
-            open_labels=("route",),
-        )
+        self._requests, self._durations = requests_family(registry), durations_family(registry)
         self._starts = registry.histogram(
             "app_http_response_start_seconds",
             "Time from a request's arrival to the start of its answer.",
@@ -187,5 +179,27 @@ class HttpMetrics:
         declared = self._route_classes.get(template) or getattr(endpoint, _CLASS_ATTRIBUTE, "")
         if declared or kind:
             return str(declared or kind)
-        health = template.startswith(HEALTH_PREFIXES) or template == (self._metrics_path or "/metrics")
-        return HEALTH if health else API
+        return class_of_template(template, self._metrics_path)
+
+
+def class_of_template(template: str, metrics_path: str = "") -> str:
+    """Return the route_class of a request of which nothing but its route is known."""
+    return HEALTH if template.startswith(HEALTH_PREFIXES) or template == (metrics_path or "/metrics") else API
+
+
+def requests_family(registry: Registry) -> CounterFamily:
+    """Return app_http_requests_total, declared when it is new."""
+    return registry.counter(
+        "app_http_requests_total", "HTTP requests answered.", (*LABELS, "status"), open_labels=("route",)
+    )
+
+
+def durations_family(registry: Registry) -> HistogramFamily:
+    """Return app_http_request_duration_seconds, declared when it is new."""
+    return registry.histogram(
+        "app_http_request_duration_seconds",
+        "Time from a request's arrival to the last byte of its answer.",
+        LABELS,
+        DURATION_BOUNDS,
+        open_labels=("route",),
+    )

@@ -47,6 +47,8 @@ FEATURE = ("topmast.feature",)
 KEY_ALIAS = ("topmast.key_alias",)
 USER_GROUP = ("topmast.user_group",)
 USAGE_FROM = ("topmast.usage",)
+REQUESTS = ("topmast.requests",)
+ROUTE_CLASS = ("topmast.route_class",)
 SERVICE = ("service.name",)
 ENVIRONMENT = ("deployment.environment.name", "deployment.environment")
 
@@ -159,6 +161,8 @@ RESOURCE = frozenset(
         *KEY_ALIAS,
         *USER_GROUP,
         *USAGE_FROM,
+        *REQUESTS,
+        *ROUTE_CLASS,
         *SERVICE,
         *ENVIRONMENT,
         "service.namespace",

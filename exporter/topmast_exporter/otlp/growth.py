@@ -7,15 +7,13 @@ killed when, what a point added is counted once.
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.otlp.points import Point
+from topmast_exporter.otlp.store import Store
 
 FILE = "otlp.sqlite"
 
@@ -24,8 +22,6 @@ MAX_SERIES = 100_000
 PRUNE_EVERY = 1_000
 
 _SCHEMA = """
-PRAGMA journal_mode=WAL;
-PRAGMA synchronous=FULL;
 CREATE TABLE IF NOT EXISTS series (
     key TEXT PRIMARY KEY, at INTEGER NOT NULL, total REAL NOT NULL, count INTEGER NOT NULL, buckets TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -54,48 +50,42 @@ class Growth:
 
     def __init__(self, folder: Path | None) -> None:
         """Open it, in memory without a folder. Raises LedgerError."""
-        self._lock = threading.Lock()
         self._steps = 0
-        path = ":memory:" if folder is None else str(folder / FILE)
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise LedgerError(f"{path}: {error}") from error
+        self._store = Store(folder, FILE, _SCHEMA)
 
     def close(self) -> None:
-        self._database.close()
+        self._store.close()
 
     def take(self, points: Sequence[Point], follow: Follow) -> int:
         """Learn the points and put into the outbox what follows; return how many added nothing new.
 
         Raises LedgerError, with nothing learnt.
         """
-        with self._transaction():
-            grown = [one for point in points if (one := self._grown(point)) is not None]
-            self._database.executemany(
+        with self._store.transaction() as database:
+            grown = [one for point in points if (one := self._grown(database, point)) is not None]
+            database.executemany(
                 "INSERT OR IGNORE INTO outbox VALUES (?, ?)", [(one["id"], json.dumps(one)) for one in follow(grown)]
             )
-            self._prune()
+            self._prune(database)
         return len(points) - len(grown)
 
     def waiting(self) -> list[dict[str, Any]]:
         """Return the outbox."""
-        with self._lock:
-            return [json.loads(event) for (event,) in self._database.execute("SELECT event FROM outbox ORDER BY id")]
+        with self._store.transaction() as database:
+            return [json.loads(event) for (event,) in database.execute("SELECT event FROM outbox ORDER BY id")]
 
     def settle(self, ids: Sequence[str]) -> None:
         """These are committed, or refused for good. Raises LedgerError."""
-        with self._transaction():
-            self._database.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in ids])
+        with self._store.transaction() as database:
+            database.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in ids])
 
-    def _grown(self, point: Point) -> Grown | None:
+    def _grown(self, database: sqlite3.Connection, point: Point) -> Grown | None:
         if not point.cumulative:
             # each is told once, and the ids of its events say whether it was
             return Grown(point, point.start or point.at, point.total, point.count, point.buckets)
         # another process, or the same one restarted, counts since another time: a series of its own
         key = f"{point.identity}:{point.start}"
-        row = self._database.execute("SELECT at, total, count, buckets FROM series WHERE key = ?", (key,)).fetchone()
+        row = database.execute("SELECT at, total, count, buckets FROM series WHERE key = ?", (key,)).fetchone()
         at, total, count, listed = row or (point.start or point.at, 0.0, 0, "[]")
         buckets = json.loads(listed) or [0] * len(point.buckets)
         if row is not None and point.at <= at:
@@ -107,30 +97,16 @@ class Growth:
         added = tuple(new - old for new, old in zip(point.buckets, buckets, strict=True))
         if point.total < total or point.count < count or any(one < 0 for one in added):
             return None  # what only grows has fallen: an older point with a newer time
-        self._database.execute(
+        database.execute(
             "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?)",
             (key, point.at, point.total, point.count, json.dumps(point.buckets)),
         )
         return Grown(point, at, point.total - total, point.count - count, added)
 
-    def _prune(self) -> None:
+    def _prune(self, database: sqlite3.Connection) -> None:
         self._steps += 1
         if self._steps % PRUNE_EVERY == 1:
-            self._database.execute(
+            database.execute(
                 "DELETE FROM series WHERE key IN (SELECT key FROM series ORDER BY at DESC LIMIT -1 OFFSET ?)",
                 (MAX_SERIES,),
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                except BaseException:
-                    self._database.execute("ROLLBACK")
-                    raise
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise LedgerError(f"{FILE}: {error}") from error

@@ -1,33 +1,28 @@
-"""Data points of OpenTelemetry's sums and histograms with explicit bounds, whatever their temporality."""
+"""Data points of OpenTelemetry's sums and histograms, exponential ones too, whatever their temporality."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from topmast_exporter.otlp import attributes as names
 from topmast_exporter.otlp.attributes import Attributes
+from topmast_exporter.otlp.buckets import Buckets, PointError, explicit, exponential
 
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 
 # A count beyond it is no count any more, and a sum no exact one.
 LARGEST = 2.0**53
-MAX_BUCKETS = 200
+
+# opentelemetry-proto, DataPointFlags: a series ended, there is no value
+_NO_VALUE = 1
+
+_KINDS = ("sum", "histogram", "exponentialHistogram")
 
 # The attributes that say which tokens a point counts.
 TYPES = ("gen_ai.token.type", "type")
-
-
-class PointError(ValueError):
-    """The data point is refused. `reason` is one of a fixed list."""
-
-    REASONS = ("not_a_number", "negative_tokens", "bad_buckets", "no_temporality", "no_time", "too_many_points")
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,14 @@ class Point:
     """How many observations, of a histogram."""
     buckets: tuple[int, ...] = ()
     bounds: tuple[float, ...] = ()
+    exponential: Buckets | None = None
+    summed: bool = True
+    """Whether a histogram says its sum."""
+    unit: str = ""
+    scope: str = ""
+    """The instrumentation's name."""
+    origin: str = ""
+    """What tells one instrumentation of one process from all others: a hash of the resource and the scope."""
 
 
 def points_of(
@@ -65,16 +68,18 @@ def points_of(
         for scope in names.each(resource.get("scopeMetrics")):
             for metric in names.each(scope.get("metrics")):
                 name = metric.get("name")
-                data = next((metric[kind] for kind in ("sum", "histogram") if kind in metric), None)
+                data = next((metric[kind] for kind in _KINDS if kind in metric), None)
                 if not isinstance(name, str) or name not in wanted or not isinstance(data, Mapping):
                     yield from (None for kind in metric.values() if isinstance(kind, Mapping) for _ in _listed(kind))
                     continue
                 for point in _listed(data):
+                    if (names.integer(point.get("flags", 0)) or 0) & _NO_VALUE:
+                        yield None
+                        continue
+                    hashes = _hashes(listed, scope.get("scope"), name, point.get("attributes"))
+                    told = names.read(point.get("attributes"), wanted[name])
                     try:
-                        hashes = _hashes(listed, scope.get("scope"), name, point.get("attributes"))
-                        yield _point(
-                            name, data, point, known, names.read(point.get("attributes"), wanted[name]), *hashes
-                        )
+                        yield _point(metric, data, point, known, told, _scope_name(scope.get("scope")), hashes)
                     except PointError as error:
                         yield error
 
@@ -84,13 +89,13 @@ def _listed(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _point(
-    metric: str,
+    metric: Mapping[str, Any],
     data: Mapping[str, Any],
     point: Mapping[str, Any],
     resource: Attributes,
     told: Attributes,
-    identity: str,
-    group: str,
+    scope: str,
+    hashes: "_Hashes",
 ) -> Point:
     temporality = data.get("aggregationTemporality")
     at = names.integer(point.get("timeUnixNano")) or 0
@@ -105,33 +110,47 @@ def _point(
         raise PointError("not_a_number")
     if total < 0 or count < 0:
         raise PointError("negative_tokens")
-    start = max(0, names.integer(point.get("startTimeUnixNano", 0)) or 0)
-    buckets, bounds = _buckets(point)
+    unit = metric.get("unit")
+    buckets, bounds = explicit(point)
     return Point(
-        metric, resource, told, identity, group, temporality in _CUMULATIVE, start, at, total, count, buckets, bounds
+        metric=str(metric["name"]),
+        resource=resource,
+        told=told,
+        identity=hashes.identity,
+        group=hashes.group,
+        cumulative=temporality in _CUMULATIVE,
+        start=max(0, names.integer(point.get("startTimeUnixNano", 0)) or 0),
+        at=at,
+        total=total,
+        count=count,
+        buckets=buckets,
+        bounds=bounds,
+        exponential=exponential(point) if "exponentialHistogram" in metric else None,
+        summed="sum" in point,
+        unit=unit if isinstance(unit, str) else "",
+        scope=scope,
+        origin=hashes.origin,
     )
 
 
-def _buckets(point: Mapping[str, Any]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    listed, bounds = point.get("bucketCounts") or [], point.get("explicitBounds") or []
-    if not isinstance(listed, list) or not isinstance(bounds, list) or len(listed) > MAX_BUCKETS:
-        raise PointError("bad_buckets")
-    counts = [names.integer(one) for one in listed]
-    if listed and (len(listed) != len(bounds) + 1 or any(one is None or one < 0 for one in counts)):
-        raise PointError("bad_buckets")
-    if any(names.number(one) is None for one in bounds) or sorted(bounds) != bounds:
-        raise PointError("bad_buckets")
-    return tuple(one or 0 for one in counts), tuple(float(one) for one in bounds) if listed else ()
+class _Hashes(NamedTuple):
+    """What tells a point's series from others, as Point has it."""
+
+    identity: str
+    group: str
+    origin: str
 
 
-def _hashes(resource: object, scope: object, metric: str, attributes: object) -> tuple[str, str]:
-    """Return a point's (identity, group)."""
-    scoped = scope.get("name") if isinstance(scope, Mapping) else ""
-    origin = [_canonical(resource), scoped if isinstance(scoped, str) else ""]
+def _hashes(resource: object, scope: object, metric: str, attributes: object) -> _Hashes:
+    origin = [_canonical(resource), _scope_name(scope)]
     told = _canonical(attributes)
     alike = [one for one in told if one[0] not in TYPES]
-    identity, group = ([*origin, metric, told], [*origin, alike])
-    return _hash(identity), _hash(group)
+    return _Hashes(_hash([*origin, metric, told]), _hash([*origin, alike]), _hash(origin))
+
+
+def _scope_name(scope: object) -> str:
+    name = scope.get("name") if isinstance(scope, Mapping) else ""
+    return name if isinstance(name, str) else ""
 
 
 def _hash(told: object) -> str:

@@ -1,7 +1,7 @@
 """POST /v1/traces, /v1/metrics and /v1/logs: answered when what they hold is durable, as OTLP/HTTP 1.x wants it.
 
 200 with `partialSuccess` when a part is refused, 429 and 503 with Retry-After when it has to be sent again, and the
-same body twice changes nothing. Spans and metrics that are none of ours are taken and dropped.
+same body twice changes nothing. What is none of ours is taken and dropped.
 """
 
 import asyncio
@@ -12,9 +12,12 @@ from typing import Any
 
 from topmast_exporter.ledger import Result
 from topmast_exporter.ledger_schema import LedgerError
-from topmast_exporter.otlp import body, spans, usage_points
+from topmast_exporter.otlp import body, claude_events, request_points, requests, sessions, spans, usage_points
+from topmast_exporter.otlp.buckets import PointError
 from topmast_exporter.otlp.growth import Growth
-from topmast_exporter.otlp.points import Point, PointError, points_of
+from topmast_exporter.otlp.points import Point, points_of
+from topmast_exporter.otlp.requests import Requests
+from topmast_exporter.otlp.sessions import Sessions
 from topmast_exporter.otlp.spans import Found
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import EventError, UsageEvent, parse
@@ -32,6 +35,8 @@ MAX_WAITING = 20_000
 
 RESULTS = ("accepted", "late", "duplicate", "rejected", "refused", "ignored")
 
+_WANTED = {**usage_points.WANTED, **request_points.WANTED}
+
 Submit = Callable[[Sequence[UsageEvent], str], Awaitable[Result]]
 """Commit events of a source; raises HttpError when they have to be sent again."""
 
@@ -45,16 +50,21 @@ class Otlp:
         """Remember in `folder` how far each cumulative series was heard. Raises LedgerError."""
         self._submit = submit
         self._growth = Growth(folder)
+        self._requests = Requests(folder, registry, clock)
+        self._sessions = Sessions(folder, clock)
         self._one_by_one = asyncio.Lock()
         self._clock = clock
         self._bodies = 0
         self._outer = spans.Outer()
         counted = registry.counter(
-            "exporter_ingest_events_total",
-            "Usage events that were sent to us, by what became of them.",
-            ("source", "result"),
+            "exporter_ingest_events_total", "What was pushed to us, by what became of it.", ("source", "result")
         )
         self._count = {result: counted.labels(SOURCE, result) for result in RESULTS}
+        self._points = {result: counted.labels(requests.SOURCE, result) for result in requests.RESULTS}
+        self._moved = registry.counter(
+            "exporter_ingest_rebucketed_total",
+            "Pushed HTTP requests whose bucket straddles a bound of ours: counted at the next higher bound.",
+        ).labels()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = body.PROTOBUF
@@ -75,9 +85,16 @@ class Otlp:
     async def _take(self, scope: Scope, receive: Receive, kind: str) -> bytes:
         path, packed = scope["path"], await read_body(scope, receive, MAX_BODY_BYTES)
         # in threads: attributes are read one by one, and what grew is on the disk before it is answered
-        if path != body.METRICS:
-            return await self._count_events(path, kind, await asyncio.to_thread(self._read, path, packed, kind))
+        if path == body.TRACES:
+            return await self._count_events(path, kind, await asyncio.to_thread(self._read, packed, kind))
         async with self._one_by_one:
+            if path == body.LOGS:
+                found, taken = await asyncio.to_thread(self._hear, packed, kind)
+                try:
+                    return await self._count_events(path, kind, found)
+                except HttpError:
+                    await asyncio.to_thread(self._sessions.release, taken)
+                    raise
             found = await asyncio.to_thread(self._learn, packed, kind)
             told = await self._count_events(path, kind, found)
             await asyncio.to_thread(self._growth.settle, [event.id for event in found.events])
@@ -95,39 +112,92 @@ class Otlp:
         self._count["late"].inc(result.late)
         self._count["duplicate"].inc(result.duplicates)
         self._count["ignored"].inc(found.ignored)
-        rejected = found.rejected.total()
-        self._count["rejected"].inc(rejected)
-        return body.success(path, kind, rejected, _sentence(found.rejected, found.warning))
+        self._count["rejected"].inc(found.rejected.total())
+        refused = found.rejected + found.points_rejected
+        return body.success(path, kind, refused.total(), _sentence(refused, found.warning))
 
-    def _read(self, path: str, packed: bytes, kind: str) -> Found:
-        request: Any = body.decode(path, packed, kind)
-        if path == body.TRACES:
-            return spans.events_of(request, self._clock(), self._outer)
-        return Found()
+    def _read(self, packed: bytes, kind: str) -> Found:
+        request: Any = body.decode(body.TRACES, packed, kind)
+        return spans.events_of(request, self._clock(), self._outer)
+
+    # --- logs ------------------------------------------------------------------------------------------------
+
+    def _hear(self, packed: bytes, kind: str) -> tuple[Found, list[str]]:
+        """Return (the model calls that are counted, what was taken of the sessions for them)."""
+        request: Any = body.decode(body.LOGS, packed, kind)
+        calls = claude_events.calls_of(request, self._clock())
+        found, taken = Found(rejected=calls.rejected, ignored=calls.ignored), list[str]()
+        if not calls.told:
+            return found, taken
+        try:
+            counted, taken = self._sessions.claim([keys for _, keys in calls.told], sessions.EVENTS)
+        except LedgerError as error:
+            raise _not_now(error) from error
+        found.events = [event for (event, _), one in zip(calls.told, counted, strict=True) if one]
+        found.ignored += counted.count(False)
+        return found, taken
+
+    # --- metrics ---------------------------------------------------------------------------------------------
 
     def _learn(self, packed: bytes, kind: str) -> Found:
         request: Any = body.decode(body.METRICS, packed, kind)
-        found, points = Found(), list[Point]()
-        for one in points_of(request, usage_points.WANTED):
+        found, calls, served = Found(), list[Point](), list[Point]()
+        for one in points_of(request, _WANTED):
             if isinstance(one, PointError):
                 found.rejected[one.reason] += 1
             elif one is None:
                 found.ignored += 1
+            elif one.metric in request_points.WANTED:
+                if request_points.is_counted(one.resource):
+                    served.append(one)
+                else:
+                    found.ignored += 1
             elif not usage_points.is_counted(one.metric, one.resource):
                 found.ignored += 1
                 found.warning = usage_points.NOT_COUNTED
             else:
-                points.append(one)
-        if len(points) > MAX_POINTS:
-            raise HttpError(413, f"a body has at most {MAX_POINTS} data points of model calls")
+                calls.append(one)
+        if len(calls) > MAX_POINTS or len(served) > MAX_POINTS:
+            raise HttpError(413, f"a body has at most {MAX_POINTS} data points of model calls, and of requests")
         try:
-            if len(self._growth.waiting()) > MAX_WAITING:
-                raise HttpError(429, "events wait for the ledger", [(b"retry-after", b"5")])
-            found.ignored += self._growth.take(points, usage_points.events_of)
-            self._parse(self._growth.waiting()[:MAX_EVENTS], found)
+            self._learn_requests(served, found)
+            self._learn_calls(calls, found)
         except LedgerError as error:
-            raise HttpError(503, "the disk cannot store data points now", [(b"retry-after", b"5")]) from error
+            raise _not_now(error) from error
         return found
+
+    def _learn_requests(self, served: Sequence[Point], found: Found) -> None:
+        try:
+            took = self._requests.take(served)
+        except requests.FullError as error:
+            raise HttpError(429, "too many delta points within an hour", [(b"retry-after", b"60")]) from error
+        for result, count in took.results.items():
+            self._points[result].inc(count)
+        self._moved.inc(took.moved)
+        found.points_rejected = took.reasons
+        if took.results["baseline"]:
+            found.warning = requests.BASELINE.format(took.results["baseline"])
+
+    def _learn_calls(self, calls: Sequence[Point], found: Found) -> None:
+        if len(self._growth.waiting()) > MAX_WAITING:
+            raise HttpError(429, "events wait for the ledger", [(b"retry-after", b"5")])
+        told = [point for point in calls if point.metric.startswith(usage_points.CLAUDE)]
+        keys = [sessions.keys_of(point.told, point.resource, sessions.METRICS) for point in told]
+        counted, taken = self._sessions.claim(keys, sessions.METRICS) if told else ([], [])
+        by_events = {id(point) for point, one in zip(told, counted, strict=True) if not one}
+        # what events tell is learnt all the same: when they stop, only what grows from then on is counted
+        known = [point for point in calls if id(point) in by_events]
+        try:
+            if known:
+                self._growth.take(known, lambda _: ())
+                found.ignored += len(known)
+            found.ignored += self._growth.take(
+                [point for point in calls if id(point) not in by_events], usage_points.events_of
+            )
+        except LedgerError:
+            self._sessions.release(taken)
+            raise
+        self._parse(self._growth.waiting()[:MAX_EVENTS], found)
 
     def _parse(self, waiting: Sequence[dict[str, Any]], found: Found) -> None:
         refused: list[str] = []
@@ -140,8 +210,15 @@ class Otlp:
         self._growth.settle(refused)
 
     def close(self) -> None:
-        """Close the file; nothing is taken any more."""
+        """Close the files; nothing is taken any more."""
         self._growth.close()
+        self._requests.close()
+        self._sessions.close()
+
+
+def _not_now(error: LedgerError) -> HttpError:
+    del error  # it names a file of this machine
+    return HttpError(503, "the disk cannot store this now", [(b"retry-after", b"5")])
 
 
 def _sentence(rejected: Counter[str], warning: str) -> str:

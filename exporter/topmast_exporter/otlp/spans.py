@@ -55,6 +55,8 @@ class Found:
     events: list[UsageEvent] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     """How many were model calls and are refused, by reason."""
+    points_rejected: Counter[str] = field(default_factory=Counter)
+    """How many data points of HTTP requests are refused, by reason."""
     ignored: int = 0
     """How many are nothing that is counted here."""
     warning: str = ""

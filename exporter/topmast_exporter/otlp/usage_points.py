@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from topmast_exporter.otlp import attributes as names
+from topmast_exporter.otlp import sessions
 from topmast_exporter.otlp.attributes import Attributes
 from topmast_exporter.otlp.growth import Grown
 from topmast_exporter.otlp.spans import convention_of
 
 TOKENS, DURATION = "gen_ai.client.token.usage", "gen_ai.client.operation.duration"
 DURATION_SINCE_2026 = "gen_ai.client.inference.duration"
+CLAUDE = "claude_code."
 CLAUDE_TOKENS, CLAUDE_COST = "claude_code.token.usage", "claude_code.cost.usage"
 
 # The conventions since 2026: a counter for each kind.
@@ -50,9 +52,18 @@ _CLAUDE_TYPE, _CLAUDE_MODEL, _CLAUDE_SPEED = ("type",), ("model",), ("speed",)
 _GEN_AI = frozenset(
     (*names.PROVIDER, *names.MODEL, *names.OPERATION, *names.ERROR, *names.TIER, *_TYPE, *names.FEATURE)
 )
-# A session tells two users of one laptop apart; who they are is not read.
+# A session tells two users of one laptop apart; who they are is not read. The installation's id is only compared.
 _CLAUDE = frozenset(
-    (*_CLAUDE_TYPE, *_CLAUDE_MODEL, *_CLAUDE_SPEED, "session.id", "query_source", "effort", "agent.name")
+    (
+        *_CLAUDE_TYPE,
+        *_CLAUDE_MODEL,
+        *_CLAUDE_SPEED,
+        *sessions.SESSION,
+        *sessions.INSTALLATION,
+        "query_source",
+        "effort",
+        "agent.name",
+    )
 )
 WANTED: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((TOKENS, DURATION, DURATION_SINCE_2026, *_COUNTERS), _GEN_AI),
@@ -67,7 +78,7 @@ NOT_COUNTED = (
 def is_counted(metric: str, resource: Attributes) -> bool:
     """Return whether this service's metrics are what is counted of it: its spans would be the same calls again."""
     from_ = names.text(resource, names.USAGE_FROM)
-    return from_ in ("", "metrics") if metric.startswith("claude_code.") else from_ == "metrics"
+    return from_ in ("", "metrics") if metric.startswith(CLAUDE) else from_ == "metrics"
 
 
 def events_of(grown: Sequence[Grown]) -> list[dict[str, Any]]:
@@ -104,13 +115,13 @@ def _calls(parts: Mapping[str, Grown]) -> list[dict[str, Any]]:
     failed = names.first(told, names.ERROR) is not None
     if not sums and not (failed and SECONDS in parts):
         return []
-    claude = any_one.point.metric.startswith("claude_code.")
+    claude = any_one.point.metric.startswith(CLAUDE)
     plain, cached, written = sums.get("input", 0), sums.get("cache_read", 0), sums.get("cache_write_5m", 0)
     if not claude and convention_of(sums) == "total":
         plain -= cached + written
     reasoning = min(sums.get("reasoning", 0), sums.get("output", 0))
     durations = _durations(parts[SECONDS]) if SECONDS in parts else []
-    counts = [one.count for kind, one in parts.items() if kind in ("input", "output")]
+    counts = [one.count for kind, one in parts.items() if kind in ("input", "output", SECONDS)]
     number = max((*counts, len(durations), -(-(plain + cached + written) // CALL_TOKENS), 1))
     number = min(number, MAX_CALLS)
     told_id = "|".join(
