@@ -1,6 +1,6 @@
 """POST /v1/usage: usage events of everything that can only push. Answered when they are durable, never before.
 
-The same listener takes OTLP/HTTP (otlp/service.py) and tells the budgets.
+The same listener takes OTLP/HTTP (otlp/service.py) and marks (marks.py), and tells the budgets.
 
 The answer is 202 `{accepted, duplicates, rejected: [{index, reason}]}`; the same body twice changes nothing. Body and
 limits: METRICS.md, last section.
@@ -31,6 +31,7 @@ from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, 
 
 PATH = "/v1/usage"
 BUDGETS_PATH = "/v1/budgets"
+PATHS = (PATH, MARKS_PATH, *OTLP_PATHS)
 SOURCE = "usage"
 
 # Bodies in memory at once; the next sender is asked to wait.
@@ -122,8 +123,8 @@ class Ingest:
             raise HttpError(200, "ok")
         if path in (BUDGETS_PATH, MARKS_PATH) and scope["method"] == "GET":
             return
-        if path not in (PATH, MARKS_PATH, *OTLP_PATHS):
-            raise HttpError(404, f"nothing is at this path; usage events go to POST {PATH}, marks to {MARKS_PATH}")
+        if path not in PATHS:
+            raise HttpError(404, f"nothing is at this path; POST goes to one of {', '.join(PATHS)}")
         if scope["method"] != "POST":
             raise HttpError(405, f"{path} takes POST only", [(b"allow", b"POST")])
 

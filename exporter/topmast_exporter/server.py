@@ -23,7 +23,7 @@ TIMEOUT_OFFSET_SECONDS = 0.5
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
 INDEX = b"""topmast exporter
-/metrics                             the exporter itself, and what models cost
+/metrics                             the exporter itself, what models cost, what was pushed
 /probe?module=KIND&target=NAME       one configured server
 /apps/NAME/metrics                   one application with several workers
 /healthz

@@ -22,7 +22,7 @@ from topmast_exporter.config import DEPENDENCIES, Address, ExporterConfig, load
 from topmast_exporter.doors import Doors
 from topmast_exporter.errors import ConfigError
 from topmast_exporter.guard import Guard
-from topmast_exporter.ingest import Ingest
+from topmast_exporter.ingest import PATHS, Ingest
 from topmast_exporter.ledger import Ledger
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.pricing.keeper import Keeper
@@ -191,7 +191,12 @@ def read_once(config: ExporterConfig) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="topmast-exporter", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="topmast-exporter",
+        description=__doc__.splitlines()[0] if __doc__ else "",
+        epilog=f"Scrapes are answered at {ExporterConfig.listen}: /metrics, /probe, /apps/NAME/metrics."
+        f" What can only push goes to {ExporterConfig.ingest}: POST {', '.join(PATHS)}. topmast.yml moves both.",
+    )
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="topmast.yml")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--once", action="store_true", help="read every server once, print the metrics, end")

@@ -1,4 +1,4 @@
-"""The clients of docs/connect-your-app.md for what can only push, against a real ingest that asks for a token."""
+"""The clients of docs/pushing.md for what can only push, against a real ingest that asks for a token."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ EXPECTED = {"provider": "openai", "model": "gpt-4o-mini", "input": 1_200, "outpu
 
 def client(language: str, word: str) -> Block:
     """Return the one block of that page and language that has this word."""
-    page = "docs/connect-your-app.md:"
+    page = "docs/pushing.md:"
     (found,) = [
         one for one in blocks() if one.where.startswith(page) and one.language == language and word in one.text
     ]

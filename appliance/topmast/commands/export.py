@@ -23,6 +23,9 @@ from topmast.layout import Layout
 def export(ctx: click.Context, config: Path | None, once: bool, check: bool, as_json: bool) -> None:
     """Collect and answer scrapes until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
 
+    What can only push goes to its ingest, 127.0.0.1:4318 by default: usage of models to POST /v1/usage, OpenTelemetry
+    (OTLP/HTTP) to /v1/traces, /v1/metrics and /v1/logs, deploys to /v1/marks; docs/pushing.md has clients.
+
     Exit code 78 for a configuration that is refused, 69 when an address is taken; with --once, 1 when a server does
     not answer.
     """
