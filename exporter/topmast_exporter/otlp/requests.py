@@ -157,13 +157,11 @@ class Requests:
             self._count(step, request_points.labels_of(point), count, counts, parts)
 
     def _count(self, step: _Step, labels: Labels, count: int, counts: list[int], parts: int) -> None:
-        family = http_metrics.requests_family(self._registry)
-        words = self._admit(step.requests, self._totals.requests, family, labels, step)
+        requests, durations = self._declared()
+        words = self._admit(step.requests, self._totals.requests, requests, labels, step)
         step.requests[words] = self._standing(step.requests, self._totals.requests, words, 0) + count
+        words = self._admit(step.durations, self._totals.durations, durations, labels[:3], step)
         nothing = ([0] * len(counts), 0)
-        words = self._admit(
-            step.durations, self._totals.durations, http_metrics.durations_family(self._registry), labels[:3], step
-        )
         old_counts, old_parts = self._standing(step.durations, self._totals.durations, words, nothing)
         step.durations[words] = (list(map(add, old_counts, counts)), old_parts + parts)
         # a first 500 is visible to increase() only when there was a 0 before it
@@ -238,15 +236,17 @@ class Requests:
             (MAX_ORIGINS,),
         )
 
+    def _declared(self) -> tuple[CounterFamily, HistogramFamily]:
+        """Return the two families: declared with the first request, for an exporter that gets none has none."""
+        if self._families is None:
+            registry = self._registry
+            self._families = (http_metrics.requests_family(registry), http_metrics.durations_family(registry))
+        return self._families
+
     def _show(self, step: _Step) -> None:
         if not step.requests:
             return
-        if self._families is None:
-            self._families = (
-                http_metrics.requests_family(self._registry),
-                http_metrics.durations_family(self._registry),
-            )
-        requests, durations = self._families
+        requests, durations = self._declared()
         for words, total in step.requests.items():
             requests.labels(*words).value = float(total)
         for words, (counts, parts) in step.durations.items():
