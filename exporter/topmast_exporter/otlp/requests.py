@@ -43,7 +43,8 @@ MAX_STREAMS = 100_000
 MAX_ORIGINS = 10_000
 # Deltas of an hour; beyond it a sender is asked to wait.
 MAX_DELTAS = 200_000
-PRUNE_EVERY = 1_000
+# So many points may have brought new ones before it is looked at.
+PRUNE_EVERY = 10_000
 
 # Sums are integers of this part of a second: exact, whatever is added in whatever order (ledger_series.py has why).
 PARTS = 2**80
@@ -95,7 +96,7 @@ class Requests:
         """Find again what was counted. Raises LedgerError."""
         self._registry = registry
         self._clock = clock
-        self._bodies = 0
+        self._since_pruned = PRUNE_EVERY
         self._totals = _Step()
         self._families: tuple[CounterFamily, HistogramFamily] | None = None
         self._store = Store(folder, FILE, _SCHEMA)
@@ -119,7 +120,7 @@ class Requests:
         if not points:
             return took
         with self._store.transaction() as database:
-            self._prune(database, any(not point.cumulative for point in points))
+            self._prune(database, points)
             origins = {point.origin for point in points}
             renamed = frozenset(one for one in origins if self._is_renamed(database, one))
             counted = request_points.without_twins(points, renamed)
@@ -214,15 +215,16 @@ class Requests:
     def _is_renamed(database: sqlite3.Connection, origin: str) -> bool:
         return database.execute("SELECT 1 FROM renamed WHERE origin = ?", (origin,)).fetchone() is not None
 
-    def _prune(self, database: sqlite3.Connection, deltas: bool) -> None:
-        self._bodies += 1
-        if deltas:
+    def _prune(self, database: sqlite3.Connection, points: Sequence[Point]) -> None:
+        if any(not point.cumulative for point in points):
             # twice as long as they may be late: a clock that is set back lets none in again
             database.execute("DELETE FROM deltas WHERE at < ?", (round(self._clock() * 1e9) - 2 * LATE_NS,))
             if database.execute("SELECT count(*) FROM deltas").fetchone()[0] >= MAX_DELTAS:
                 raise FullError
-        if self._bodies % PRUNE_EVERY != 1:
+        self._since_pruned += len(points)
+        if self._since_pruned < PRUNE_EVERY:
             return
+        self._since_pruned = 0
         old = database.execute(
             "SELECT max(at) FROM (SELECT at FROM streams ORDER BY at DESC LIMIT -1 OFFSET ?)", (MAX_STREAMS,)
         )

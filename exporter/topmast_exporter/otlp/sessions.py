@@ -25,6 +25,7 @@ SESSION, INSTALLATION = ("session.id",), ("user.id",)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, counted_by TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_at ON sessions (at);
 """
 
 
