@@ -1,20 +1,24 @@
-"""Five times the demo's load for a while: nothing dies of memory, no line is lost, no scrape is missed.
+"""Five times the demo's load for a while at the size `lite`: no death of memory, no lost line, no missed scrape.
 
-The appliance starts fresh, with production's clocks. When the time is over the customers are halted, so that what the
-application wrote can be counted in its files and in the store, line by line.
+The appliance starts fresh, with production's clocks. Where the machine can, each process is held to the limit of its
+container (docker-compose.lite.yml). When the time is over the customers are halted, so that what the application
+wrote can be counted in its files and in the store, line by line.
 """
 
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast import demo, lock, stage
-from topmast.errors import TopmastError
+from topmast import demo, lock, memorylimits, rehearsal, stage
+from topmast.errors import PrerequisiteError, TopmastError
 from topmast.layout import Layout
 from topmast.measure import Measure, measure
+from topmast.memorylimits import Limits
 from topmast.proof import Proof, Trial
 from topmast.stage import Stage
 
@@ -23,8 +27,10 @@ TIMES = 5
 DEMO_RATE = 12.0
 SECONDS, FULL_SECONDS = 300, 1800
 LOOK_SECONDS = 5.0
-# The sum of what lite's containers may take (docker-compose.lite.yml).
-LITE_MIB = 1792
+# As prometheus.lite.yml and `up --size lite` have it.
+INTERVAL_SECONDS = 30.0
+# Until a process that is started anew within its limit is ready.
+BORN_SECONDS = 60.0
 # A line is stored within 2 s of its writing; after so long without a new one, no more come.
 QUIET_SECONDS, CATCH_UP_SECONDS = 3.0, 60.0
 CORE = ("prometheus", "alertmanager", "node_exporter", "exporter", "shipper", "page")
@@ -33,34 +39,102 @@ LOG_FILES = 100
 SERVICES = {"app.log": "shop", "access.log": "nginx"}
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What each component may take, in bytes, and who sees to it."""
+
+    allowed: Mapping[str, int]
+    groups: Limits | None
+    reason: str
+    """Why nobody does."""
+
+    def killed(self) -> int:
+        return sum(self.groups.killed(name) for name in self.allowed) if self.groups else 0
+
+    def told(self) -> str:
+        total = f"{sum(self.allowed.values()) / 1024**2:.0f} MiB in all"
+        if self.groups:
+            return f"each held to its limit of lite ({total}) by control groups, version {self.groups.version}"
+        return f"compared with its limit of lite ({total}), held to it by nobody: {self.reason}"
+
+
 def run(trial: Trial) -> Sequence[Measure]:
     """Return the measures `soak.*`. Raises TopmastError when the appliance does not start."""
     seconds = FULL_SECONDS if trial.full else SECONDS
     load = {"LOAD_RATE": str(TIMES * DEMO_RATE), "DEMO_SEED": str(trial.seed), "SHOP_LOG_FILES": str(LOG_FILES)}
-    with stage.started(trial.layout, "--demo", "--real-clocks", environment=load) as running:
-        killed, began = _oom_kills(), time.time()
+    options = ("--demo", "--real-clocks", "--size", "lite")
+    with _bounds(trial.layout) as bounds, stage.started(trial.layout, *options, environment=load) as running:
+        if bounds.groups:
+            _born_within(running, bounds.groups, bounds.allowed)
+        before, killed, began = _restarts(running.layout), _oom_kills(), time.time()
         trial.say(f"{TIMES} times the demo's load for {seconds} s")
-        peak = _watch(running.layout, seconds)
+        peaks = _watch(running.layout, seconds)
         ended = time.time()
         status = lock.status(running.layout)
         asked = _asked(running, ended - began)
         _halt_customers(status)
+        restarts = {name: count - before.get(name, 0) for name, count in _restarts(running.layout).items()}
         return [
-            _oom(status, None if killed is None else _oom_kills_since(killed), peak, asked),
+            _oom(restarts, None if killed is None else _oom_kills_since(killed), peaks, bounds, asked),
             _lost(running, trial),
             _gaps(running, ended - began, ended),
         ]
 
 
-def _watch(layout: Layout, seconds: float) -> float:
-    """Return the most that everything but the demo took at once, in bytes (PSS)."""
-    peak, deadline = 0.0, time.monotonic() + seconds
+@contextmanager
+def _bounds(layout: Layout) -> Iterator[Bounds]:
+    """Yield what lite's containers may take, with groups that enforce it where the machine has them."""
+    allowed = limits_of(rehearsal.configuration(layout.home, rehearsal.LITE))
+    with ExitStack() as stack:
+        try:
+            groups = stack.enter_context(memorylimits.limits(f"topmast-soak-{os.getpid()}"))
+        except PrerequisiteError as error:
+            yield Bounds(allowed, None, str(error))
+            return
+        for name, limit in allowed.items():
+            groups.group(name, limit)
+        yield Bounds(allowed, groups, "")
+
+
+def limits_of(stack: Mapping[str, Any]) -> dict[str, int]:
+    """Return the limits of what runs in embedded mode as well, in bytes, by the component's name."""
+    return {name: int(stack["services"][name.replace("_", "-")]["mem_limit"]) for name in CORE}
+
+
+def _born_within(running: Stage, groups: Limits, names: Iterable[str]) -> None:
+    """Have the supervisor start each component anew inside its group. Raises TopmastError when one is not."""
+    for name in names:
+        with groups.birthplace(name, running.pid):
+            os.kill(_component(running.layout, name)["pid"], signal.SIGTERM)
+            deadline = time.monotonic() + BORN_SECONDS
+            while not groups.members(name) - {running.pid}:
+                if time.monotonic() > deadline:
+                    raise TopmastError(f"{name}: not started again within {BORN_SECONDS:.0f} s")
+                time.sleep(0.02)  # the step of a polled condition
+        while (one := _component(running.layout, name))["state"] != "ready" or one["pid"] not in groups.members(name):
+            if time.monotonic() > deadline:
+                raise TopmastError(f"{name}: not ready within its limit after {BORN_SECONDS:.0f} s")
+            time.sleep(0.1)
+
+
+def _component(layout: Layout, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(one for one in lock.status(layout)["components"] if one["name"] == name)
+    return found
+
+
+def _restarts(layout: Layout) -> dict[str, int]:
+    return {one["name"]: one["restarts"] for one in lock.status(layout)["components"]}
+
+
+def _watch(layout: Layout, seconds: float) -> dict[str, int]:
+    """Return the most that each component took, in bytes (PSS)."""
+    peaks, deadline = dict.fromkeys(CORE, 0), time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
-        status = lock.status(layout)
-        pids = [one["pid"] for one in status["components"] if one["name"] in CORE and one["pid"]]
-        peak = max(peak, sum(pss_bytes(pid) for pid in [*pids, status["pid"]]))
-    return peak
+        for one in lock.status(layout)["components"]:
+            if one["name"] in CORE and one["pid"]:
+                peaks[one["name"]] = max(peaks[one["name"]], pss_bytes(one["pid"]))
+    return peaks
 
 
 def pss_bytes(pid: int) -> int:
@@ -86,16 +160,19 @@ def _oom_kills_since(before: int) -> int:
     return (_oom_kills() or before) - before
 
 
-def _oom(status: Mapping[str, Any], killed: int | None, peak: float, asked: str) -> Measure:
-    restarts = {one["name"]: one["restarts"] for one in status["components"] if one["restarts"]}
-    over = peak > LITE_MIB * 1024**2
-    note = f"peak {peak / 1024**2:.0f} MiB for everything but the demo, {LITE_MIB} is what lite allows; {asked}"
-    if restarts:
-        note += "; restarted: " + ", ".join(f"{name} {count}" for name, count in sorted(restarts.items()))
+def _oom(
+    restarts: Mapping[str, int], killed: int | None, peaks: Mapping[str, int], bounds: Bounds, asked: str
+) -> Measure:
+    taken = ", ".join(f"{name} {peaks[name] / 1024**2:.0f} of {bounds.allowed[name] / 1024**2:.0f}" for name in peaks)
+    note = f"peaks in MiB: {taken}; {bounds.told()}; {asked}"
+    if any(restarts.values()):
+        note += "; restarted: " + ", ".join(f"{name} {count}" for name, count in sorted(restarts.items()) if count)
     if killed is None:
         note += "; the kernel does not count its kills here"
+    over = sum(peaks[name] > bounds.allowed[name] for name in peaks)
     # A process that the kernel ended was restarted as well: it is one, not two.
-    return measure("soak.oom", max(sum(restarts.values()), killed or 0) + over, "processes", "== 0", note=note)
+    dead = max(sum(restarts.values()), killed or 0, bounds.killed())
+    return measure("soak.oom", dead + over, "processes", "== 0", note=note)
 
 
 def _asked(running: Stage, seconds: float) -> str:
@@ -158,11 +235,12 @@ def _gaps(running: Stage, seconds: float, until: float) -> Measure:
     """Count what is missing of every target's samples, and the scrapes that failed."""
     found = running.query(f"up[{seconds:.0f}s]")
     missing: list[str] = []
-    interval = 15.0
     for series in found:
-        gaps = list(gaps_of(series["values"], interval, until))
+        gaps = list(gaps_of(series["values"], INTERVAL_SECONDS, until))
         missing += [f"{series['metric'].get('job')} {gap}" for gap in gaps]
-    note = f"{len(found)} targets over {seconds:.0f} s" + (f": {'; '.join(missing[:5])}" if missing else "")
+    note = f"{len(found)} targets over {seconds:.0f} s, every {INTERVAL_SECONDS:.0f} s" + (
+        f": {'; '.join(missing[:5])}" if missing else ""
+    )
     if not found:
         return measure("soak.scrape_gaps", None, "scrapes", "== 0", note="Prometheus has no target")
     return measure("soak.scrape_gaps", len(missing), "scrapes", "== 0", note=note)
@@ -180,4 +258,8 @@ def gaps_of(samples: Sequence[Sequence[Any]], interval: float, until: float) -> 
             yield from (f"missing after {earlier:.0f}" for _ in range(lacking))
 
 
-PROOF = Proof(name="soak", summary="Five times the demo's load: no death, no lost line, no missed scrape.", run=run)
+PROOF = Proof(
+    name="soak",
+    summary="Five times the demo's load at the size lite: no death, no lost line, no missed scrape.",
+    run=run,
+)

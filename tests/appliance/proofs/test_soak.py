@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from topmast import rehearsal
 from topmast.proofs import soak
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,28 @@ def test_lines_are_counted_over_rotations(tmp_path: Path) -> None:
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
     assert soak.pss_bytes(2**22 + 1) == 0
+
+
+def test_each_is_held_to_what_its_container_of_lite_may_take() -> None:
+    limits = soak.limits_of(rehearsal.configuration(ROOT, rehearsal.LITE))
+
+    assert {name: value // 1024**2 for name, value in limits.items()} == {
+        "prometheus": 512,
+        "alertmanager": 96,
+        "node_exporter": 64,
+        "exporter": 128,
+        "shipper": 128,
+        "page": 96,
+    }
+
+
+def test_one_that_takes_more_than_its_limit_counts_where_nobody_enforces_it() -> None:
+    allowed = {"page": 96 * 1024**2}
+    bounds = soak.Bounds(allowed, None, "only root can set one")
+
+    well = soak._oom({"page": 0}, 0, {"page": 90 * 1024**2}, bounds, "")
+    ill = soak._oom({"page": 0}, 0, {"page": 97 * 1024**2}, bounds, "")
+    dead = soak._oom({"page": 1}, 1, {"page": 90 * 1024**2}, bounds, "")
+
+    assert (well.value, ill.value, dead.value) == (0, 1, 1)
+    assert "only root can set one" in well.note
