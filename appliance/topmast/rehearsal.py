@@ -37,8 +37,12 @@ OURS = {name: f"{name}/Dockerfile" for name in ("appliance", "exporter", "shippe
 IMAGES = {DEMO: "demo.yml", PUBLIC: "public.yml"}
 STOOD_IN = frozenset({"grafana", "elasticsearch", "logstash", "kibana", "cadvisor"})
 
-# PostgreSQL's compiler of queries, which the demo switches off, and what nobody reads in a container.
-_NOT_NEEDED = ("usr/lib/*/libLLVM*", "usr/lib/llvm*", "usr/share/doc", "usr/share/locale", "usr/share/man")
+# PostgreSQL's compiler of queries, which the demo switches off, and what only its package's own scripts ask for.
+_NOT_UNPACKED = ("libllvm", "libz3", "locales", "perl-modules")
+# What nobody reads in a container.
+_NOT_NEEDED = ("usr/share/doc", "usr/share/locale", "usr/share/man")
+# One image's wait for the network is another's time on the processor.
+_BUILDERS = 3
 
 # What `python:3.11-slim` is to a user's build.
 _BASE_PACKAGES = (
@@ -68,6 +72,11 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         argv = [*self.argv, "--progress", "plain", *arguments]
         return dockerengine.call(argv, self.environment, seconds, check, text)
+
+    @property
+    def own_address(self) -> str:
+        """Where the services themselves are published: behind the gateway they stay on loopback."""
+        return "127.0.0.1" if PUBLIC in self.files else self.address
 
     @property
     def argv(self) -> list[str]:
@@ -138,57 +147,62 @@ def configuration(
     return stack
 
 
-def make_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
-    """Make every image that the stack names, under names that nobody else uses. Raises TopmastError."""
+def make_images(
+    engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None], files: Sequence[str] = FULL
+) -> None:
+    """Make every image that the files name, each once, under names that nobody else uses. Raises TopmastError."""
     if not (home / STAND_INS).is_dir():
         raise PrerequisiteError(f"{home}: no {STAND_INS}; the compose files are proved from a clone")
     say("a base image from the distribution's packages")
     make_base(engine, folder)
-    packages = debian.unpack(
-        ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"], folder / "engines", lambda _: None
-    )
-    stand_ins = home / STAND_INS
-    _build(engine, "engines", stand_ins / "engines.Dockerfile", packages)
     say("our own images from their Dockerfiles")
-    with ThreadPoolExecutor(2) as pool:
-        ours = [pool.submit(_build, engine, name, home / file, home) for name, file in OURS.items()]
-        for each in ours:
+    # What each of ours begins with: made before they are built side by side, so that each finds it there.
+    _build(engine, "runtime", home / OURS["exporter"], home, "--target", "runtime")
+    made = {"appliance": _make_appliance, "exporter": _make_ours, "shipper": _make_ours, "engines": _make_engines}
+    if DEMO in files:
+        made |= {"demo": _make_demo, "servers": _make_servers}
+    if PUBLIC in files:
+        made |= {"gateway": _make_gateway}
+    with ThreadPoolExecutor(_BUILDERS) as pool:
+        for each in [pool.submit(make, engine, name, folder, home) for name, make in made.items()]:
             each.result()
+
+
+def _make_ours(engine: DockerEngine, name: str, _folder: Path, home: Path) -> None:
+    _build(engine, name, home / OURS[name], home)
+
+
+def _make_appliance(engine: DockerEngine, name: str, folder: Path, home: Path) -> None:
+    _make_ours(engine, name, folder, home)
     # A stand-in for Logstash takes Lumberjack as our own test server does: it is made on our image.
-    _build(engine, "stand-in", stand_ins / "Dockerfile", home / "tests", base=f"{PROJECT}/appliance")
+    _build(engine, "stand-in", home / STAND_INS / "Dockerfile", home / "tests", base=f"{PROJECT}/{name}")
 
 
-def make_demo_images(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
-    """Make what the demo adds: its own image, and Redis and PostgreSQL out of their packages. Raises TopmastError.
-
-    After make_images, on whose base they are made.
-    """
-    say("the demo, with the distribution's Redis and PostgreSQL")
-    servers, stand_ins = _unpack_servers(("redis-server", "postgresql-15"), folder / "servers"), home / STAND_INS
-    shutil.copy(stand_ins / "postgres.sh", servers / "postgres.sh")
-    _build(engine, "servers", stand_ins / "servers.Dockerfile", servers)
-    _build(engine, "demo", home / "examples" / "Dockerfile", home)
+def _make_engines(engine: DockerEngine, name: str, folder: Path, home: Path) -> None:
+    names = ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"]
+    packages = debian.unpack(names, folder / name, lambda _: None)
+    _build(engine, name, home / STAND_INS / "engines.Dockerfile", packages)
 
 
-def make_gateway_image(engine: DockerEngine, folder: Path, home: Path, say: Callable[[str], None]) -> None:
-    """Make the image of the gateway with the distribution's nginx. Raises TopmastError. After make_images."""
-    say("the gateway, with the distribution's nginx")
-    servers = _unpack_servers(("nginx-light",), folder / "nginx")
-    _build(engine, "gateway", home / STAND_INS / "gateway.Dockerfile", servers)
+def _make_demo(engine: DockerEngine, name: str, _folder: Path, home: Path) -> None:
+    _build(engine, name, home / "examples" / "Dockerfile", home)
 
 
-def _unpack_servers(packages: Sequence[str], into: Path) -> Path:
-    unpack_closure(packages, into)
-    for pattern in _NOT_NEEDED:
-        for each in into.glob(pattern):
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-    return into
+def _make_servers(engine: DockerEngine, name: str, folder: Path, home: Path) -> None:
+    """Make Redis and PostgreSQL out of their packages."""
+    unpack_closure(("redis-server", "postgresql-15"), folder / name)
+    shutil.copy(home / STAND_INS / "postgres.sh", folder / name / "postgres.sh")
+    _build(engine, name, home / STAND_INS / "servers.Dockerfile", folder / name)
 
 
-def _build(engine: DockerEngine, name: str, file: Path, context: Path, base: str = BASE) -> None:
-    engine.run(
-        *("build", "-q", "--build-arg", f"BASE={base}", "-t", f"{PROJECT}/{name}", "-f", file, context), seconds=900
-    )
+def _make_gateway(engine: DockerEngine, name: str, folder: Path, home: Path) -> None:
+    unpack_closure(("nginx-light",), folder / name)
+    _build(engine, name, home / STAND_INS / "gateway.Dockerfile", folder / name)
+
+
+def _build(engine: DockerEngine, name: str, file: Path, context: Path, *options: str, base: str = BASE) -> None:
+    given = ("--build-arg", f"BASE={base}", "-t", f"{PROJECT}/{name}", *options)
+    engine.run("build", "-q", *given, "-f", file, context, seconds=900)
 
 
 def make_base(engine: DockerEngine, folder: Path) -> None:
@@ -210,20 +224,33 @@ def make_base(engine: DockerEngine, folder: Path) -> None:
 
 
 def unpack_closure(packages: Sequence[str], into: Path) -> None:
-    """Unpack the packages and all that they depend on, as if nothing was installed: the root of an image.
+    """Unpack the packages and all that they depend on: the root of an image, or what one adds to it.
 
-    Nothing is configured: what a package's own scripts would make is not there.
+    The first in a folder is unpacked as if nothing was installed; for those after it the first is. Nothing is
+    configured: what a package's own scripts would make is not there.
     """
-    work = into.parent / f"{into.name}.apt"
-    for name in ("lists/partial", "cache/archives/partial"):
-        (work / name).mkdir(parents=True)
-    (work / "status").touch()
-    options = [f"Dir::State::lists={work / 'lists'}", f"Dir::Cache={work / 'cache'}"]
-    options += [f"Dir::State::status={work / 'status'}", "APT::Sandbox::User=", "Debug::NoLocking=true"]
-    options += ["APT::Install-Recommends=false", "Acquire::Languages=none"]
+    installed, lists, cache = into.parent / "installed", into.parent / "lists", into.parent / f"{into.name}.cache"
+    options = [f"Dir::State::lists={lists}", f"Dir::Cache={cache}", f"Dir::State::status={installed}"]
+    options += ["APT::Sandbox::User=", "Debug::NoLocking=true", "APT::Install-Recommends=false"]
+    options += ["Acquire::Languages=none"]
     apt = ["apt-get", "-q", "-y", *(word for option in options for word in ("-o", option))]
-    dockerengine.call([*apt, "update"], {}, 300)
+    (cache / "archives/partial").mkdir(parents=True)
+    first = not installed.exists()
+    if first:
+        installed.touch()
+        (lists / "partial").mkdir(parents=True)
+        dockerengine.call([*apt, "update"], {}, 300)
     dockerengine.call([*apt, "install", "--download-only", *packages], {}, 600)
-    for archive in sorted((work / "cache/archives").glob("*.deb")):
-        dockerengine.call(["dpkg", "-x", str(archive), str(into)], {}, 60)
-    shutil.rmtree(work)
+    archives = [each for each in sorted(cache.glob("archives/*.deb")) if not each.name.startswith(_NOT_UNPACKED)]
+    with ThreadPoolExecutor(_BUILDERS) as pool:
+        list(pool.map(lambda each: dockerengine.call(["dpkg", "-x", str(each), str(into)], {}, 120), archives))
+    if first:
+        told = [dockerengine.call(["dpkg", "--field", str(each)], {}, 60).stdout for each in archives]
+        installed.write_text("\n".join(f"{each.rstrip()}\nStatus: install ok installed\n" for each in told))
+    shutil.rmtree(cache)
+    # A Dockerfile copies both, and a package may have nothing for one.
+    for name in ("lib", "usr"):
+        (into / name).mkdir(exist_ok=True)
+    for pattern in _NOT_NEEDED:
+        for each in into.glob(pattern):
+            shutil.rmtree(each)

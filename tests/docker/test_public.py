@@ -1,4 +1,7 @@
-"""The stack on a public address, on a real engine: TLS and a password in front of all that is published there."""
+"""The stack on a public address, on a real engine: TLS and a password in front of all that is published there.
+
+The same stack as in test_lite.py, from outside.
+"""
 
 import json
 import os
@@ -20,10 +23,10 @@ GUARDED = {9090: "/-/ready", 9093: "/-/ready", 3002: "/healthz"}
 
 
 @pytest.fixture(scope="module")
-def authority(public: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authority(small: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificate that clients are given, as docs/operations.md says."""
     path = tmp_path_factory.mktemp("client") / "topmast-ca.crt"
-    path.write_text(public.compose("exec", "-T", "gateway", "cat", "/run/topmast/ca.crt"))
+    path.write_text(small.compose("exec", "-T", "gateway", "cat", "/run/topmast/ca.crt"))
     return path
 
 
@@ -35,15 +38,15 @@ def curl(*arguments: str | Path) -> tuple[int, int, str]:
     return done.returncode, int(status), body
 
 
-def password_file(public: Project, folder: Path) -> Path:
+def password_file(small: Project, folder: Path) -> Path:
     """A file for curl -K, so that no process list shows the password."""
     path = folder / "curlrc"
-    path.write_text(f'user = "topmast:{passwords.show(public.run, "gateway")}"\n')
+    path.write_text(f'user = "topmast:{passwords.show(small.run, "gateway")}"\n')
     return path
 
 
-def test_it_is_healthy_and_the_gateway_alone_is_on_the_address(public: Project) -> None:
-    told = public.services()
+def test_it_is_healthy_and_the_gateway_alone_is_on_the_address(small: Project) -> None:
+    told = small.services()
 
     lasting = {name: one["Health"] for name, one in told.items() if name not in ONE_SHOTS}
     assert lasting == dict.fromkeys(lasting, "healthy")
@@ -52,21 +55,21 @@ def test_it_is_healthy_and_the_gateway_alone_is_on_the_address(public: Project) 
         for each in one["Publishers"]:
             if each["PublishedPort"]:
                 at.setdefault(each["URL"], set()).add(name)
-    assert at.keys() == {public.address, "127.0.0.1"}
-    assert at[public.address] == {"gateway"}
+    assert at.keys() == {small.address, "127.0.0.1"}
+    assert at[small.address] == {"gateway"}
 
 
 @pytest.mark.parametrize("port", sorted(GUARDED))
 def test_without_trust_password_or_tls_nothing_is_told(
-    public: Project, authority: Path, tmp_path: Path, port: int
+    small: Project, authority: Path, tmp_path: Path, port: int
 ) -> None:
-    url = f"https://{public.address}:{port}{GUARDED[port]}"
+    url = f"https://{small.address}:{port}{GUARDED[port]}"
 
     plain = curl(url.replace("https", "http"))
     distrusted = curl(url)
     nobody = curl("--cacert", authority, url)
     wrong = curl("--cacert", authority, "-u", "topmast:wrong", url)
-    known = curl("--cacert", authority, "-K", password_file(public, tmp_path), url)
+    known = curl("--cacert", authority, "-K", password_file(small, tmp_path), url)
 
     assert plain[1] == 400
     # curl's own code for a certificate that it does not trust.
@@ -75,18 +78,18 @@ def test_without_trust_password_or_tls_nothing_is_told(
     assert known[:2] == (0, 200)
 
 
-def test_grafana_asks_for_its_own_login(public: Project, authority: Path) -> None:
-    code, status, body = curl("--cacert", authority, f"https://{public.address}:3001/api/health")
+def test_grafana_asks_for_its_own_login(small: Project, authority: Path) -> None:
+    code, status, body = curl("--cacert", authority, f"https://{small.address}:3001/api/health")
 
     assert (code, status) == (0, 200)
     assert json.loads(body)["database"] == "ok"
 
 
-def test_what_is_not_there_is_a_502_and_no_gateway_that_does_not_start(public: Project, authority: Path) -> None:
-    assert curl("--cacert", authority, f"https://{public.address}:9200/")[1] == 502
+def test_what_is_not_there_is_a_502_and_no_gateway_that_does_not_start(small: Project, authority: Path) -> None:
+    assert curl("--cacert", authority, f"https://{small.address}:9200/")[1] == 502
 
 
-def test_a_function_outside_pushes_with_its_token_alone(public: Project, authority: Path, tmp_path: Path) -> None:
+def test_a_function_outside_pushes_with_its_token_alone(small: Project, authority: Path, tmp_path: Path) -> None:
     event: dict[str, Any] = {
         "id": "outside-1",
         "provider": "openai",
@@ -95,9 +98,9 @@ def test_a_function_outside_pushes_with_its_token_alone(public: Project, authori
         "outcome": "ok",
         "feature": "pushed-from-outside",
     }
-    (tmp_path / "token").write_text(f'header = "Authorization: Bearer {passwords.show(public.run, "ingest")}"\n')
+    (tmp_path / "token").write_text(f'header = "Authorization: Bearer {passwords.show(small.run, "ingest")}"\n')
     say = ("--cacert", authority, "-H", "content-type: application/json", "-d", json.dumps([event]))
-    url = f"https://{public.address}:4318/v1/usage"
+    url = f"https://{small.address}:4318/v1/usage"
 
     nobody = curl(*say, url)
     code, status, body = curl(*say, "-K", tmp_path / "token", url)
@@ -107,35 +110,35 @@ def test_a_function_outside_pushes_with_its_token_alone(public: Project, authori
     argv = ("run", "--rm", "-T", "--no-deps", "cost", "python", "-m", "topmast.setup.given")
 
     def counted() -> bool:
-        done = public.run((*argv, "cost", "--by", "feature", "--json"))
+        done = small.run((*argv, "cost", "--by", "feature", "--json"))
         return done.returncode == 0 and "pushed-from-outside" in done.stdout
 
     # In the ledger's volume, where `topmast cost` asks for it.
     assert wait_for("the pushed event in the ledger", counted, seconds=60)
 
 
-def test_verify_and_the_services_among_themselves_go_on_as_without_it(public: Project) -> None:
+def test_verify_is_well_and_the_services_among_themselves_go_on_as_without_it(small: Project) -> None:
     def wrong() -> list[str]:
-        return [f"{each.name}: {each.message}" for each in public.verify() if not each.ok]
+        return [f"{each.name}: {each.message}" for each in small.verify() if not each.ok]
 
     assert wait_for("a run of verify without a finding", lambda: not wrong(), seconds=120), wrong()
 
 
-def test_a_new_password_locks_the_old_one_out(public: Project, authority: Path, tmp_path: Path) -> None:
-    url = f"https://{public.address}:9090/-/ready"
+def test_a_new_password_locks_the_old_one_out(small: Project, authority: Path, tmp_path: Path) -> None:
+    url = f"https://{small.address}:9090/-/ready"
     (tmp_path / "old").mkdir()
-    old = password_file(public, tmp_path / "old")
+    old = password_file(small, tmp_path / "old")
 
-    passwords.rotate(public.run, "gateway")
+    passwords.rotate(small.run, "gateway")
 
-    new = password_file(public, tmp_path)
+    new = password_file(small, tmp_path)
     assert wait_for("the new password", lambda: curl("--cacert", authority, "-K", new, url)[1] == 200, seconds=30)
     assert curl("--cacert", authority, "-K", old, url)[1] == 401
 
 
-def test_a_second_start_changes_nothing(public: Project) -> None:
-    before = {name: public.inspect(name)["Id"] for name in public.services()}
-    public.up()
+def test_a_second_start_changes_nothing(small: Project) -> None:
+    before = {name: small.inspect(name)["Id"] for name in small.services()}
+    small.up()
 
-    assert {name: public.inspect(name)["Id"] for name in public.services()} == before
-    assert public.compose("logs", "secrets").splitlines()[-1].endswith("secrets: nothing to do")
+    assert {name: small.inspect(name)["Id"] for name in small.services()} == before
+    assert small.compose("logs", "secrets").splitlines()[-1].endswith("secrets: nothing to do")
