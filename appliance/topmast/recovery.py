@@ -52,9 +52,7 @@ def answers(project: Project, moment: float) -> Mapping[str, Any]:
     """Return what the stack answers about the time until `moment` (Unix seconds), by question."""
     found: dict[str, Any] = {}
     for query in QUERIES:
-        asked = urllib.parse.urlencode({"query": query, "time": f"{moment:.3f}"})
-        result = _ask(9090, f"/api/v1/query?{asked}")["data"]["result"]
-        found[query] = sorted(json.dumps(each, sort_keys=True) for each in result)
+        found[query] = _answer(query, moment)
     lines = _ask(3002, f"/api/logs?{urllib.parse.urlencode({'q': '', 'limit': 500, 'until': moment})}")
     found["log lines"] = lines["documents"]
     inbox = _ask(3002, "/api/inbox?limit=500")["notifications"]
@@ -65,6 +63,12 @@ def answers(project: Project, moment: float) -> Mapping[str, Any]:
     for service in SERVICES:
         found[f"password of {service}"] = passwords.show(project.run, service)
     return found
+
+
+def _answer(query: str, moment: float) -> list[str]:
+    asked = urllib.parse.urlencode({"query": query, "time": f"{moment:.3f}"})
+    result = _ask(9090, f"/api/v1/query?{asked}")["data"]["result"]
+    return sorted(json.dumps(each, sort_keys=True) for each in result)
 
 
 def _leave_traces(project: Project) -> None:
@@ -91,10 +95,12 @@ def _leave_traces(project: Project) -> None:
 
 
 def _traces_are_there(project: Project, mark: str) -> bool:
+    # A Prometheus that was just started has not two samples of everything.
+    measured = all(_answer(query, time.time()) for query in QUERIES)
     logged = _ask(3002, f"/api/logs?{urllib.parse.urlencode({'q': json.dumps(mark)})}")["documents"]
     told = _ask(3002, "/api/inbox?limit=1")["notifications"]
     stored = mark in project.shell("elasticsearch", _DOCUMENTS)
-    return bool(logged and told and stored and f"\n{_SPEND}" in _text(9470, "/metrics"))
+    return bool(measured and logged and told and stored and f"\n{_SPEND}" in _text(9470, "/metrics"))
 
 
 def _ask(port: int, path: str, body: Any = None, token: str = "") -> Any:
