@@ -4,8 +4,10 @@ Most events of a batch share their words (model, feature, outcome, …) with oth
 same words and quarter of an hour, and a cell is worked on as a whole, column by column.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import repeat
+from operator import add, itemgetter, mul
 from typing import Any, NamedTuple
 
 from topmast_exporter.ledger_block import PLACES, UNSAID, Builder, Column
@@ -32,6 +34,7 @@ _NO_PARTS: tuple[Column, ...] = (None,) * len(COMPONENTS)
 
 Words = tuple[Any, ...]
 """WORDS of an event, as they were said."""
+_words: Callable[[UsageEvent], Words] = itemgetter(WORDS)
 _said = itemgetter(*(PLACES[name] for name in ("provider", "model", "feature", "outcome", "tier", "batch")))
 _tried = itemgetter(*(PLACES[name] for name in ("stream", "attempt", "retry_reason")))
 
@@ -60,24 +63,18 @@ class Batch:
         self.spend: dict[SpendKey, Spend] = {}
         self._pricer, self._totals, self._dimensions = pricer, totals, dimensions
         self._counted_since = counted_since
-        self._cells: dict[tuple[float, bool, Words], list[UsageEvent]] = {}
+        self._alike: dict[Words, list[UsageEvent]] = {}
 
-    def add(self, events: Iterable[UsageEvent]) -> int:
+    def add(self, events: Sequence[UsageEvent]) -> int:
         """Take events; return how many of them are late. What is done here is done for each one."""
-        cells, since = self._cells, self._counted_since
-        late = 0
-        for event in events:
-            at = event.at
-            counted = at >= since
-            if not counted:
-                late += 1
-            words: Words = event[WORDS]  # type: ignore[assignment]  # a slice of a named tuple is a tuple
-            key = (at // QUARTER_SECONDS, counted, words)
+        alike = self._alike
+        for event, words in zip(events, map(_words, events)):  # noqa: B905 one length
             try:
-                cells[key].append(event)
+                alike[words].append(event)
             except KeyError:
-                cells[key] = [event]
-        return late
+                alike[words] = [event]
+        since = self._counted_since
+        return sum([event.at < since for event in events])
 
     def duplicate(self, event: UsageEvent, source: str) -> None:
         """Count an event that was known already."""
@@ -86,21 +83,37 @@ class Batch:
 
     def finish(self) -> None:
         """Complete `delta`, `block` and `spend`."""
-        for (quarter, counted, words), events in self._cells.items():
+        for quarter, counted, words, events in self._cells():
             provider, model, feature, outcome, tier, batch = _said(words)
             family, labels = "llm_requests_total", (provider, model, feature, outcome)
             # as they are admitted: a stranger's million names must not become a million rows
             booked = self._totals.admit(self.delta, family, labels)[1]
             where = self._dimensions.of(events[0])
-            key: SpendKey = (int(quarter), booked[0], booked[1], booked[2], *where)
+            key: SpendKey = (quarter, booked[0], booked[1], booked[2], *where)
             spend = self.spend.get(key)
             if spend is None:
                 spend = self.spend[key] = Spend()
             if counted:
                 self._totals.count(self.delta, family, labels, len(events))
                 self._retries(words, len(events))
-            for cell in _cells(self._pricer, (provider, model, tier, batch), int(quarter), words, where, events):
+            for cell in _cells(self._pricer, (provider, model, tier, batch), quarter, words, where, events):
                 self._book(cell, spend, counted)
+
+    def _cells(self) -> Iterator[tuple[int, bool, Words, list[UsageEvent]]]:
+        """Yield (quarter of an hour, whether it is counted, words, events)."""
+        since = self._counted_since
+        for words, events in self._alike.items():
+            times = [event.at for event in events]
+            first, last = min(times), max(times)
+            quarter = first // QUARTER_SECONDS
+            if quarter == last // QUARTER_SECONDS and (first >= since or last < since):  # nearly always
+                yield int(quarter), first >= since, words, events
+                continue
+            cells: dict[tuple[int, bool], list[UsageEvent]] = {}
+            for event, at in zip(events, times, strict=True):
+                cells.setdefault((int(at // QUARTER_SECONDS), at >= since), []).append(event)
+            for (each, counted), some in cells.items():
+                yield each, counted, words, some
 
     def _retries(self, words: Words, count: int) -> None:
         _, attempt, said = _tried(words)
@@ -196,15 +209,16 @@ def _cells(
     events: Sequence[UsageEvent],
 ) -> Iterator[_Cell]:
     """Price events of the same words and quarter; yield them by the status and reason of their prices."""
-    tokens = [event.tokens for event in events if event.tokens is not None]
-    if len(tokens) < len(events):
+    tokens = [event.tokens for event in events]
+    if not all(tokens):  # a tuple of nine is true
         unsaid = [event for event in events if event.tokens is None]
         price = price_of(pricer, unsaid[0])  # hangs on the outcome alone
         yield _Cell(words, where, unsaid, price.status, price.reason, None, _NO_PARTS)
         events = [event for event in events if event.tokens is not None]
         if not events:
             return
-    columns = _columns(tokens)
+        tokens = [event.tokens for event in events]
+    columns = _columns(tokens)  # type: ignore[arg-type]  # no None is in it
     if words[PLACES["outcome"]] == "cached":
         yield _Cell(words, where, events, FREE, "", columns, _NO_PARTS)
         return
@@ -233,13 +247,17 @@ def _added(parts: Sequence[Column], count: int) -> Sequence[int]:
     some = [column for column in parts if column is not None]
     if not some:
         return [0] * count
-    return some[0] if len(some) == 1 else [sum(each) for each in zip(*some, strict=True)]
+    return list(reduce(_plus, some))
+
+
+def _plus(a: Iterable[int], b: Iterable[int]) -> Iterable[int]:
+    return map(add, a, b)
 
 
 def _scaled(seconds: Sequence[float | None]) -> list[int]:
     if None in seconds:
         return [UNSAID if each is None else round(each * NANO) for each in seconds]
-    return [round(each * NANO) for each in seconds]  # type: ignore[operator]  # no None is in it
+    return list(map(round, map(mul, seconds, repeat(float(NANO)))))  # type: ignore[arg-type]  # no None is in it
 
 
 def _told(column: Sequence[int]) -> Sequence[int]:

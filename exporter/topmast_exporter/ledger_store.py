@@ -10,6 +10,7 @@ import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -101,7 +102,7 @@ class Store:
     def remember(self, ids: Sequence[str]) -> set[str] | None:
         """Store ids, first of all in a transaction; return those stored before, None when each is new."""
         connection = self.connection
-        if connection.executemany(_REMEMBER, zip(ids)).rowcount == len(ids):
+        if self._put(ids) == len(ids):
             return None
         # Some were known or came twice, and SQLite does not say which. Nothing else was done yet: once more.
         connection.rollback()
@@ -111,8 +112,17 @@ class Store:
             some = ids[start : start + MAX_ASKED]
             sql = f"SELECT id FROM seen WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608 question marks only
             known.update(found for (found,) in connection.execute(sql, some))
-        connection.executemany(_REMEMBER, zip(ids))
+        self._put(ids)
         return known
+
+    def _put(self, ids: Sequence[str]) -> int:
+        """Store ids; return how many were new."""
+        new, start = 0, 0
+        for size in PUT_AT_ONCE:  # half the time of one by one; few sizes, so that statements are prepared once
+            while len(ids) - start >= size:
+                row = self.connection.execute(_remember(size), ids[start : start + size])
+                new, start = new + row.rowcount, start + size
+        return new
 
     def insert(self, block: Builder) -> None:
         """Store events whose ids are remembered."""
@@ -230,12 +240,17 @@ def _lock(path: Path) -> IO[bytes]:
     return file
 
 
+@cache
+def _remember(count: int) -> str:
+    return f"INSERT OR IGNORE INTO seen VALUES {', '.join(['(?)'] * count)}"  # noqa: S608 question marks only
+
+
 def _labels(stored: str) -> tuple[str, ...]:
     return tuple(str(label) for label in json.loads(stored))
 
 
 # Question marks in one statement.
 MAX_ASKED = 5_000
-_REMEMBER = "INSERT OR IGNORE INTO seen VALUES (?)"
+PUT_AT_ONCE = (500, 50, 8, 1)
 _OLD = "SELECT number FROM block WHERE last_ms < ? ORDER BY last_ms LIMIT ?"
 _SMALL = f"SELECT number, events FROM block WHERE events < {SMALL_BLOCK_EVENTS} ORDER BY number LIMIT ?"  # noqa: S608 a number of ours

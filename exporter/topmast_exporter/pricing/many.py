@@ -4,6 +4,7 @@ Whatever is not plain (a price that steps, units that overlap, a count that cann
 """
 
 from collections.abc import Sequence
+from operator import add, sub
 from typing import NamedTuple
 
 from topmast_exporter.pricing.price import COMPONENTS, FREE, PRICED, Pricer, half_even
@@ -46,10 +47,11 @@ def price(
         counts = _counts(charge.terms, tokens)
         if counts is None:
             continue
-        least = min(counts)
-        if least < 0:
-            return None
-        measured = measured or least > 0
+        if not measured or len(charge.terms) > 1:  # a difference may be below 0
+            least = min(counts)
+            if least < 0:
+                return None
+            measured = measured or least > 0
         if not numerator:
             continue
         if denominator == 1:
@@ -57,7 +59,7 @@ def price(
         else:
             amounts = [half_even(count * numerator, denominator) for count in counts]
         standing = parts[charge.component]
-        parts[charge.component] = amounts if standing is None else [a + b for a, b in zip(standing, amounts)]  # noqa: B905 one length
+        parts[charge.component] = amounts if standing is None else list(map(add, standing, amounts))
     return Prices(PRICED if costs_something else FREE, "", tuple(parts)) if measured else None
 
 
@@ -75,7 +77,7 @@ def _counts(terms: Sequence[tuple[int, int]], tokens: Sequence[Column]) -> Colum
         if counts is None:
             counts = column if factor == 1 else [factor * count for count in column]
         elif factor == -1:
-            counts = [a - b for a, b in zip(counts, column)]  # noqa: B905 one length
+            counts = list(map(sub, counts, column))
         else:
             counts = [a + factor * b for a, b in zip(counts, column)]  # noqa: B905 one length
     return counts
