@@ -5,9 +5,13 @@ All that one commit settles is handed over at once: a wake-up of the loop for ea
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from topmast_exporter.ledger import Result
+
+Tell = Callable[[Result | BaseException], None]
+"""Is called in the loop, once, with what became of a submission. One for each submission."""
 
 
 class Answers:
@@ -17,49 +21,55 @@ class Answers:
         """Who waits longer than this is told so: TimeoutError."""
         self.loop = loop
         self._seconds = seconds
-        self._until: dict[asyncio.Future[Result], float] = {}  # the one that waits longest is the first
+        self._until: dict[Tell, float] = {}  # the one that waits longest is the first
         self._timer: asyncio.TimerHandle | None = None
         self._lock = threading.Lock()
-        self._settled: list[tuple[asyncio.Future[Result], Future[Result]]] = []
+        self._settled: list[tuple[Tell, Result | BaseException]] = []
 
     def of(self, submitted: "Future[Result]") -> "asyncio.Future[Result]":
         """Return the loop's own future of a submission. Giving it up leaves the submission alone."""
         waiting: asyncio.Future[Result] = self.loop.create_future()
+
+        def tell(outcome: Result | BaseException) -> None:
+            if waiting.done():
+                return  # nobody waits any more
+            if isinstance(outcome, BaseException):
+                waiting.set_exception(outcome)
+            else:
+                waiting.set_result(outcome)
+
+        self.expect(tell)
+        submitted.add_done_callback(lambda done: self.settle(tell, done.exception() or done.result()))
+        return waiting
+
+    def expect(self, tell: Tell) -> None:
+        """Have somebody told of what is settled for them, or that it takes too long."""
         if self._timer is None:
             self._timer = self.loop.call_later(self._seconds, self._give_up)
-        self._until[waiting] = self.loop.time() + self._seconds
+        self._until[tell] = self.loop.time() + self._seconds
 
-        def settle(done: "Future[Result]") -> None:
-            with self._lock:
-                self._settled.append((waiting, done))
-                asleep = len(self._settled) == 1
-            if asleep:
-                self.loop.call_soon_threadsafe(self._hand_over)
-
-        submitted.add_done_callback(settle)
-        return waiting
+    def settle(self, tell: Tell, outcome: Result | BaseException) -> None:
+        """Tell somebody who is expected, or will be before the loop turns. Called in any thread."""
+        with self._lock:
+            self._settled.append((tell, outcome))
+            asleep = len(self._settled) == 1
+        if asleep:
+            self.loop.call_soon_threadsafe(self._hand_over)
 
     def _hand_over(self) -> None:
         with self._lock:
             settled, self._settled = self._settled, []
-        for waiting, done in settled:
-            self._until.pop(waiting, None)
-            if waiting.done():
-                continue  # nobody waits any more
-            error = done.exception()
-            if error is None:
-                waiting.set_result(done.result())
-            else:
-                waiting.set_exception(error)
+        for tell, outcome in settled:
+            if self._until.pop(tell, None) is not None:  # else it was told that its time is over
+                tell(outcome)
 
     def _give_up(self) -> None:
         """Answer those whose time is over; look again when that of the next one is."""
         now = self.loop.time()
-        for waiting, until in list(self._until.items()):
+        for tell, until in list(self._until.items()):
             if until > now:
                 break
-            del self._until[waiting]
-            if not waiting.done():
-                waiting.set_exception(TimeoutError())
+            del self._until[tell]
+            tell(TimeoutError())
         following = next(iter(self._until.values()), None)
         self._timer = None if following is None else self.loop.call_at(following, self._give_up)

@@ -48,6 +48,11 @@ class WebFile:
         self.context = context(self.config.tls) if self.config.tls is not None else None
         self._seen = self._times()
 
+    @property
+    def is_named(self) -> bool:
+        """Whether there is a file: without one there is nobody to be asked and no header to be added."""
+        return self._path is not None
+
     def refresh(self) -> None:
         """Read what has changed; a file that is refused changes nothing. Whether there is TLS needs a restart."""
         if self._path is None or (times := self._times()) == self._seen:

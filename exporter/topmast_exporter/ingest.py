@@ -12,11 +12,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from topmast_exporter.answers import Answers
-from topmast_exporter.ledger import LedgerFullError, Result
+from topmast_exporter.ledger import LedgerFullError, Result, Settle
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.marks import MAX_BODY_BYTES as MAX_MARK_BYTES
 from topmast_exporter.marks import PATH as MARKS_PATH
@@ -25,9 +26,25 @@ from topmast_exporter.otlp.body import PATHS as OTLP_PATHS
 from topmast_exporter.otlp.service import Otlp
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import Turns
-from topmast_exporter.usage_body import MAX_BODY_BYTES, parse_body
+from topmast_exporter.usage_body import MAX_BODY_BYTES, parse_body, parse_plain
 from topmast_exporter.usage_event import UsageEvent
-from topmast_exporter.web import JSON, HttpError, Receive, Scope, Send, answer, check_host, header, read_body, refuse
+from topmast_exporter.web import (
+    JSON,
+    TEXT,
+    AtOnce,
+    Headers,
+    HttpError,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    answer,
+    check_host,
+    header,
+    is_loopback,
+    read_body,
+    refuse,
+)
 
 PATH = "/v1/usage"
 BUDGETS_PATH = "/v1/budgets"
@@ -49,6 +66,9 @@ class Sink(Protocol):
 
     def submit(self, events: Sequence[UsageEvent], source: str) -> "Future[Result]":
         """Return the future of the commit. Raises LedgerFullError."""
+
+    def hand_over(self, events: Sequence[UsageEvent], source: str, settle: Settle) -> None:
+        """Have `settle` told of the commit. Raises LedgerFullError."""
 
 
 class Ingest:
@@ -84,6 +104,44 @@ class Ingest:
         self._marks = Marks(folder, registry, environment, clock)
         self._otlp = Otlp(self._commit, registry, clock, folder)
         self._answers: Answers | None = None
+
+    def at_once(self) -> AtOnce | None:
+        """Return the short way of small plain bodies, where there is one."""
+        return None if self._turns is not None else AtOnce(PATH.encode(), self._take_at_once)
+
+    def _take_at_once(self, headers: Headers, body: bytes, reply: Reply) -> bool:
+        """Do what a request's task does, when there is nothing to wait for but the commit; else return False."""
+        said = dict(headers)
+        if (
+            len(said) < len(headers)
+            or said.get(b"content-encoding")
+            or len(body) > INLINE_BYTES
+            or self._bodies >= MAX_BODIES
+            or not is_loopback(said.get(b"host", b"").decode("latin-1"))
+            or not self._is_let_in(said.get(b"authorization", b"").decode("latin-1"))
+        ):
+            return False
+        events = parse_plain(body, said.get(b"content-type", b"").decode("latin-1").lower(), self._clock())
+        if events is None:
+            return False
+        answers = self._answers_here()
+
+        def tell(outcome: Result | BaseException) -> None:
+            self._bodies -= 1
+            if isinstance(outcome, Result):
+                reply(202, self._told(outcome, ()), JSON, ())
+                return
+            error = _cannot_store(outcome)
+            self._count["refused"].inc(len(events))
+            reply(error.status, f"{error}\n".encode(), TEXT, error.headers)
+
+        try:
+            self._sink.hand_over(events, SOURCE, partial(answers.settle, tell))
+        except LedgerFullError:
+            return False
+        self._bodies += 1
+        answers.expect(tell)
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -129,11 +187,14 @@ class Ingest:
             raise HttpError(405, f"{path} takes POST only", [(b"allow", b"POST")])
 
     def _check_token(self, scope: Scope) -> None:
-        if not self.token:
-            return
-        kind, _, given = header(scope, b"authorization").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+        if not self._is_let_in(header(scope, b"authorization")):
             raise HttpError(401, "a bearer token is wanted", [(b"www-authenticate", b"Bearer")])
+
+    def _is_let_in(self, authorization: str) -> bool:
+        if not self.token:
+            return True
+        kind, _, given = authorization.partition(" ")
+        return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     async def _mark(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET":
@@ -151,16 +212,22 @@ class Ingest:
         else:
             batch = parse_body(body, content_type, self._clock())
         result = await self._submit(batch.events)
-        counts = (result.accepted - result.late, result.late, result.duplicates, len(batch.rejected))
+        await answer(send, 202, self._told(result, batch.rejected), JSON)
+
+    def _told(self, result: Result, rejected: Sequence[tuple[int, str]]) -> bytes:
+        """Count what became of a body's events, and return the answer that says it."""
+        counts = (result.accepted - result.late, result.late, result.duplicates, len(rejected))
         for name, count in zip(RESULTS, counts, strict=False):
             if count:
                 self._count[name].inc(count)
+        if not rejected:
+            return b'{"accepted": %d, "duplicates": %d, "rejected": []}' % (result.accepted, result.duplicates)
         told = {
             "accepted": result.accepted,
             "duplicates": result.duplicates,
-            "rejected": [{"index": index, "reason": reason} for index, reason in batch.rejected],
+            "rejected": [{"index": index, "reason": reason} for index, reason in rejected],
         }
-        await answer(send, 202, json.dumps(told).encode(), JSON)
+        return json.dumps(told).encode()
 
     async def _submit(self, events: Sequence[UsageEvent]) -> Result:
         try:
@@ -179,10 +246,17 @@ class Ingest:
         except LedgerFullError as error:
             raise HttpError(429, f"the ledger is full: {error}", [(b"retry-after", b"1")]) from error
         except (LedgerError, TimeoutError) as error:
-            raise HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")]) from error
+            raise _cannot_store(error) from error
 
     def _answers_here(self) -> Answers:
         loop = asyncio.get_running_loop()
         if self._answers is None or self._answers.loop is not loop:
             self._answers = Answers(loop, COMMIT_SECONDS)
         return self._answers
+
+
+def _cannot_store(error: BaseException) -> HttpError:
+    """Return what a sender is told. Raises what is no such error."""
+    if not isinstance(error, LedgerError | TimeoutError):
+        raise error
+    return HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")])

@@ -65,11 +65,15 @@ class Result:
     """Of the accepted ones: in the ledger, not in the counters."""
 
 
+Settle = Callable[[Result | BaseException], None]
+"""Is told in the ledger's thread, once, what became of a submission. Must not raise, nor take long."""
+
+
 @dataclass
 class _Submission:
     events: Sequence[UsageEvent]
     source: str
-    future: "Future[Result]"
+    settle: Settle
 
 
 class Ledger:
@@ -152,6 +156,18 @@ class Ledger:
     def submit(self, events: Sequence[UsageEvent], source: str = "usage") -> "Future[Result]":
         """Return the future of the commit. Raises LedgerFullError; the future raises LedgerError."""
         future: Future[Result] = Future()
+
+        def settle(outcome: Result | BaseException) -> None:
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self.hand_over(events, source, settle)
+        return future
+
+    def hand_over(self, events: Sequence[UsageEvent], source: str, settle: Settle) -> None:
+        """Have `settle` told of the commit: what submit() does, without a future. Raises LedgerFullError."""
         with self._changed:
             if self._stopping:
                 raise LedgerFullError("the ledger is stopping")
@@ -161,10 +177,9 @@ class Ledger:
                 self._held.update(event.id for event in events)
             if self._waiting_events + len(events) > MAX_WAITING_EVENTS:
                 raise LedgerFullError(f"{self._waiting_events} events wait")
-            self._waiting.append(_Submission(events, source, future))
+            self._waiting.append(_Submission(events, source, settle))
             self._waiting_events += len(events)
             self._changed.notify()  # the writing thread: nobody else waits
-        return future
 
     def _run(self) -> None:
         due, patience = 0.0, TICK_SECONDS
@@ -211,7 +226,7 @@ class Ledger:
                 return
             left, self._waiting, self._waiting_events = self._waiting, [], 0
         for submission in left:
-            submission.future.set_exception(LedgerStalledError("the disk does not take it, and the exporter ends"))
+            submission.settle(LedgerStalledError("the disk does not take it, and the exporter ends"))
 
     def _settle(self, batch: Sequence[_Submission]) -> bool:
         """Commit and answer the senders; return False when the disk cannot take it now."""
@@ -226,17 +241,17 @@ class Ledger:
             self._registry.count_internal_error("ledger")
             log.error("a batch could not be stored", extra={"error": str(error)})
             for submission in batch:
-                submission.future.set_exception(error)
+                submission.settle(error)
             return True
         except Exception as error:
             # The guard of the writing thread: it must outlive a fault of ours, and the senders must be told.
             self._registry.count_internal_error("ledger")
             log.exception("a batch could not be counted")
             for submission in batch:
-                submission.future.set_exception(LedgerError(f"internal error: {type(error).__name__}"))
+                submission.settle(LedgerError(f"internal error: {type(error).__name__}"))
             return True
         for submission, result in zip(batch, results, strict=True):
-            submission.future.set_result(result)
+            submission.settle(result)
         if self._held is not None:
             with self._changed:
                 self._held = None

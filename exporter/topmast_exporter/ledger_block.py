@@ -28,6 +28,7 @@ _MAGIC = b"TMB1"
 _TOKENS = slice(COLUMNS.index(FIELDS[0]), COLUMNS.index(FIELDS[-1]) + 1)
 _COSTS = slice(len(COLUMNS) - len(COMPONENTS), len(COLUMNS))
 _LENGTH = struct.Struct("<I")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Words = tuple[Any, ...]
 """WORDS of an event, with its dimensions as they are booked, and the status and reason of its price."""
@@ -95,9 +96,7 @@ class Builder:
             pieces += part.pieces
         counts = [count for count, _ in pieces]
         packed = [_packed(column, counts) for column in zip(*(columns for _, columns in pieces), strict=True)]
-        header = json.dumps(
-            {"groups": groups, "columns": [(kind, len(data)) for kind, data in packed]}, separators=(",", ":")
-        ).encode()
+        header = _json({"groups": groups, "columns": [(kind, len(data)) for kind, data in packed]})
         body = b"".join((_MAGIC, _LENGTH.pack(len(header)), header, *(data for _, data in packed), _texts(ids)))
         return body + _LENGTH.pack(zlib.crc32(body))
 
@@ -186,6 +185,8 @@ def _packed(pieces: Sequence[Column], counts: Sequence[int]) -> tuple[str, bytes
     """Return kind and bytes of a column that lies there in pieces."""
     if not any(pieces):
         return "0", b""
+    if len(pieces) == 1:
+        return _pack(pieces[0] or ())
     values: list[int] = []
     for piece, count in zip(pieces, counts, strict=True):
         values += [0] * count if piece is None else piece
@@ -195,7 +196,7 @@ def _packed(pieces: Sequence[Column], counts: Sequence[int]) -> tuple[str, bytes
 def _pack(values: Sequence[int]) -> tuple[str, bytes]:
     if not any(values):
         return "0", b""
-    for kind in "Iq":
+    for kind in "Iq" if 0 <= values[0] < 2**32 else "q":
         try:
             # an array of `q` takes four times as long
             return kind, struct.pack(f"<{len(values)}{kind}", *values)
@@ -231,4 +232,4 @@ def _little(values: "array[int]") -> "array[int]":
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _encode(value).encode()

@@ -102,7 +102,11 @@ class Standalone:
             Guard(self.server, self._doors.scrapes, self._doors.token),
             Guard(self.ingest, self._doors.ingest),
         ]
-        servers = [listener.server(guard, guard.web) for guard in self._guards]
+        scrapes, ingest = self._guards
+        servers = [
+            listener.server(scrapes, scrapes.web),
+            listener.server(ingest, ingest.web, self.ingest.at_once()),
+        ]
         serving = [
             asyncio.create_task(server.serve(sockets=[one]))
             for server, one in zip(servers, self._sockets, strict=True)

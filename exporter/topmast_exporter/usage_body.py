@@ -90,13 +90,12 @@ class Batch:
 
 def parse_body(body: bytes, content_type: str, now: float) -> Batch:
     """Return the events of a JSON object, a JSON array, or NDJSON. Raises HttpError when it is none of these."""
-    lines = "ndjson" in content_type or "jsonl" in content_type
-    found = _at_once(body, lines, now)
-    if found is not None:
-        return Batch(tuple(found), ())
+    plain = parse_plain(body, content_type, now)
+    if plain is not None:
+        return Batch(tuple(plain), ())
     events: list[UsageEvent] = []
     rejected: list[tuple[int, str]] = []
-    for index, found in enumerate(_objects(body, lines)):
+    for index, found in enumerate(_objects(body, _is_lines(content_type))):
         try:
             if isinstance(found, EventError):
                 raise found
@@ -104,6 +103,10 @@ def parse_body(body: bytes, content_type: str, now: float) -> Batch:
         except EventError as error:
             rejected.append((index, error.reason))
     return Batch(tuple(events), tuple(rejected))
+
+
+def _is_lines(content_type: str) -> bool:
+    return "ndjson" in content_type or "jsonl" in content_type
 
 
 def _objects(body: bytes, lines: bool) -> list[Any]:
@@ -146,10 +149,10 @@ class _OddError(Exception):
     """There is something in the body that is not plain."""
 
 
-def _at_once(body: bytes, lines: bool, now: float) -> list[UsageEvent] | None:
-    """Return the events of a body when all of it is plain, else None."""
+def parse_plain(body: bytes, content_type: str, now: float) -> list[UsageEvent] | None:
+    """Return the events of a body when all of it is plain, else None: see parse_body."""
     try:
-        if lines:
+        if _is_lines(content_type):
             decode = _decoder.decode
             split = [line for line in body.splitlines() if line]
             # a line that is too long is refused, and such a body is rare

@@ -8,19 +8,30 @@ import ipaddress
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
+Reply = Callable[[int, bytes, str, Headers], None]
+"""(status, body, content type, further headers): answers a request, in the loop, once."""
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
 # A body that takes longer is a sender that stalls.
 BODY_SECONDS = 10.0
+
+
+class AtOnce(NamedTuple):
+    """The way of a request that is small and came whole: without a task, which would cost more than it does."""
+
+    url: bytes
+    """Of the requests, all of them POST."""
+    take: Callable[[Headers, bytes, Reply], bool]
+    """Takes headers and body; False: it is not plain, nothing has happened yet, and the application is asked."""
 
 
 class HttpError(Exception):

@@ -34,7 +34,7 @@ class Running:
         self._socket = _listen(Address("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._ingest = Ingest(self.ledger, self.registry, token, folder=folder)
-        self._server = listener.server(self._ingest, WebFile(None))
+        self._server = listener.server(self._ingest, WebFile(None), self._ingest.at_once())
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._socket])))
         self._thread.start()
 

@@ -5,12 +5,14 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 import trustme
 import yaml
 from topmast_exporter import listener
 from topmast_exporter.guard import Guard, WebFile
+from topmast_exporter.web import TEXT, AtOnce
 
 
 async def app(scope, receive, send):
@@ -21,10 +23,10 @@ async def app(scope, receive, send):
 class Running:
     """One listener in a thread of its own."""
 
-    def __init__(self, web):
+    def __init__(self, web, short_way=None):
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.socket.getsockname()[1]
-        self.server = listener.server(Guard(app, web), web)
+        self.server = listener.server(Guard(app, web), web, short_way)
         self.thread = threading.Thread(target=asyncio.run, args=(self.server.serve(sockets=[self.socket]),))
         self.thread.start()
 
@@ -51,8 +53,8 @@ class Running:
 def start():
     started = []
 
-    def run(web=None):
-        one = Running(web or WebFile(None))
+    def run(web=None, **options):
+        one = Running(web or WebFile(None), **options)
         started.append(one)
         return one
 
@@ -201,6 +203,43 @@ def test_one_that_sends_without_end_and_waits_for_nothing_is_hung_up_on(start):
             pass
 
     assert one.get().startswith(b"HTTP/1.1 200")
+
+
+def take_all(headers, body, reply):
+    reply(200, b"shortly, then in", TEXT, ())
+    return True
+
+
+@pytest.mark.parametrize(
+    ("said", "bodies"),
+    [
+        pytest.param([POST + b"\r\nabcd"], [b"shortly, then in"], id="whole"),
+        pytest.param([(POST + b"\r\nabcd") * 3], [b"shortly, then in"] * 3, id="three at once"),
+        pytest.param([POST, b"\r\nabcd"], [b"shortly, then in"], id="the body with the end of the head"),
+        pytest.param([POST + b"\r\n", b"abcd"], [b"in"], id="the body later"),
+        pytest.param([POST.replace(b"POST / ", b"POST /x ") + b"\r\nabcd"], [b"in"], id="somewhere else"),
+        pytest.param([POST.replace(b"POST", b"PUT") + b"\r\nabcd"], [b"in"], id="another method"),
+    ],
+)
+def test_what_comes_whole_goes_the_short_way(start, said, bodies):
+    one = start(short_way=AtOnce(b"/", take_all))
+    with one.connect() as client:
+        for part in said:
+            client.sendall(part)
+            time.sleep(0.05)  # a part is what arrives by itself
+        received = b""
+        while received.count(b"HTTP/1.1 200") < len(bodies) or not received.endswith(b"in"):
+            received += client.recv(65_536)
+
+    assert echo_of(received) == bodies
+
+
+def test_a_web_configuration_is_asked_first(start, tmp_path):
+    path = tmp_path / "web.config.yml"
+    path.write_text("{}")
+    one = start(WebFile(path), short_way=AtOnce(b"/", take_all))
+
+    assert echo_of(ask(one, POST + b"\r\nabcd", wait_for=1)) == [b"in"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from topmast_exporter import usage_body
-from topmast_exporter.usage_body import MAX_LINE_BYTES, _Event, parse_body
+from topmast_exporter.usage_body import MAX_LINE_BYTES, _Event, parse_body, parse_plain
 from topmast_exporter.usage_event import OUTCOMES, parse
 from topmast_exporter.web import HttpError
 
@@ -71,14 +71,14 @@ USAGES = [
 
 def one_by_one(monkeypatch, *arguments):
     with monkeypatch.context() as patched:
-        patched.setattr(usage_body, "_at_once", lambda *_: None)
+        patched.setattr(usage_body, "parse_plain", lambda *_: None)
         return parse_body(*arguments)
 
 
 def test_a_plain_body_is_read_at_once():
     body = "\n".join(json.dumps({**PLAIN, "id": str(number)}) for number in range(100)).encode()
 
-    found = usage_body._at_once(body, True, NOW)
+    found = parse_plain(body, "application/x-ndjson", NOW)
 
     assert found == [parse({**PLAIN, "id": str(number)}, NOW) for number in range(100)]
 
@@ -93,7 +93,7 @@ def test_every_event_means_the_same_either_way(monkeypatch):
         body = json.dumps([event] if number % 3 == 0 else event).encode()
         kind = "application/x-ndjson" if number % 3 == 1 else "application/json"
 
-        at_once += usage_body._at_once(body, number % 3 == 1, NOW) is not None
+        at_once += parse_plain(body, kind, NOW) is not None
         assert parse_body(body, kind, NOW) == one_by_one(monkeypatch, body, kind, NOW), event
 
     assert 500 < at_once < 3_500  # both ways were gone
@@ -128,4 +128,4 @@ def test_odd_bodies_mean_the_same_either_way(monkeypatch, body, kind):
 
 def test_the_outcomes_are_those_of_an_event():
     for outcome in OUTCOMES:
-        assert usage_body._at_once(json.dumps({**PLAIN, "outcome": outcome}).encode(), False, NOW) is not None
+        assert parse_plain(json.dumps({**PLAIN, "outcome": outcome}).encode(), "", NOW) is not None
