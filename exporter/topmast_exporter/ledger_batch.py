@@ -5,7 +5,7 @@ same words and quarter of an hour, and a cell is worked on as a whole, column by
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import repeat
 from operator import add, itemgetter, mul
 from typing import Any, NamedTuple
@@ -247,17 +247,14 @@ def _added(parts: Sequence[Column], count: int) -> Sequence[int]:
     some = [column for column in parts if column is not None]
     if not some:
         return [0] * count
-    return list(reduce(_plus, some))
-
-
-def _plus(a: Iterable[int], b: Iterable[int]) -> Iterable[int]:
-    return map(add, a, b)
+    first: Iterable[int] = some[0]
+    return list(reduce(partial(map, add), some[1:], first))
 
 
 def _scaled(seconds: Sequence[float | None]) -> list[int]:
     if None in seconds:
         return [UNSAID if each is None else round(each * NANO) for each in seconds]
-    return list(map(round, map(mul, seconds, repeat(float(NANO)))))  # type: ignore[arg-type]  # no None is in it
+    return list(map(round, map(mul, seconds, repeat(float(NANO)))))  # no None is in it
 
 
 def _told(column: Sequence[int]) -> Sequence[int]:

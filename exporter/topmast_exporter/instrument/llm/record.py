@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -38,6 +39,10 @@ class Usage:
     audio_in: int = 0
     audio_out: int = 0
     image_in: int = 0
+
+
+_KINDS = tuple(field.name for field in fields(Usage))
+_tokens = attrgetter(*_KINDS)  # asdict() takes a third of what a call pays
 
 
 @contextmanager
@@ -133,7 +138,9 @@ def record_llm_call(
         if usage is not None:
             # Both totals always: an empty usage would read as one that nobody said.
             event["usage"] = {
-                kind: tokens for kind, tokens in asdict(usage).items() if tokens or kind in ("input", "output")
+                kind: tokens
+                for kind, tokens in zip(_KINDS, _tokens(usage), strict=True)
+                if tokens or kind in ("input", "output")
             }
         optional = {
             "service_tier": service_tier,
