@@ -4,6 +4,7 @@ All that one commit settles is handed over at once: a wake-up of the loop for ea
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -54,14 +55,15 @@ class Answers:
             self._settled.append((tell, outcome))
             asleep = len(self._settled) == 1
         if asleep:
-            self.loop.call_soon_threadsafe(self._hand_over)
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                self.loop.call_soon_threadsafe(self._hand_over)
 
     def _hand_over(self) -> None:
         with self._lock:
             settled, self._settled = self._settled, []
         for tell, outcome in settled:
             if self._until.pop(tell, None) is not None:  # else it was told that its time is over
-                tell(outcome)
+                self._tell(tell, outcome)
 
     def _give_up(self) -> None:
         """Answer those whose time is over; look again when that of the next one is."""
@@ -70,6 +72,12 @@ class Answers:
             if until > now:
                 break
             del self._until[tell]
-            tell(TimeoutError())
+            self._tell(tell, TimeoutError())
         following = next(iter(self._until.values()), None)
         self._timer = None if following is None else self.loop.call_at(following, self._give_up)
+
+    def _tell(self, tell: Tell, outcome: Result | BaseException) -> None:
+        try:
+            tell(outcome)
+        except Exception as error:  # noqa: BLE001 a guard: an answer that cannot be given holds up no other
+            self.loop.call_exception_handler({"message": "an answer could not be given", "exception": error})

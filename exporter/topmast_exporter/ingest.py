@@ -131,7 +131,7 @@ class Ingest:
             if isinstance(outcome, Result):
                 reply(202, self._told(outcome, ()), JSON, ())
                 return
-            error = _cannot_store(outcome)
+            error = _cannot_store()
             self._count["refused"].inc(len(events))
             reply(error.status, f"{error}\n".encode(), TEXT, error.headers)
 
@@ -246,7 +246,7 @@ class Ingest:
         except LedgerFullError as error:
             raise HttpError(429, f"the ledger is full: {error}", [(b"retry-after", b"1")]) from error
         except (LedgerError, TimeoutError) as error:
-            raise _cannot_store(error) from error
+            raise _cannot_store() from error
 
     def _answers_here(self) -> Answers:
         loop = asyncio.get_running_loop()
@@ -255,8 +255,5 @@ class Ingest:
         return self._answers
 
 
-def _cannot_store(error: BaseException) -> HttpError:
-    """Return what a sender is told. Raises what is no such error."""
-    if not isinstance(error, LedgerError | TimeoutError):
-        raise error
+def _cannot_store() -> HttpError:
     return HttpError(503, "the ledger cannot store events now", [(b"retry-after", b"5")])

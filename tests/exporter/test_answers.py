@@ -71,3 +71,30 @@ def test_one_who_hangs_up_holds_nobody_up():
         return await waiting
 
     assert asyncio.run(run()) == Result(2, 0, 0)
+
+
+def test_an_answer_that_cannot_be_given_holds_up_no_other():
+    told, faults = [], []
+
+    def fail(outcome):
+        raise OSError(outcome)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
+        answers = Answers(loop, 10)
+        for tell in (fail, told.append):
+            answers.expect(tell)
+            answers.settle(tell, Result(1, 0, 0))
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert told == [Result(1, 0, 0)]
+    assert [type(fault) for fault in faults] == [OSError]
+
+
+def test_what_is_settled_after_the_loop_has_ended_is_nobodys():
+    async def run():
+        return Answers(asyncio.get_running_loop(), 10)
+
+    asyncio.run(run()).settle(print, Result(1, 0, 0))
