@@ -211,9 +211,6 @@ class Sink:
     def __init__(self, outcome):
         self.outcome = outcome
 
-    def submit(self, events, source):
-        raise NotImplementedError
-
     def hand_over(self, events, source, settle):
         if isinstance(self.outcome, LedgerFullError):
             raise self.outcome
