@@ -1,12 +1,14 @@
 """`python -m topmast_shipper -c FILE [--check]`: ship logs until SIGTERM; SIGHUP reads the configuration again."""
 
 import argparse
+import ctypes
 import gc
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +19,8 @@ from topmast_shipper.progress import CLEAR, Progress
 # sysexits.h: EX_CONFIG; and EX_TEMPFAIL, for another shipper is at work (SHIPPING.md section 5)
 EXIT_CONFIG = 78
 EXIT_STATE = 75
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_apart(path: Path) -> None:
     """Load the configuration in a child: what the check needs (7 MB of it) is gone with the child."""
     reader, writer = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        _die_with(parent)
         said = ""
         try:
             config.load(path)
@@ -68,6 +74,14 @@ def _check_apart(path: Path) -> None:
         raise ConfigError(refused)
     if status != 0:
         config.load(path)  # whatever it was, here it is heard
+
+
+def _die_with(parent: int) -> None:
+    """Let this process end when its parent does, also by kill -9. Linux alone has a word for it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it was gone before
 
 
 def _ship(loaded: config.ShipperConfig, path: Path) -> int:

@@ -24,7 +24,7 @@ def test_a_free_port_passes_and_a_taken_one_names_its_holder(tmp_path: Path, por
 
 def test_an_offset_beyond_the_last_port_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="not a port"):
-        ports.check(Layout(tmp_path, tmp_path, 63_000), ["page"])
+        ports.refuse_offset(Layout(tmp_path, tmp_path, 63_000))
 
 
 def test_what_serves_no_port_is_not_asked() -> None:

@@ -1,5 +1,6 @@
 """__main__.py: a shipper as a process of its own: how it starts, how it stops, and what keeps it from starting."""
 
+import os
 import select
 import sqlite3
 import subprocess
@@ -81,3 +82,27 @@ def test_a_second_shipper_on_the_same_data_leaves_with_75(tmp_path: Path) -> Non
             assert second.wait(20) == 75
 
     assert "another shipper is at work here" in (tmp_path / "second.log").read_text()
+
+
+def test_a_kill_while_the_configuration_is_checked_leaves_nobody_behind(tmp_path: Path) -> None:
+    config = tmp_path / "topmast.yml"
+    os.mkfifo(config)  # the check waits for what nobody writes
+    with running(config, tmp_path / "shipper.log") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: bool(children.read_text()), process)
+        child = int(children.read_text())
+        process.kill()
+        process.wait()
+
+    deadline = time.monotonic() + 30
+    while lives(child):
+        assert time.monotonic() < deadline, "the child goes on"
+        select.select([], [], [], 0.01)
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process is there and not merely unread by its new parent."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
