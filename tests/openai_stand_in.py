@@ -1,10 +1,9 @@
 """A small real HTTP server that answers as OpenAI's API does."""
 
-import json
-import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import provider_stand_in
+from provider_stand_in import Handler
 
 USAGE = {
     "prompt_tokens": 100,
@@ -13,37 +12,27 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 12, "audio_tokens": 0},
 }
+COUNTED = {"input": 100, "output": 20, "cache_read": 64, "reasoning": 12}
 
 
-class Provider(ThreadingHTTPServer):
-    """What a model name makes it do: limited, flaky, slow, broken, cut (a stream), silent (no usage)."""
+class Provider(provider_stand_in.Provider):
+    """What a model name makes it do.
 
-    daemon_threads = True
+    limited, flaky… (limited once), broken, shaky… (refused once), slow, cut (a stream), silent (no usage).
+    """
+
+    prefix = "/v1"
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[dict[str, Any]] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
+        super().__init__(Api)
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Provider
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        sent = self.rfile.read(int(self.headers["content-length"]))
-        if "multipart" in self.headers["content-type"]:
-            body = {"model": re.findall(rb'name="model"\r\n\r\n(.*?)\r\n', sent)[0].decode()}
-        else:
-            body = json.loads(sent)
-        self.server.requests.append(body)
-        model, first = body["model"], sum(one["model"] == body["model"] for one in self.server.requests) == 1
-        if model == "limited" or (model == "flaky" and first):
+class Api(Handler):
+    def post(self, model: str, body: dict[str, Any]) -> None:
+        if model == "limited" or (model.startswith("flaky") and self.server.asked(model) == 1):
             self.answer({"error": {"message": "slow down"}}, 429)
+        elif model.startswith("shaky") and self.server.asked(model) == 1:
+            self.answer({"error": {"message": "not like that"}}, 400)
         elif model == "broken":
             self.answer({"error": {"message": "sorry"}}, 500)
         elif model == "slow":
@@ -78,9 +67,6 @@ class Handler(BaseHTTPRequestHandler):
             usage["input_tokens_details"] = {"image_tokens": 20, "text_tokens": 30}
             self.answer({"created": 1, "data": [{"b64_json": "aGk="}], "usage": usage})
 
-    def do_GET(self) -> None:
-        self.answer({"object": "list", "data": []})
-
     def chat(self, model: str, kind: str, choices: Any, usage: Any) -> dict[str, Any]:
         answer = {
             "id": "chatcmpl-1",
@@ -92,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         return {**answer, "service_tier": "flex"}
 
-    def response(self, model: str) -> dict[str, Any]:
+    def response(self, model: str, status: str = "completed") -> dict[str, Any]:
         usage = {
             "input_tokens": 100,
             "output_tokens": 20,
@@ -103,21 +89,37 @@ class Handler(BaseHTTPRequestHandler):
         return {
             "id": "resp_1",
             "object": "response",
+            "created_at": 1,
             "model": model,
             "output": [],
-            "usage": usage,
-            "status": "completed",
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": None if status == "in_progress" else usage,
+            "status": status,
         }
 
+    def stream_response(self, model: str) -> None:
+        item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+        ended = "failed" if model == "cut" else "completed"
+        for number, (kind, data) in enumerate(
+            (
+                ("response.created", {"response": self.response(model, "in_progress")}),
+                ("response.output_item.added", {"output_index": 0, "item": item}),
+                ("response.content_part.added", {**where, "part": part}),
+                ("response.output_text.delta", {**where, "delta": "hello", "logprobs": []}),
+                (f"response.{ended}", {"response": self.response(model, ended)}),
+            )
+        ):
+            self.event({"type": kind, "sequence_number": number, **data}, kind)
+
     def stream(self, body: dict[str, Any]) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("connection", "close")
-        self.end_headers()
+        self.begin_stream()
         model = body["model"]
         if self.path == "/v1/responses":
-            self.event({"type": "response.output_text.delta", "delta": "hel", "sequence_number": 1})
-            self.event({"type": "response.completed", "response": self.response(model), "sequence_number": 2})
+            self.stream_response(model)
             return
         for piece in ("hel", "lo"):
             ended = "stop" if piece == "lo" and model != "cut" else None
@@ -126,29 +128,6 @@ class Handler(BaseHTTPRequestHandler):
         if model == "cut":
             self.event({"error": {"message": "overloaded"}})
             return
-        if (body.get("stream_options") or {}).get("include_usage"):
+        if (body.get("stream_options") or {}).get("include_usage") and model != "silent":
             self.event(self.chat(model, "chat.completion.chunk", [], USAGE))
         self.wfile.write(b"data: [DONE]\n\n")
-
-    def event(self, data: Any) -> None:
-        self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
-
-    def answer(self, data: Any, status: int = 200) -> None:
-        body = data if isinstance(data, bytes) else json.dumps(data).encode()
-        self.send_response(status)
-        for name, text in (
-            ("content-type", "application/json"),
-            ("content-length", str(len(body))),
-            ("retry-after-ms", "1"),
-        ):
-            self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except ConnectionError:
-            self.close_connection = True  # the client hung up, as some of the tests do
-
-    def log_message(self, *_: Any) -> None: ...

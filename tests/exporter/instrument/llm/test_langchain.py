@@ -2,44 +2,29 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+from caught import Caught, events, first_token
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
-from openai_stand_in import Provider
+from openai_stand_in import COUNTED, Provider
+from provider_stand_in import serving
 from topmast_exporter.instrument.llm import feature
 from topmast_exporter.instrument.llm import langchain as hook
 from topmast_exporter.instrument.llm.langchain import UsageCallback, usage_of
 from topmast_exporter.instrument.llm.openai import instrument_openai
 from topmast_exporter.instrument.llm.record import Usage
-from topmast_exporter.registry import Registry
-from topmast_exporter.testing import CaughtUsage, caught_usage
-from topmast_exporter.usage import UsageSender
-
-COUNTED = {"input": 100, "output": 20, "cache_read": 64, "reasoning": 12}
-Caught = tuple[UsageSender, CaughtUsage]
 
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    with Provider() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Provider()) as server:
         yield server
-        server.released.set()
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def usage() -> Caught:
-    return caught_usage(Registry())
 
 
 @pytest.fixture
@@ -57,11 +42,6 @@ def instrumented(model: ChatOpenAI, usage: Caught) -> ChatOpenAI:
     instrument_openai(model.root_client, sender=usage[0])
     instrument_openai(model.root_async_client, sender=usage[0])
     return model
-
-
-def events(usage: Caught, *names: str) -> list[dict[str, Any]]:
-    assert usage[0].flush(10)
-    return [{name: one.get(name) for name in names} for one in usage[1].events]
 
 
 def test_a_chat_is_recorded_with_its_parts(provider: Provider, usage: Caught, callback: UsageCallback) -> None:
@@ -85,7 +65,7 @@ def test_a_stream_is_recorded_once_with_its_first_token(
 
     assert text == "hello"
     assert events(usage, "stream", "usage") == [{"stream": True, "usage": COUNTED}]
-    assert 0 < usage[1].events[0]["time_to_first_token_seconds"] <= usage[1].events[0]["duration_seconds"]
+    assert first_token(usage) > 0
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
