@@ -8,11 +8,12 @@ Keys appear as the provider's own ids or names; e-mail addresses and names of pe
 """
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -44,58 +45,116 @@ class Line:
     """pico-USD."""
 
 
+_Row = tuple[Mapping[str, Any], float, float]
+"""(row, start, end)"""
 _Read = Callable[[Mapping[str, Any], float, float], Line | None]
 
 
 def read(provider: str, paths: Sequence[Path]) -> list[Line]:
     """Return the lines of a provider's exports. Raises TopmastError: FILE and what is wrong with it."""
-    lines = [line for path in paths for line in _file(provider, path)]
+    lines: list[Line] = []
+    seen: dict[bytes, Path] = {}
+    pages: dict[_Read, _Page] = {}
+    for path in paths:
+        text = _text(path)
+        before = seen.setdefault(hashlib.sha256(text.encode()).digest(), path)
+        if before is not path:
+            raise TopmastError(f"{path}: the same as {before}: it would count twice")
+        lines += _file(provider, path, text, pages)
+    for page in pages.values():
+        if page.more:
+            raise TopmastError(
+                f"{page.path}: there are more pages (has_more): fetch them with page={page.following or '…'}, "
+                "and give all files together"
+            )
     if not lines:
         raise TopmastError(f"{paths[0]}: nothing was billed in it")
     return lines
 
 
-def _file(provider: str, path: Path) -> Iterator[Line]:
+@dataclass(frozen=True)
+class _Page:
+    """The latest page of an API's answer."""
+
+    path: Path
+    end: float
+    more: bool
+    following: str
+
+
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise TopmastError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TopmastError(f"{path}: cannot be read: {error}") from error
+    if not text.strip():
+        raise TopmastError(f"{path}: the file is empty")
+    return text
+
+
+def _file(provider: str, path: Path, text: str, latest: dict[_Read, _Page]) -> list[Line]:
     try:
-        rows = list(_json(text) if text.lstrip()[:1] in ("{", "[") else _csv(text))
+        documents = _pages(text) if text.lstrip()[:1] in ("{", "[") else []
+        rows = [row for page in documents for row in _rows(page)] if documents else list(_csv(text))
         columns = {name for row in rows for name in row[0]}
-        reader = next((each for wanted, each in READERS[provider] if wanted <= columns), None)
+        if not documents and not rows:
+            columns = set(next(csv.reader(text.splitlines()), ()))  # a table of no rows has its heading
+        reader = _reader(provider, columns)
         if reader is None:
-            if not rows or columns <= {"start_time", "end_time", "start_time_iso", "end_time_iso"}:
-                return  # an export of days without a call
-            raise TopmastError(f"{path}: no export of {provider} that is known: {', '.join(sorted(columns))[:200]}")
-        for row, start, end in rows:
-            line = reader(row, start, end)
-            if line is not None:
-                yield line
-    except (ValueError, KeyError, TypeError, ArithmeticError, csv.Error) as error:
+            if not columns or columns <= {"start_time", "end_time", "start_time_iso", "end_time_iso"}:
+                return []  # an export of days without a call
+            raise TopmastError(f"{path}: {_what_else(provider, columns, rows)}")
+        for page in documents:
+            end = max((end for _, _, end in _rows(page)), default=0.0)
+            if "has_more" in page and (reader not in latest or end >= latest[reader].end):
+                latest[reader] = _Page(path, end, bool(page["has_more"]), str(page.get("next_page") or ""))
+        return [line for row, start, end in rows if (line := reader(row, start, end)) is not None]
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, csv.Error) as error:
         raise TopmastError(f"{path}: not an export of {provider}: {error!r}"[:300]) from error
 
 
-def _json(text: str) -> Iterator[tuple[Mapping[str, Any], float, float]]:
-    """Yield (row, start, end) of pages of buckets, or of a list of rows."""
+def _reader(provider: str, columns: set[str]) -> _Read | None:
+    return next((each for wanted, each in READERS[provider] if wanted <= columns), None)
+
+
+def _what_else(provider: str, columns: set[str], rows: Sequence[_Row]) -> str:
+    """Return what a file is that is no export of the provider."""
+    owner = next((name for name in READERS if name != provider and _reader(name, columns) is not None), None)
+    if owner is not None:
+        return f"it is an export of {owner}, not of {provider}: --provider {owner}"
+    said = rows[0][0].get("error") if rows else None
+    if said:
+        message = said.get("message", said) if isinstance(said, Mapping) else said
+        return f"the provider's answer is an error: {str(message)[:200]}"
+    (first, *_) = columns
+    for separator in (";", "\t"):
+        if len(columns) == 1 and separator in first:
+            # its numbers are written otherwise, too: 1.234,5 would be read as another amount
+            return f"its columns are parted by {separator!r}: give the file as it was downloaded, not as saved again"
+    return f"no export of {provider} that is known: {', '.join(sorted(columns))[:200]}"
+
+
+def _pages(text: str) -> list[Mapping[str, Any]]:
+    """Return the pages of buckets of a document; a list of rows is one."""
     document = json.loads(text)
     pages = document if isinstance(document, list) else [document]
-    if pages and all("data" not in page for page in pages):
-        pages = [{"data": pages}]
-    for page in pages:
-        for bucket in page["data"]:
-            if "results" in bucket:
-                start = _moment(bucket.get("start_time", bucket.get("starting_at")))
-                end = _moment(bucket.get("end_time", bucket.get("ending_at")))
-                for result in bucket["results"]:
-                    yield result, start, end
-            else:
-                yield bucket, 0.0, 0.0
+    return [{"data": pages}] if pages and all("data" not in page for page in pages) else pages
 
 
-def _csv(text: str) -> Iterator[tuple[Mapping[str, Any], float, float]]:
+def _rows(page: Mapping[str, Any]) -> Iterator[_Row]:
+    for bucket in page["data"]:
+        if "results" in bucket:
+            start = _moment(bucket.get("start_time", bucket.get("starting_at")))
+            end = _moment(bucket.get("end_time", bucket.get("ending_at")))
+            for result in bucket["results"]:
+                yield result, start, end
+        else:
+            yield bucket, 0.0, 0.0
+
+
+def _csv(text: str) -> Iterator[_Row]:
     for row in csv.DictReader(text.splitlines()):
         filled = {name: value for name, value in row.items() if name and value not in (None, "")}
         if "start_time" in filled:
@@ -195,13 +254,21 @@ READERS: Mapping[str, Sequence[tuple[set[str], _Read]]] = {
 
 
 def period(lines: Iterable[Line]) -> tuple[float, float]:
-    """Return the unix times [since, until) that the lines cover, whole days of UTC."""
+    """Return the unix times [since, until) that the lines cover.
+
+    Whole days of UTC, as providers bill; days of another time zone begin when they begin.
+    """
     listed = list(lines)
-    first = datetime.fromtimestamp(min(line.start for line in listed), UTC)
-    last = datetime.fromtimestamp(max(line.end for line in listed), UTC)
-    since = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    until = last.replace(hour=0, minute=0, second=0, microsecond=0)
-    return since.timestamp(), (until if until == last else until + timedelta(days=1)).timestamp()
+    first, last = min(line.start for line in listed), max(line.end for line in listed)
+    shift = zone_shift(listed)
+    since = (first - shift) // _DAY * _DAY + shift
+    return since, -(-(last - shift) // _DAY) * _DAY + shift
+
+
+def zone_shift(lines: Iterable[Line]) -> float:
+    """Return how many seconds after midnight of UTC the export's days begin; 0 when not all of them say the same."""
+    found = {line.start % _DAY for line in lines if line.end - line.start == _DAY}
+    return found.pop() if len(found) == 1 else 0.0
 
 
 def _moment(value: Any) -> float:
@@ -216,7 +283,7 @@ def _count(value: Any) -> int:
     if value is None:
         return 0
     number = Decimal(str(value).replace(",", ""))
-    if not number.is_finite() or number < 0:
+    if not number.is_finite() or number < 0 or number != int(number):
         raise ValueError(f"no count: {str(value)[:40]!r}")
     return int(number)
 

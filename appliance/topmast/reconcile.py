@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
 from topmast_exporter.ledger_events import repeated
-from topmast_exporter.ledger_report import Row, report
+from topmast_exporter.ledger_report import Row, began, report
 from topmast_exporter.ledger_store import FILE
 from topmast_exporter.pricing.price import PICO
 
@@ -20,6 +20,9 @@ from topmast.layout import Layout
 from topmast.prices import table_of
 from topmast.reconciliation import Pair
 from topmast.terminal import plain
+
+# Less than this of the model's amount, or of the whole bill, needs no explanation.
+_LEAST_SHARE = 0.001
 
 
 def share(value: str) -> float:
@@ -48,9 +51,9 @@ def reconcile(call: Call, files: tuple[Path, ...], provider: str, tolerance: flo
     topmast cost reconcile --provider openai costs.json usage.json
     topmast cost reconcile --provider anthropic claude_api_cost_2026_11.csv --tolerance 2%
 
-    Exports are the answers of the providers' usage and cost APIs (JSON), the CSV of OpenAI's dashboard and
-    Anthropic's Console, and LiteLLM's /spend/logs. The days are whole days of UTC, as providers bill. Exit 1 when
-    the differences of all models together are more than --tolerance of what was billed.
+    Exports are the answers of the providers' usage and cost APIs (JSON, every page), the CSV of OpenAI's dashboard
+    and Anthropic's Console, and LiteLLM's /spend/logs. The days are whole days of UTC, as providers bill, or those
+    of the export. Exit 1 when the differences of all models together are more than --tolerance of what was billed.
     """
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder = Path(settings["exporter"]["data"])
@@ -62,6 +65,7 @@ def reconcile(call: Call, files: tuple[Path, ...], provider: str, tolerance: flo
     try:
         rows = [row for row in report(folder, ("provider", "model", "day"), since, until) if _is_of(provider, row)]
         again = repeated(folder, since, until)
+        first = began(folder)
     except ExporterError as error:
         raise TopmastError(str(error)) from error
     found = reconciliation.pairs(lines, rows, table)
@@ -69,11 +73,20 @@ def reconcile(call: Call, files: tuple[Path, ...], provider: str, tolerance: flo
     for (owner, model), count in again.items():
         retries[reconciliation.name_of(table, owner, model)] += count
     off = reconciliation.off(found)
-    told = [(pair, reconciliation.cause(pair, retries[pair.model]) if _matters(pair) else "") for pair in found]
+    day = date.min if first is None else datetime.fromtimestamp(first, UTC).date()
+    least = _LEAST_SHARE * sum(pair.amounts[0] for pair in found)
+    told = [
+        (pair, reconciliation.cause(pair, retries[pair.model], day) if _matters(pair, least) else "")
+        for pair in found
+    ]
     if as_json:
-        click.echo(json.dumps(_told(found, told, since, until, off, tolerance), indent=2, ensure_ascii=False))
+        answer = _told(found, told, since, until, off, tolerance)
+        answer["ledger_since"] = None if first is None else datetime.fromtimestamp(first, UTC).isoformat()
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         _table(told, found, since, until, off, tolerance)
+        if first is not None and since < first:
+            click.echo(f"The ledger begins on {_at(first)} (UTC); what was billed before is not in it.")
     raise click.exceptions.Exit(0 if off <= tolerance else 1)
 
 
@@ -82,20 +95,27 @@ def _is_of(provider: str, row: Row) -> bool:
     return provider == "litellm" or row.group[0] == provider
 
 
-def _matters(pair: Pair) -> bool:
-    return abs(pair.apart) > 0.001 * max(pair.amounts)
+def _matters(pair: Pair, least: float) -> bool:
+    return abs(pair.apart) > max(_LEAST_SHARE * max(pair.amounts), least)
 
 
 def _amount(pair: Pair, value: int) -> str:
     return costs.money(value) if pair.in_money else f"{value:,}"
 
 
+def _at(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M")
+
+
 def _table(
     told: list[tuple[Pair, str]], found: list[Pair], since: float, until: float, off: float, tolerance: float
 ) -> None:
-    first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d") for at in (since, until - 1))
-    click.echo(f"{first} to {last} (UTC), {'USD' if found[0].in_money else 'tokens'}: billed, in the ledger")
-    width = max(len(plain(pair.model or "all", 40)) for pair in found)
+    whole = not (since % 86_400 or until % 86_400)
+    first, last = (_at(since)[:10], _at(until - 1)[:10]) if whole else (_at(since), _at(until))
+    unit = "USD" if found[0].in_money else "tokens"
+    width = max(len("model"), *(len(plain(pair.model or "all", 40)) for pair in found))
+    click.echo(f"{f'On {first}' if first == last else f'From {first} to {last}'} (UTC), in {unit}")
+    click.echo(f"  {'model':<{width}}  {'billed':>12}  {'counted':>12}")
     for pair, why in told:
         billed, counted = (_amount(pair, value) for value in pair.amounts)
         name = plain(pair.model or "all", 40).ljust(width)

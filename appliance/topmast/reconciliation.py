@@ -106,16 +106,20 @@ def off(found: Sequence[Pair]) -> float:
     """Return the sum of the differences, each by itself, relative to what was billed: they do not cancel out."""
     billed = sum(pair.amounts[0] for pair in found)
     apart = sum(abs(pair.apart) for pair in found)
-    return apart / billed if billed else float(bool(apart))
+    # credits may be more than what was used: of a bill below nothing there is no share
+    return apart / billed if billed > 0 else float(bool(apart))
 
 
-def cause(pair: Pair, retries: int = 0) -> str:
+def cause(pair: Pair, retries: int = 0, began: date = date.min) -> str:
     """Return the likeliest reason for a difference: the first of these that its numbers speak for.
 
-    `retries` is how many calls of the model the ledger knows to have failed or to repeat another.
+    `retries` is how many calls of the model the ledger knows to have failed or to repeat another; `began` the day of
+    the ledger's first call.
     """
     theirs, ours = pair.theirs, pair.ours
     billed, counted = pair.amounts
+    if _only_before(pair, began):
+        return f"before the ledger, which begins on {began}"
     if not counted and not ours.requests:
         return "missing hook: no call of it is in the ledger"
     if not billed:
@@ -169,6 +173,13 @@ def _silent_days(pair: Pair) -> list[date]:
     return silent if agree else []
 
 
+def _only_before(pair: Pair, began: date) -> bool:
+    """Return whether all that is missing was billed up to the day on which the ledger begins."""
+    theirs, ours = pair.days
+    missing = [day for day in {*theirs, *ours} if not _alike(theirs.get(day, 0), ours.get(day, 0))]
+    return bool(missing) and max(missing) <= began and min(missing) < began and pair.apart > 0
+
+
 def _only_at_the_ends(pair: Pair) -> bool:
     theirs, ours = pair.days
     days = sorted({*theirs, *ours})
@@ -181,7 +192,8 @@ def _alike(one: int, other: int) -> bool:
 
 
 def _add_line(one: Sums, line: Line) -> None:
-    day = datetime.fromtimestamp(line.start, UTC).date()
+    # a day of another time zone is the day that most of it lies in
+    day = datetime.fromtimestamp((line.start + line.end) / 2, UTC).date()
     if line.requests is not None:
         one.says_requests = True
         one.requests += line.requests

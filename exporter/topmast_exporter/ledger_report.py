@@ -77,6 +77,13 @@ def report(
     return sorted(rows, key=lambda row: (-row.total, -row.requests, row.group))
 
 
+def began(folder: Path) -> float | None:
+    """Return the unix time at which the spend begins, None while there is none. Raises LedgerError."""
+    with reading(folder / FILE) as connection:
+        (first,) = connection.execute("SELECT min(quarter) FROM spend").fetchone()
+    return None if first is None else float(first * QUARTER_SECONDS)
+
+
 def _summed_by_days(folder: Path, by: Sequence[str], first: int, end: int) -> dict[tuple[Any, ...], list[int]]:
     """Return what _summed does: whole days from the table of days, the rest at both ends from the quarters."""
     groups = [_COLUMNS.get(name, name) for name in by]

@@ -159,15 +159,89 @@ def test_several_pages_and_files_are_one(tmp_path: Path) -> None:
     assert period(lines) == (DAY, DAY + 2 * 86_400)
 
 
+def test_a_page_that_says_there_are_more_is_enough_when_they_are_there(tmp_path: Path) -> None:
+    one = {"input_tokens": 1, "output_tokens": 0, "num_model_requests": 1, "model": "a"}
+    (tmp_path / "1").write_text(bucket(one).replace('"has_more": false', '"has_more": true'))
+    (tmp_path / "2").write_text(bucket(one, start=DAY + 86_400, end=DAY + 2 * 86_400))
+
+    assert len(read("openai", [tmp_path / "2", tmp_path / "1"])) == 2
+
+
+def test_the_same_file_twice_does_not_count_twice(tmp_path: Path) -> None:
+    for name in ("costs.json", "costs (1).json"):
+        (tmp_path / name).write_text(bucket({"amount": {"value": 1, "currency": "usd"}}))
+
+    with pytest.raises(TopmastError, match=r"costs \(1\).json: the same as .*costs.json: it would count twice"):
+        read("openai", [tmp_path / "costs.json", tmp_path / "costs (1).json"])
+
+
+@pytest.mark.parametrize(
+    ("hours", "since"),
+    [
+        pytest.param(0, DAY, id="days of UTC"),
+        pytest.param(22, DAY + 22 * 3600, id="days of Berlin in summer"),
+        pytest.param(7, DAY + 7 * 3600, id="days of Los Angeles in summer"),
+        pytest.param(18.25, DAY + 18.25 * 3600, id="days of Kathmandu"),
+    ],
+)
+def test_days_of_another_time_zone_begin_when_they_begin(hours: float, since: float) -> None:
+    start = DAY + hours * 3600
+    lines = [Line(start + n * 86_400, start + (n + 1) * 86_400, "openai", "a", cost=1) for n in range(3)]
+
+    assert period(lines) == (since, since + 3 * 86_400)
+
+
+def test_minutes_and_calls_lie_in_days_of_utc() -> None:
+    lines = [Line(DAY + 7_260, DAY + 7_320, "openai", "a"), Line(DAY + 90_000, DAY + 90_060, "openai", "a")]
+
+    assert period(lines) == (DAY, DAY + 2 * 86_400)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param("", "nothing was billed", id="empty"),
+        pytest.param("", "the file is empty", id="an empty file"),
+        pytest.param("\n \n", "the file is empty", id="a file of blanks"),
+        pytest.param(bucket(), "nothing was billed", id="no calls, JSON"),
         pytest.param("{", "not an export of openai", id="cut off"),
         pytest.param("a,b\n1,2\n", "no export of openai that is known: a, b", id="another table"),
         pytest.param(bucket({"amount": {"value": 1, "currency": "eur"}}), "the ledger is in USD", id="euros"),
         pytest.param(bucket({"amount": {"value": "NaN", "currency": "usd"}}), "no amount", id="not a number"),
         pytest.param(bucket({"input_tokens": -1, "num_model_requests": 1}), "no count", id="negative"),
+        pytest.param(
+            bucket({"input_tokens": "1.234", "num_model_requests": 1}), "no count", id="1,234 as Germans write it"
+        ),
+        pytest.param(
+            "<!DOCTYPE html>\n", "no export of openai that is known: <!DOCTYPE html>", id="a page to sign in"
+        ),
+        pytest.param("[1, 2]", "not an export of openai", id="a list of numbers"),
+        pytest.param(
+            bucket({"uncached_input_tokens": 1, "model": "claude-opus-4-5"}),
+            "an export of anthropic, not of openai: --provider anthropic",
+            id="another provider's",
+        ),
+        pytest.param(
+            json.dumps([{"startTime": "2026-09-28T00:00:00Z", "spend": 0.1, "model": "gpt-4o"}]),
+            "an export of litellm, not of openai: --provider litellm",
+            id="the gateway's",
+        ),
+        pytest.param(
+            '{"error": {"message": "Missing scopes: api.usage.read", "code": null}}',
+            "the provider's answer is an error: Missing scopes: api.usage.read",
+            id="an error that was saved",
+        ),
+        pytest.param(
+            "start_time;end_time;amount_value;amount_currency\n1790553600;1790640000;1.234,50;usd\n",
+            "parted by ';': give the file as it was downloaded",
+            id="saved by a spreadsheet",
+        ),
+        pytest.param(
+            bucket({"input_tokens": 1, "num_model_requests": 1}).replace(
+                '"has_more": false, "next_page": null', '"has_more": true, "next_page": "page_2"'
+            ),
+            "there are more pages \\(has_more\\): fetch them with page=page_2",
+            id="the first page only",
+        ),
         pytest.param(
             "start_time,end_time,start_time_iso,end_time_iso\n1,2,x,y\n", "nothing was billed", id="no calls"
         ),

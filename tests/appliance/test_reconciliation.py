@@ -95,6 +95,35 @@ def test_a_difference_has_its_likeliest_cause(
     assert cause(pair, retries=8).startswith(said)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([row(3, 400), row(4), row(5)], id="from that day's noon on"),
+        pytest.param([], id="of a model that was not called since"),
+    ],
+)
+def test_what_was_billed_before_the_ledger_is_no_missing_hook(table: PriceTable, rows: list[Row]) -> None:
+    (pair,) = pairs([line(day) for day in range(DAYS if rows else 2)], rows, table)
+
+    assert cause(pair, began=date(2026, 11, 4)) == "before the ledger, which begins on 2026-11-04"
+    assert cause(pair, began=FIRST).startswith("missing hook")
+
+
+def test_days_of_another_time_zone_are_those_that_most_of_them_lies_in(table: PriceTable) -> None:
+    early = [replace(one, start=one.start - 7_200, end=one.end - 7_200) for one in map(line, range(DAYS))]
+
+    (pair,) = pairs(early, every(row), table)
+
+    assert pair.days == ({FIRST + timedelta(days=n): PICO for n in range(DAYS)},) * 2
+
+
+def test_credits_above_what_was_used_are_no_agreement(table: PriceTable) -> None:
+    (pair,) = pairs([line(), line(cost=-5 * PICO)], [row()], table)
+
+    assert pair.amounts == (-4 * PICO, PICO)
+    assert off([pair]) == 1.0
+
+
 def test_a_model_that_was_not_billed_is_of_another_account(table: PriceTable) -> None:
     found = pairs([line()], [row(), row(model="own")], table)
 
