@@ -11,17 +11,20 @@ from topmast.terminal import plain, short
 
 # Eighths of a character cell: a bar says more than its whole cells can.
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_BAR_CELLS = 16
+_BAR_CELLS, _FEWEST_CELLS = 16, 4
 NOBODY = "(none)"
 """How a call without a feature, or of nobody's model, is shown."""
 
 
 def money(pico: int) -> str:
     """Return pico-USD as people write dollars: `$1,234.56`, below a dime with what is there, `$0.00042`."""
+    if pico < 0:
+        return f"-{money(-pico)}"
     usd = pico / PICO
-    if pico == 0 or abs(usd) >= 0.1:
+    if pico == 0 or usd >= 0.1:
         return f"${usd:,.2f}"
-    return f"${usd:.{4 if abs(usd) >= 0.001 else 7}f}"
+    # two digits of the smallest: nothing that was spent looks like nothing
+    return f"${usd:.{4 if usd >= 0.001 else max(7, 14 - len(str(pico)))}f}"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def bar(share: float, cells: int = _BAR_CELLS) -> str:
 def table(rows: Sequence[Row], by: Sequence[str], width: int, limit: int) -> list[str]:
     """Return the lines of a table: one a group, the dearest first, what is left out in a line of its own."""
     sums, shown, rest = Sums.of(rows), rows[:limit], rows[limit:]
-    headings = (*by, "spent", "share", "requests", "each", "tokens in", "out")
+    headings = (*by, "spent", "share", "requests", "a request", "tokens in", "out")
     numeric = len(by)
     body = [_cells([value or NOBODY for value in row.group], Sums.of([row]), sums.cost) for row in shown]
     if rest:
@@ -64,11 +67,13 @@ def table(rows: Sequence[Row], by: Sequence[str], width: int, limit: int) -> lis
     total = _cells(("all", *[""] * (len(by) - 1)) if by else (), sums, sums.cost)
     everything = [headings, *body, total]
     widths = [max(len(line[at]) for line in everything) for at in range(len(headings))]
-    # names give way when the terminal is narrow, but not below what tells them apart
-    spare = width - sum(widths[numeric:]) - 2 * len(widths)
-    for at in range(numeric):
-        widths[at] = min(widths[at], max(16, spare // numeric))
-    cells_left = max(6, min(_BAR_CELLS, width - sum(widths) - 2 * len(widths)))
+    # when the terminal is narrow the bars give way, and then names, but not below what tells them apart
+    spare = width - sum(widths[numeric:]) - 2 * (len(widths) - 1)
+    if sum(widths[:numeric]) > spare:
+        for at in range(numeric):
+            widths[at] = min(widths[at], max(16, spare // numeric))
+    cells_left = min(_BAR_CELLS, width - sum(widths) - 2 * len(widths))
+    cells_left = cells_left if cells_left >= _FEWEST_CELLS else 0
 
     def line(cells: Sequence[str]) -> str:
         return "  ".join(
@@ -77,7 +82,7 @@ def table(rows: Sequence[Row], by: Sequence[str], width: int, limit: int) -> lis
         )
 
     most = max((row.total for row in shown), default=0)
-    bars = [bar(row.total / most, cells_left) if most else "" for row in shown]
+    bars = [bar(row.total / most, cells_left) if most and cells_left else "" for row in shown]
     lines = [line(headings)]
     lines += [f"{line(cells)}  {drawn}".rstrip() for cells, drawn in zip(body, [*bars, ""][: len(body)], strict=True)]
     return [*lines, line(total)] if len(body) > 1 else lines

@@ -18,7 +18,7 @@ from topmast.commands.inbox import age
 from topmast.errors import TopmastError
 from topmast.layout import Layout
 
-# Where it runs in a container (docker-compose.monitoring.yml).
+# Where the Prometheus is that knows what the caches saved; in a container docker-compose.monitoring.yml says it.
 PROMETHEUS = "TOPMAST_PROMETHEUS_URL"
 
 
@@ -44,7 +44,8 @@ class Window:
         self.now = time.time()
         self.since = self._at(since)
         self.until = self.now if until is None else self._at(until)
-        self.prometheus = os.environ.get(PROMETHEUS) or f"http://{_prometheus(layout)}"
+        self.prometheus = os.environ.get(PROMETHEUS) or _prometheus(layout)
+        """The appliance's own, while it runs: another one's at the same port knows other applications."""
         if self.since >= self.until:
             raise click.UsageError("--since is not before --until")
         if not (self.folder / FILE).is_file():
@@ -71,17 +72,20 @@ class Window:
         first = datetime.fromtimestamp(self.since, self.zone).date()
         return first, datetime.fromtimestamp(max(self.since, self.until - 1), self.zone).date()
 
-    def report(self, by: tuple[str, ...]) -> list[Row]:
+    def report(self, by: tuple[str, ...], since: float | None = None) -> list[Row]:
+        """Return the spend by some dimensions, the dearest first; days the newest first."""
         try:
             # the quarter of an hour that runs now is part of what was spent until now
-            return report(self.folder, by, self.since, self.until, self.zone.key)
+            start = self.since if since is None else since
+            found = report(self.folder, by, start, self.until, self.zone.key)
         except ExporterError as error:
             raise TopmastError(str(error)) from error
+        return sorted(found, key=lambda row: row.group[0], reverse=True) if by[:1] == ("day",) else found
 
 
-def _prometheus(layout: Layout) -> str:
+def _prometheus(layout: Layout) -> str | None:
     try:
         components = lock.status(layout)["components"]
     except TopmastError:
-        return layout.address("prometheus")  # nothing runs: the ledger can be read all the same
-    return next((one["address"] for one in components if one["name"] == "prometheus"), layout.address("prometheus"))
+        return None  # nothing runs here: the ledger can be read all the same
+    return next((f"http://{one['address']}" for one in components if one["name"] == "prometheus"), None)

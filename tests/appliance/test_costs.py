@@ -16,7 +16,16 @@ def row(*group: str, usd: float, requests: int = 1, unpriced: int = 0) -> Row:
 
 @pytest.mark.parametrize(
     ("usd", "text"),
-    [(0, "$0.00"), (1234.567, "$1,234.57"), (0.1, "$0.10"), (0.0123, "$0.0123"), (0.0000131, "$0.0000131")],
+    [
+        (0, "$0.00"),
+        (1234.567, "$1,234.57"),
+        (0.1, "$0.10"),
+        (0.0123, "$0.0123"),
+        (0.0000131, "$0.0000131"),
+        (0.00000014, "$0.00000014"),
+        (1e-12, "$0.0000000000010"),
+        (-2.5, "-$2.50"),
+    ],
 )
 def test_an_amount_shows_what_is_there(usd: float, text: str) -> None:
     assert costs.money(round(usd * PICO)) == text
@@ -32,11 +41,27 @@ def test_a_table_says_what_it_leaves_out_and_adds_up() -> None:
     lines = costs.table(rows, ("model",), width=100, limit=1)
 
     assert [line.split()[:6] for line in lines] == [
-        ["model", "spent", "share", "requests", "each", "tokens"],
+        ["model", "spent", "share", "requests", "a", "request"],
         ["big", "$3.00", "75.0%", "10", "$0.30", "1000"],
         ["2", "more", "$1.00", "25.0%", "5", "$0.33"],
         ["all", "$4.00", "100.0%", "15", "$0.31", "3000"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "bars"),
+    [
+        pytest.param(120, "text-embedding-3-small", True, id="wide"),
+        pytest.param(80, "text-embedding-3-small", False, id="the bars give way first"),
+        pytest.param(70, "text-embedding-3…", False, id="then the names"),
+    ],
+)
+def test_a_narrow_terminal_keeps_the_names(width: int, name: str, bars: bool) -> None:
+    lines = costs.table([row("text-embedding-3-small", usd=1), row("b", usd=1)], ("model",), width=width, limit=5)
+
+    assert lines[1].startswith(f"{name} ")
+    assert ("█" in lines[1]) == bars
+    assert max(map(len, lines)) <= width
 
 
 def test_a_name_that_is_empty_or_steers_the_terminal_is_made_plain() -> None:

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
-import requests
 from topmast_exporter import budgets
 from topmast_exporter.errors import ExporterError
+from topmast_exporter.ledger_events import Call as SingleCall
 from topmast_exporter.ledger_events import dearest
 from topmast_exporter.ledger_report import DIMENSIONS, Row, report
 from topmast_exporter.pricing.price import PICO
 
-from topmast import costplace, costs
+from topmast import costplace, costs, savings
 from topmast.cli import Call
 from topmast.costwindow import Window, moment
 from topmast.errors import TopmastError
@@ -25,10 +25,13 @@ from topmast.reconcile import reconcile
 from topmast.repricing import reprice
 from topmast.terminal import plain
 
-_TIMEOUT_SECONDS = 5.0
 _COLUMNS = ("usd", "requests", "unpriced")
-# What a hit of the cache did not cost is counted by the applications; Prometheus has it (METRICS.md).
-_SAVED = "sum(increase(cache_saved_usd_total[{seconds}s]))"
+# What an application says of a call -> how.
+_TOLD_BY = {
+    "feature": 'with feature("…")',
+    "key": 'with labels(key_alias="…")',
+    "group": 'with labels(user_group="…")',
+}
 
 
 def dimensions(value: str) -> tuple[str, ...]:
@@ -80,19 +83,21 @@ def cost(
     if as_csv:
         _csv(rows, by)
         return
-    saved = _saved(window)
+    saved = savings.ask(window, window.prometheus)
     if as_json:
         click.echo(json.dumps(_told(window, by, rows, saved), indent=2, ensure_ascii=False))
         return
     if not rows:
         click.echo(f"No model call {window.words}. How calls are recorded: docs/connect-your-app.md")
         return
+    sums = costs.Sums.of(rows)
+    click.echo(f"{costs.money(sums.cost)} in {sums.requests:,} calls {window.words}\n")
     for line in costs.table(rows, by, shutil.get_terminal_size().columns, limit):
         click.echo(line)
     if "day" not in by and window.until - window.since > 86_400:
         plot = costs.course(costs.days(window.report(("day",)), *window.dates()))
         click.echo("\n" + "\n".join(plot))
-    for line in _notes(window, costs.Sums.of(rows), saved):
+    for line in _notes(window, by, rows, sums, saved):
         click.echo(line)
 
 
@@ -107,10 +112,7 @@ def calls(
 ) -> None:
     """List the most expensive single calls; the ledger remembers each for 45 days."""
     window = Window(call, since, until)
-    try:
-        found = dearest(window.folder, window.since, window.until, limit)
-    except ExporterError as error:
-        raise TopmastError(str(error)) from error
+    found = _dearest(window, limit)
     if as_json:
         told = [
             {
@@ -136,19 +138,14 @@ def calls(
         click.echo(f"{at}  {costs.money(one.cost):>10}  {plain(named, 60)}  {tokens}")
 
 
-def _saved(window: Window) -> float | None:
-    """Return the dollars that the applications' caches saved in the window; None when Prometheus cannot say."""
-    query = _SAVED.format(seconds=max(60, int(window.until - window.since)))
+def _dearest(window: Window, limit: int) -> list[SingleCall]:
     try:
-        form = {"query": query, "time": str(window.until)}
-        answer = requests.post(f"{window.prometheus}/api/v1/query", data=form, timeout=_TIMEOUT_SECONDS).json()
-        ((_, value),) = [each["value"] for each in answer["data"]["result"]]
-        return float(value)
-    except (requests.RequestException, KeyError, ValueError, TypeError):
-        return None
+        return dearest(window.folder, window.since, window.until, limit)
+    except ExporterError as error:
+        raise TopmastError(str(error)) from error
 
 
-def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: float | None) -> dict[str, Any]:
+def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: savings.Savings | None) -> dict[str, Any]:
     sums = costs.Sums.of(rows)
     times = {
         name: datetime.fromtimestamp(at, window.zone).isoformat(timespec="seconds")
@@ -159,7 +156,8 @@ def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: float | N
         "total_usd": sums.cost / PICO,
         "requests": sums.requests,
         "unpriced": sums.unpriced,
-        "saved_usd": saved,
+        "saved_usd": None if saved is None else saved.usd,
+        "saved_share": None if saved is None else saved.share,
         "rows": [
             {
                 **dict(zip(by, row.group, strict=True)),
@@ -213,19 +211,26 @@ def _budgets(found: list[tuple[Outlook, float]]) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(window: Window, sums: costs.Sums, saved: float | None) -> list[str]:
-    """Return what the table does not say: unpriced calls, the cache's savings, the budgets."""
+def _notes(
+    window: Window, by: tuple[str, ...], rows: list[Row], sums: costs.Sums, saved: savings.Savings | None
+) -> list[str]:
+    """Return what the table does not say: unpriced calls, the dearest, the cache's savings, the budgets."""
     lines = [""]
+    if by[0] in _TOLD_BY and len(by) == 1 and all(row.group == ("",) for row in rows):
+        lines.append(f"No call says its {by[0]}: {_TOLD_BY[by[0]]} does (docs/connect-your-app.md)")
     if sums.unpriced:
         lines.append(
             f"{sums.unpriced:,} of {sums.requests:,} calls are unpriced and in no sum: "
             "`topmast cost prices unpriced` names their models"
         )
-    if saved:
-        would = sums.cost / PICO + saved
-        lines.append(
-            f"The cache saved {costs.money(round(saved * PICO))}: {saved / would:.1%} of what it would have been"
-        )
+    for call in _dearest(window, 1):
+        of = f" for {plain(call.feature, 40)}" if call.feature else ""
+        named = plain(f"{call.provider}/{call.model}", 60)
+        lines.append(f"The dearest call: {costs.money(call.cost)}, {named}{of}; `topmast cost calls` lists them")
+    if saved is not None and saved.usd:
+        during = "" if saved.days is None else f" in the last {saved.days} d"
+        usd = costs.money(round(saved.usd * PICO))
+        lines.append(f"The cache saved {usd}{during}: {saved.share:.1%} of what it would have been")
     for each, limit in _outlooks(window):
         of = f" of {each.feature}" if each.feature else ""
         between = "" if each.low is None or each.high is None else f" ({_between(each.low, each.high)})"

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,9 @@ def event(number: int, **changes: Any) -> UsageEvent:
 
 
 @pytest.fixture
-def cost(tmp_path: Path, topmast: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def cost(tmp_path: Path, topmast: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`topmast cost …` beside a ledger of three priced calls and one that nobody knows a price for."""
-    # A Prometheus that somebody runs on this machine is not asked.
-    monkeypatch.setenv("TOPMAST_PROMETHEUS_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.delenv("TOPMAST_PROMETHEUS_URL", raising=False)
     ledger = Ledger(tmp_path / "ledger", Pricer(None, PRICES), Registry())
     ledger.start()
     events = [
@@ -55,7 +56,39 @@ def test_says_what_each_model_cost(cost: Callable[..., Any]) -> None:
         ("big", 6.0, 2.0),
         ("=nobody", 0.0, None),
     ]
-    assert told["saved_usd"] is None  # no Prometheus is asked here
+    assert told["saved_usd"] is None  # nothing runs here, and no other Prometheus is asked
+
+
+@pytest.fixture
+def prometheus(monkeypatch: pytest.MonkeyPatch, cost: Callable[..., Any]) -> Iterator[None]:
+    """A Prometheus that answers every query with 2, which the environment names."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            result = [{"metric": {}, "value": [0, "2"]}]
+            body = json.dumps({"status": "success", "data": {"result": result}}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("TOPMAST_PROMETHEUS_URL", f"http://127.0.0.1:{server.server_port}/")
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_what_the_cache_saved_is_said_in_dollars_and_as_a_share(cost: Callable[..., Any]) -> None:
+    told = json.loads(cost("--json").out)
+
+    assert (told["saved_usd"], told["saved_share"]) == (2.0, 0.25)  # of the 8 that it would have been
+    assert "The cache saved $2.00: 25.0% of what it would have been" in cost().out
 
 
 def test_several_dimensions_and_a_shorter_time(cost: Callable[..., Any]) -> None:
@@ -71,10 +104,37 @@ def test_several_dimensions_and_a_shorter_time(cost: Callable[..., Any]) -> None
 def test_for_people_it_is_a_table_a_course_and_the_budgets(cost: Callable[..., Any]) -> None:
     out = cost().out
 
-    assert out.splitlines()[0].split()[:3] == ["model", "spent", "share"]
+    assert out.splitlines()[0].startswith("$6.00 in 4 calls from ")
+    assert out.splitlines()[2].split()[:3] == ["model", "spent", "share"]
     assert "█" in out
+    assert "The dearest call: $4.00, acme/big for advice; `topmast cost calls`" in out
     assert "1 of 4 calls are unpriced and in no sum" in out
     assert "The day's budget of advice: $4.00 of $8.00 (50.0%)" in out
+
+
+def test_days_are_in_their_order_the_newest_first(cost: Callable[..., Any]) -> None:
+    days = [row["day"] for row in json.loads(cost("--by", "day", "--json").out)["rows"]]
+
+    assert days == sorted(days, reverse=True)
+    assert len(days) == 2
+
+
+def test_what_no_call_says_is_told_how_to_say(cost: Callable[..., Any]) -> None:
+    assert 'No call says its key: with labels(key_alias="…") does' in cost("--by", "key").out
+    assert "No call says" not in cost("--by", "feature").out
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_what_the_cache_saved_is_of_the_days_that_prometheus_remembers(
+    cost: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = tmp_path / "topmast.yml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"retention": {"metrics_days": 1}}))
+
+    out = cost("--since", "30d").out
+
+    # of the $5 of the last day, not of the $6 of the month
+    assert "The cache saved $2.00 in the last 1 d: 28.6% of what it would have been" in out
 
 
 def test_a_spreadsheet_gets_exact_amounts_and_runs_none_of_them(cost: Callable[..., Any]) -> None:
@@ -244,3 +304,36 @@ def test_reconcile_says_how_far_a_bill_is_off_and_why(cost: Callable[..., Any], 
     ]
     assert "Off by 60.00%" in cost("reconcile", "--provider", "openai", str(bill)).out
     assert cost("reconcile", "--provider", "openai", str(bill), "--tolerance", "60%").code == 0
+
+
+def test_reconcile_of_a_time_before_the_ledger_says_so(cost: Callable[..., Any], tmp_path: Path) -> None:
+    day = time.time() // 86_400 * 86_400 - 40 * 86_400
+    results = [{"amount": {"value": 5.0, "currency": "usd"}, "line_item": "gpt-4o, output"}]
+    bill = tmp_path / "costs.json"
+    bill.write_text(json.dumps({"data": [{"start_time": day, "end_time": day + 86_400, "results": results}]}))
+
+    told = cost("reconcile", "--provider", "openai", str(bill))
+
+    assert told.code == 1
+    assert "before the ledger, which begins on" in told.out
+    assert "The ledger begins on" in told.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("", "the file is empty", id="an empty file"),
+        pytest.param('{"data": []}', "nothing was billed in it", id="an export of nothing"),
+        pytest.param('[{"startTime": "2026-09-28", "spend": 1}]', "--provider litellm", id="the wrong provider"),
+    ],
+)
+def test_a_file_that_cannot_be_compared_is_a_slip_and_no_difference(
+    cost: Callable[..., Any], tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "bill"
+    path.write_text(text)
+
+    told = cost("reconcile", "--provider", "openai", str(path))
+
+    assert (told.code, told.out) == (1, "")
+    assert said in told.err
