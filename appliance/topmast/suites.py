@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from topmast import chromium, dockerengine, elasticnode, newest
+from topmast import chromium, dockerengine, elasticnode, litellmtests, newest
 from topmast.binaries import find
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
@@ -62,6 +62,10 @@ def _newest(layout: Layout, say: Say) -> Mapping[str, str]:
     }
 
 
+def _litellm(layout: Layout, say: Say) -> Mapping[str, str]:
+    return {litellmtests.VARIABLE: str(litellmtests.install(layout, say))}
+
+
 SUITES = (
     Suite("unit", "Python and the packages' own servers", _nothing, spread="loadfile"),
     Suite("rules", "promtool and amtool over every rule and route", _engines, spread="worksteal"),
@@ -75,6 +79,7 @@ SUITES = (
         _newest,
         on_request=True,
     ),
+    Suite("litellm", "the hook on the real LiteLLM, installed apart", _litellm, on_request=True),
 )
 
 

@@ -46,6 +46,9 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
     for suite in SUITES:
         if suite.name in chosen or (not chosen and not suite.on_request):
             results.append(_timed(suite.name, partial(_suite, call, layout, suite, pytest_arguments)))
+        elif not chosen and not pytest_arguments:
+            reason = f"on request: --suite {suite.name}"
+            results.append({"name": suite.name, "result": "skipped", "reason": reason, "seconds": 0.0})
     click.echo()
     for each in results:
         reason = f": {each['reason']}" if each["reason"] else ""

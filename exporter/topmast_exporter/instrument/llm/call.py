@@ -135,6 +135,8 @@ class Call(ABC):
         self._id = new_id()
         self._tier: str | None = None
         self._attempt = 1
+        self._retry_reason: str | None = None
+        self._cost: float | None = None
         self._done = False
         self._watched = False
         layers.cover()
@@ -180,7 +182,9 @@ class Call(ABC):
             duration_seconds=perf_counter() - self._started,
             time_to_first_token_seconds=self._first_token,
             attempt=self._attempt,
+            retry_reason=self._retry_reason,
             service_tier=self._tier,
+            cost_usd=self._cost,
             sender=self._sender,
             feature=self._labels.get("feature", ""),
             key_alias=self._labels.get("key_alias"),

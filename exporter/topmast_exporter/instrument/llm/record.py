@@ -103,6 +103,7 @@ def record_llm_call(
     duration_seconds: float | None = None,
     time_to_first_token_seconds: float | None = None,
     attempt: int = 1,
+    retry_reason: str | None = None,
     service_tier: str | None = None,
     batch: bool = False,
     cost_usd: float | None = None,
@@ -116,8 +117,9 @@ def record_llm_call(
 
     `usage` None means that the provider did not say; it is counted as missing, never as 0. `id` is yours of the call:
     an event is counted once for each. (A provider's id of the answer is none: caches repeat it.) What is not said of
-    feature, key_alias, user_group and environment is as `labels` has it. `cost_usd` is the caller's own reckoning,
-    kept beside ours.
+    feature, key_alias, user_group and environment is as `labels` has it. `retry_reason` says of a second `attempt`
+    why there was one: error, timeout, rate_limited or connection. `cost_usd` is the caller's own reckoning, kept
+    beside ours.
     """
     try:
         mark_model_call()
@@ -143,6 +145,7 @@ def record_llm_call(
                 if tokens or kind in ("input", "output")
             }
         optional = {
+            "retry_reason": retry_reason,
             "service_tier": service_tier,
             "duration_seconds": duration_seconds,
             "time_to_first_token_seconds": time_to_first_token_seconds,
