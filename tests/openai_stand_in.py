@@ -13,6 +13,7 @@ USAGE = {
     "completion_tokens_details": {"reasoning_tokens": 12, "audio_tokens": 0},
 }
 COUNTED = {"input": 100, "output": 20, "cache_read": 64, "reasoning": 12}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 
 
 class Provider(provider_stand_in.Provider):
@@ -50,7 +51,9 @@ class Api(Handler):
         elif self.path.startswith("/v1/audio/") or self.path.startswith("/v1/images/"):
             self.media(model)
         else:
-            message = {"role": "assistant", "content": "hello"}
+            message: dict[str, Any] = {"role": "assistant", "content": "hello"}
+            if body.get("tools"):
+                message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
             choices = [{"index": 0, "finish_reason": "stop", "message": message}]
             self.answer(self.chat(model, "chat.completion", choices, None if model == "silent" else USAGE))
 
@@ -123,7 +126,8 @@ class Api(Handler):
             return
         for piece in ("hel", "lo"):
             ended = "stop" if piece == "lo" and model != "cut" else None
-            choices = [{"index": 0, "delta": {"content": piece}, "finish_reason": ended}]
+            delta = {"tool_calls": [{"index": 0, **CALL}]} if body.get("tools") else {"content": piece}
+            choices = [{"index": 0, "delta": delta, "finish_reason": ended}]
             self.event(self.chat(model, "chat.completion.chunk", choices, None))
         if model == "cut":
             self.event({"error": {"message": "overloaded"}})

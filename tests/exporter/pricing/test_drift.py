@@ -4,7 +4,9 @@ import json
 
 import pytest
 from topmast_exporter.pricing import drift, litellm, refresh
+from topmast_exporter.pricing.price import Pricer
 from topmast_exporter.pricing.table import PriceTable, PriceTableError
+from topmast_exporter.pricing.tokens import Tokens
 from topmast_exporter.registry import Registry
 
 NOW = 1.79e9
@@ -44,7 +46,7 @@ def test_litellms_list_is_compiled_to_exact_integers_under_our_names(tmp_path):
     ("ours", "theirs", "apart"),
     [
         pytest.param({"input_tokens": 100}, {"input_tokens": 100}, 0.0, id="equal"),
-        pytest.param({"input_tokens": 100}, {"input_tokens": 1000}, 9.0, id="ten times as much"),
+        pytest.param({"input_tokens": 100}, {"input_tokens": 1000}, 9.0, id="litellm_9833: ten times as much"),
         pytest.param(
             {"input_tokens": 1, "output_tokens": 4}, {"input_tokens": 1, "output_tokens": 3}, 0.25, id="less"
         ),
@@ -82,6 +84,19 @@ def test_the_bundled_table_agrees_on_the_commonest_models(tables):
 
     assert apart == [0.0, 0.0, 0.0]
     assert second.model_count > 1000
+
+
+def test_langfuse_12996_where_the_tables_disagree_it_is_shown(tables):
+    """A long context of claude-sonnet-4-5 costs twice as much in the one: nobody here can say which is right."""
+    first, second = tables
+    usage = Tokens(input=16 + 226_784 + 48_454, cache_read=226_784, cache_write_5m=48_454, output=2_621)
+
+    ours, theirs = (
+        Pricer(table).price("anthropic", "claude-sonnet-4-5", usage, NOW).total / 10**12 for table in (first, second)
+    )
+
+    assert (round(ours, 4), round(theirs, 4)) == (0.5585, 0.2891)
+    assert drift.ratio(first, second, "anthropic", "claude-sonnet-4-5", NOW) == 0.5
 
 
 def test_only_called_models_have_a_series_and_overridden_ones_have_none(tables):

@@ -1,12 +1,16 @@
 """A new price table: used when all of it can be used, else the old one stays and that is said."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import genai_prices
 import pytest
 from topmast_exporter.ledger import Ledger
+from topmast_exporter.ledger_events import unpriced
+from topmast_exporter.ledger_report import report
 from topmast_exporter.pricing import refresh
 from topmast_exporter.pricing.keeper import Keeper
 from topmast_exporter.pricing.price import Pricer
@@ -149,3 +153,35 @@ def test_a_running_exporter_takes_a_new_table_and_keeps_the_old_when_it_is_broke
     assert "the old one stays" in caplog.text
     sites = next(one for one in registry.families() if one.name == "exporter_internal_errors_total")
     assert [(one.values, one.value) for one in sites.series()] == [(("prices",), 1.0)]
+
+
+def test_an_exporter_without_a_price_table_counts_on_and_says_so(tmp_path, ledger, caplog):
+    (tmp_path / refresh.FILE).mkdir()  # neither read nor replaced
+    registry = Registry()
+
+    Keeper(tmp_path, ledger, registry).start({"acme/own": {"input_usd_per_million": 1}})
+
+    bodies = [
+        {"id": name, "provider": "acme", "model": name, "usage": {"input": 1_000_000}} for name in ("own", "another")
+    ]
+    assert ledger.submit([parse(body, NOW) for body in bodies]).result(10).accepted == 2
+    assert {row.group: (row.total, row.unpriced) for row in report(tmp_path / "ledger")} == {
+        ("own",): (10**12, 0),
+        ("another",): (0, 1),
+    }
+    assert [one.reason for one in unpriced(tmp_path / "ledger")] == ["no_price_table"]
+    assert "requests are unpriced" in caplog.text
+
+
+def test_the_library_is_never_resident(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from topmast_exporter.pricing import refresh\n"
+        "from topmast_exporter.pricing.price import Pricer; from topmast_exporter.pricing.tokens import Tokens\n"
+        "pricer = Pricer(refresh.load(Path(sys.argv[1])))\n"
+        "assert pricer.price('openai', 'gpt-4o', Tokens(input=1000), 1.79e9).total == 2_500_000_000\n"
+        "assert not {'genai_prices', 'pydantic'} & set(sys.modules)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from topmast_exporter.instrument.llm.call import Call, ask_for_raw, count, listen, model_of
-from topmast_exporter.instrument.llm.record import Usage
+from topmast_exporter.instrument.llm.record import Outcome, Usage
 from topmast_exporter.usage import UsageSender
 
 C = TypeVar("C")
@@ -78,13 +78,19 @@ class _Request(Call):
     """One request under way."""
 
     site = "openai"
+    _refused = False
+
+    def end(self, outcome: Outcome) -> None:
+        super().end("error" if outcome == "ok" and self._refused else outcome)
 
     def first(self, chunk: Any) -> bool:
         return bool(getattr(chunk, "choices", None)) or (getattr(chunk, "type", "") or "").endswith(".delta")
 
     def learn(self, answer: Any) -> None:
-        # an event of a response's stream holds the response
+        # an event of a response's stream holds the response; one that failed is no exception of the SDK's
+        self._refused = self._refused or getattr(answer, "type", "") == "error"
         answer = getattr(answer, "response", None) or answer
+        self._refused = self._refused or getattr(answer, "status", "") == "failed"
         self._usage = usage_of(answer) or self._usage
         self._model = getattr(answer, "model", None) or self._model
         self._tier = getattr(answer, "service_tier", None) or self._tier

@@ -21,6 +21,8 @@ from topmast_exporter.testing import value
 
 QUESTION: Any = [{"role": "user", "content": "a secret: hunter2"}]
 
+TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
@@ -102,6 +104,66 @@ def test_a_stream_of_responses_is_recorded(client: openai.OpenAI, usage: Any) ->
     assert kinds[-2:] == ["response.output_text.delta", "response.completed"]
     assert events(usage) == [event(model="gpt-5", stream=True, service_tier=None)]
     assert first_token(usage) > 0
+
+
+def helped(client: Any) -> None:
+    with client.chat.completions.stream(model="gpt-4o-mini", messages=QUESTION) as stream:
+        assert [one.type for one in stream][-1] == "content.done"
+
+
+def helped_with_responses(client: Any) -> None:
+    with client.responses.stream(model="gpt-4o-mini", input="x") as stream:
+        assert [one.type for one in stream][-1] == "response.completed"
+
+
+def asked_for_tools(client: Any) -> None:
+    list(client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, tools=TOOLS, stream=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "differs"),
+    [
+        pytest.param(helped, {}, id="the SDK's helper for chats"),
+        pytest.param(helped_with_responses, {"service_tier": None}, id="its helper for responses"),
+        pytest.param(asked_for_tools, {}, id="a call of a tool"),
+    ],
+)
+def test_streams_are_recorded_however_they_are_read(
+    client: openai.OpenAI, usage: Any, call: Any, differs: dict[str, Any]
+) -> None:
+    call(client)
+
+    assert events(usage) == [event(stream=True, **differs)]
+    assert first_token(usage) > 0
+
+
+def test_a_call_of_a_tool_is_a_call(client: openai.OpenAI, usage: Any) -> None:
+    answer = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, tools=TOOLS)
+
+    assert answer.choices[0].message.tool_calls
+    assert events(usage) == [event()]
+
+
+def test_a_stream_that_is_asked_and_says_no_usage_has_none(client: openai.OpenAI, usage: Any) -> None:
+    list(client.chat.completions.create(model="silent", messages=QUESTION, stream=True))
+
+    assert events(usage) == [event(model="silent", stream=True, usage=None)]
+
+
+def test_a_response_that_failed_is_an_error_and_costs_what_it_says(client: openai.OpenAI, usage: Any) -> None:
+    kinds = [one.type for one in client.responses.create(model="cut", input="x", stream=True)]
+
+    assert kinds[-1] == "response.failed"
+    assert events(usage) == [event(model="cut", stream=True, outcome="error", service_tier=None)]
+
+
+def test_a_deployment_of_azures_is_recorded_under_its_model(provider: Provider, usage: Any) -> None:
+    # the stand-in answers as it was asked, Azure with the model behind the deployment
+    with openai.AzureOpenAI(base_url=provider.url, api_key="x", api_version="2026-01-01") as plain:
+        client = instrument_openai(plain, "azure", sender=usage[0])
+        client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+
+    assert events(usage) == [event(provider="azure")]
 
 
 def closed(stream: Any) -> None:
