@@ -216,7 +216,7 @@ def _notes(
 ) -> list[str]:
     """Return what the table does not say: unpriced calls, the dearest, the cache's savings, the budgets."""
     lines = [""]
-    if by[0] in _TOLD_BY and len(by) == 1 and all(row.group == ("",) for row in rows):
+    if len(by) == 1 and by[0] in _TOLD_BY and all(row.group == ("",) for row in rows):
         lines.append(f"No call says its {by[0]}: {_TOLD_BY[by[0]]} does (docs/connect-your-app.md)")
     if sums.unpriced:
         lines.append(

@@ -44,7 +44,7 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
             results.append(_timed(name, partial(_run, call, [sys.executable, *argv], {})))
     layout = Layout(call.home, call.state)
     for suite in SUITES:
-        if suite.name in chosen or (not chosen and not suite.on_request):
+        if suite.name in chosen or (not chosen and (not suite.on_request or suite.name in required())):
             results.append(_timed(suite.name, partial(_suite, call, layout, suite, pytest_arguments)))
         elif not chosen and not pytest_arguments:
             reason = f"on request: --suite {suite.name}"

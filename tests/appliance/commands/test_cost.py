@@ -119,6 +119,11 @@ def test_days_are_in_their_order_the_newest_first(cost: Callable[..., Any]) -> N
     assert len(days) == 2
 
 
+def test_without_a_dimension_it_is_one_sum(cost: Callable[..., Any]) -> None:
+    assert [row["usd"] for row in json.loads(cost("--by", "", "--json").out)["rows"]] == [6.0]
+    assert cost("--by", "").code == 0
+
+
 def test_what_no_call_says_is_told_how_to_say(cost: Callable[..., Any]) -> None:
     assert 'No call says its key: with labels(key_alias="…") does' in cost("--by", "key").out
     assert "No call says" not in cost("--by", "feature").out
