@@ -106,16 +106,23 @@ class Api(Handler):
         item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
         part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-        ended = "failed" if model == "cut" else "completed"
-        for number, (kind, data) in enumerate(
-            (
-                ("response.created", {"response": self.response(model, "in_progress")}),
-                ("response.output_item.added", {"output_index": 0, "item": item}),
-                ("response.content_part.added", {**where, "part": part}),
-                ("response.output_text.delta", {**where, "delta": "hello", "logprobs": []}),
-                (f"response.{ended}", {"response": self.response(model, ended)}),
-            )
-        ):
+        whole = {**part, "text": "hello"}
+        done = {**item, "status": "completed", "content": [whole]}
+        began = [
+            ("response.created", {"response": self.response(model, "in_progress")}),
+            ("response.output_item.added", {"output_index": 0, "item": item}),
+            ("response.content_part.added", {**where, "part": part}),
+            ("response.output_text.delta", {**where, "delta": "hello", "logprobs": []}),
+        ]
+        ended = [
+            ("response.output_text.done", {**where, "text": "hello", "logprobs": []}),
+            ("response.content_part.done", {**where, "part": whole}),
+            ("response.output_item.done", {"output_index": 0, "item": done}),
+            ("response.completed", {"response": {**self.response(model), "output": [done]}}),
+        ]
+        if model == "cut":
+            ended = [("response.failed", {"response": self.response(model, "failed")})]
+        for number, (kind, data) in enumerate([*began, *ended]):
             self.event({"type": kind, "sequence_number": number, **data}, kind)
 
     def stream(self, body: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ def test_a_server_that_refuses_stream_options_can_be_left_alone(provider: Provid
 def test_a_stream_of_responses_is_recorded(client: openai.OpenAI, usage: Any) -> None:
     kinds = [one.type for one in client.responses.create(model="gpt-5", input="x", stream=True)]
 
-    assert kinds[-2:] == ["response.output_text.delta", "response.completed"]
+    assert "response.output_text.delta" in kinds and kinds[-1] == "response.completed"
     assert events(usage) == [event(model="gpt-5", stream=True, service_tier=None)]
     assert first_token(usage) > 0
 
