@@ -66,8 +66,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer({"object": "list", "data": []})
 
     def post(self, model: str, body: dict[str, Any]) -> None:
-        """Answer what a model was asked."""
-        raise NotImplementedError
+        """Answer what a model was asked; each provider has its own way."""
+        self.answer({"error": {"message": f"{type(self).__name__} knows no {model}", "asked": body}}, 404)
 
     def answer(self, data: Any, status: int = 200) -> None:
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
