@@ -31,6 +31,8 @@ def findings(stack: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         # PostgreSQL's versions have two numbers.
         if not re.search(r":v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$|^postgres:\d+\.\d+(@|$)", image):
             bad("pinned", image)
+        if image.startswith("topmast/") and (not service.get("build") or service.get("pull_policy") != "never"):
+            bad("built here", f"{image}: Compose would ask a registry for a name that is not ours")
         if service.get("privileged"):
             bad("privileged", "privileged: true")
         if service.get("user", "0").split(":")[0] in ("0", "root"):

@@ -22,6 +22,13 @@ DISK_BYTES = 10_000 * machine.MB
 ANOTHER_ADDRESS = "stop that, or publish on another loopback address: BIND_ADDR=127.0.0.2 in .env"
 # Volumes whose data only the passwords in `secrets` open.
 LOCKED = ("elasticsearch", "grafana")
+# What .env may set, by the flag that it becomes, and what Prometheus and the set-up take.
+_FLAGS = {"METRICS_RETENTION": "--storage.tsdb.retention.time=", "METRICS_SIZE": "--storage.tsdb.retention.size="}
+_SHAPES = {
+    "METRICS_RETENTION": (r"([0-9]+(y|w|d|h|m|s|ms))+", "a time such as 30d"),
+    "METRICS_SIZE": (r"[0-9]+(B|KB|MB|GB|TB|PB|EB)", "a size such as 5GB"),
+    "LOGS_DAYS": (r"[1-9][0-9]{0,4}", "a number of days"),
+}
 _UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 Output = Callable[[Sequence[str]], "str | None"]
@@ -46,6 +53,8 @@ def examine(layout: Layout) -> Iterator[Checkup]:
     yield found
     if not found.ok:
         return
+    yield values(stack)
+    yield mounted(stack)
     yield address(stack)
     yield machine.memory(machine.meminfo(), limits(stack), "the containers may take")
     yield machine.disk(_engine_folder(layout), DISK_BYTES, "images and a week of data")
@@ -100,8 +109,36 @@ def files(layout: Layout) -> tuple[dict[str, Any], Checkup]:
     return stack, Checkup(name, ok=True, message=" ".join(Path(word).name for word in argv if word.endswith(".yml")))
 
 
+def values(stack: Mapping[str, Any]) -> Checkup:
+    """Return whether what .env sets is what its readers take: they would end over it, and be started again."""
+    services = stack.get("services", {})
+    words = services.get("prometheus", {}).get("command") or []
+    told = {name: word.partition("=")[2] for name, flag in _FLAGS.items() for word in words if word.startswith(flag)}
+    told |= {"LOGS_DAYS": services.get("elasticsearch-setup", {}).get("environment", {}).get("LOGS_DAYS", "")}
+    for name, value in told.items():
+        if value and not re.fullmatch(_SHAPES[name][0], str(value)):
+            message = f"{name}={str(value)[:40]}: not {_SHAPES[name][1]}"
+            return Checkup("settings", ok=False, message=message, remedy="mend it in .env, or leave it away")
+    return Checkup("settings", ok=True, message=", ".join(f"{name}={value}" for name, value in told.items() if value))
+
+
+def mounted(stack: Mapping[str, Any]) -> Checkup:
+    """Return whether what is mounted from the host is there: Docker would make a folder in its place."""
+    for name, service in stack.get("services", {}).items():
+        for each in service.get("volumes") or ():
+            if each.get("type") == "bind" and not Path(each["source"]).exists():
+                return Checkup(
+                    "mounts",
+                    ok=False,
+                    message=f"{each['source']} is not there, and {name} reads it",
+                    remedy="name a path that is (TLS_CERTIFICATE, TLS_KEY, TOPMAST_RENDERED), or mend the clone",
+                )
+    return Checkup("mounts", ok=True, message="all there")
+
+
 def address(stack: Mapping[str, Any]) -> Checkup:
     """Return whether ports may be published on the address that the set-up service is told, and as it does."""
+    from topmast.setup.gateway import alternative_names
     from topmast.setup.secrets import refuse_public
 
     name = "published on"
@@ -109,6 +146,7 @@ def address(stack: Mapping[str, Any]) -> Checkup:
     bind = str(told.get("BIND_ADDR", LOOPBACK))
     try:
         refuse_public(bind, gateway=bool(told.get("BEHIND_GATEWAY")))
+        alternative_names(bind, str(told.get("PUBLIC_NAME") or ""))
         if not ports.of_this_machine(bind):
             raise ConfigError(f"BIND_ADDR={bind}: no address of this machine; name one that `ip address` shows")
     except TopmastError as error:

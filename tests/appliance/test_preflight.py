@@ -112,6 +112,7 @@ def docker_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     home.mkdir()
     for file in find_home().glob("docker-compose.*.yml"):
         (home / file.name).write_bytes(file.read_bytes())
+    (home / "monitoring").symlink_to(find_home() / "monitoring")
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.write_text(
@@ -150,6 +151,14 @@ def test_the_files_of_the_size_and_of_the_demo_are_looked_at(docker_here: Layout
         pytest.param("BIND_ADDR=0.0.0.0\n", "names every address", id="every address"),
         pytest.param("BIND_ADDR=everywhere\n", "everywhere", id="no address"),
         pytest.param("BIND_ADDR: 127.0.0.1\nnonsense here\n", ".env", id="a broken .env"),
+        pytest.param("METRICS_RETENTION=a month\n", "METRICS_RETENTION=a month: not a time", id="no time"),
+        pytest.param("METRICS_SIZE=5\n", "METRICS_SIZE=5: not a size such as 5GB", id="a size without its unit"),
+        pytest.param("LOGS_DAYS=30d\n", "LOGS_DAYS=30d: not a number of days", id="days with a unit"),
+        pytest.param("TOPMAST_RENDERED=/nowhere\n", "/nowhere/.* is not there", id="a folder that is not there"),
+        pytest.param(
+            "BIND_ADDR=192.0.2.10\nTLS_CERTIFICATE=/nowhere/tls.crt\n", "/nowhere/tls.crt is not there", id="no file"
+        ),
+        pytest.param("BIND_ADDR=192.0.2.10\nPUBLIC_NAME=a b\n", "PUBLIC_NAME: not a host's name", id="no name"),
     ],
 )
 def test_what_env_says_is_refused_in_one_sentence(docker_here: Layout, text: str, said: str) -> None:

@@ -57,6 +57,14 @@ def test_the_policy_finds_what_it_is_for(stack: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def test_an_image_of_ours_is_never_asked_of_a_registry(stack: dict[str, Any]) -> None:
+    kept = dict(stack["services"]["page"])
+    pulled = {name: value for name, value in kept.items() if name != "pull_policy"}
+
+    assert findings({"services": {"page": kept}}) == []
+    assert [rule for _, rule, _ in findings({"services": {"page": pulled}})] == ["built here"]
+
+
 def test_what_runs_once_is_known_by_name(compose: Callable[..., dict[str, Any]]) -> None:
     stack = compose("docker-compose.monitoring.yml", options=("--profile", "*"))
 

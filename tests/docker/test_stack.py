@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from running import wait_for
-from topmast import outages, passwords, recovery, volumes
+from topmast import dockerengine, outages, passwords, recovery, volumes
 from topmast.checkup import Checkup
 from topmast.compose import ONE_SHOTS
+from topmast.dockerengine import DockerEngine
 from topmast.errors import StateError
 from topmast.rehearsal import BASE, BIND_ADDR, PROJECT, STOOD_IN, Project
 from topmast.setup import volumes as setup_volumes
@@ -112,7 +113,9 @@ def test_a_line_of_an_app_is_a_document_under_its_own_id(stack: Project) -> None
     line = json.dumps({"level": "error", "message": "card declined 4711", "service": "shop"})
     # Only the shipper mounts the apps' volume here, and for reading: an app's container would write it.
     volume = f"{PROJECT}-app-logs:/logs"
-    stack.engine.run("run", "--rm", "-v", volume, BASE, "sh", "-c", f"echo '{line}' >> /logs/shop.log")
+    # As any user: whoever an app's image runs as can write there.
+    script = f"echo '{line}' >> /logs/shop.log"
+    stack.engine.run("run", "--rm", "--user", "4711:4711", "-v", volume, BASE, "sh", "-c", script)
 
     def stored() -> dict[str, Any]:
         told = json.loads(stack.shell("elasticsearch", ASK_STAND_IN) or "{}")
@@ -234,13 +237,62 @@ def test_a_backup_is_not_put_over_what_runs(stack: Project, tmp_path: Path) -> N
         volumes.restore(stack.argv, file, replace=True, environment=stack.environment)
 
 
+def test_an_image_of_ours_is_built_and_no_registry_is_asked(images: DockerEngine, tmp_path: Path) -> None:
+    """As on a clean clone: what docker-compose.monitoring.yml says of ours, with an image that is not there yet."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\n")
+    service = {"image": f"{PROJECT}/not-there-yet:0.1.0", "build": {"context": "."}, "pull_policy": "never"}
+    (tmp_path / "compose.yml").write_text(json.dumps({"services": {"one": {**service, "command": ["true"]}}}))
+    argv = [str(Path(sys.executable).with_name("docker-compose")), "--progress", "plain", "-f"]
+    argv += [str(tmp_path / "compose.yml"), "--project-name", f"{PROJECT}-built"]
+
+    try:
+        said = dockerengine.call([*argv, "up"], images.environment, 300)
+    finally:
+        dockerengine.call([*argv, "down", "--rmi", "local"], images.environment, 60)
+
+    assert "pull" not in (said.stdout + said.stderr).lower()
+
+
+def test_secrets_that_lost_their_data_open_what_is_made_anew(stack: Project) -> None:
+    """Elasticsearch's volume is gone, and with it its users and the token that Kibana logs in with."""
+    stack.compose("down", "--timeout", "5")
+    stack.engine.run("volume", "rm", f"{PROJECT}_elasticsearch")
+    before = passwords.show(stack.run, "elasticsearch")
+
+    stack.up()
+
+    assert passwords.show(stack.run, "elasticsearch") == before
+    assert "nothing to do" in stack.compose("logs", "secrets").splitlines()[-1]
+    assert "nothing to do" not in stack.compose("logs", "elasticsearch-setup").splitlines()[-1]
+    assert wait_for("all well", lambda: all(each.ok for each in stack.verify()), seconds=120)
+
+
+def refused(stack: Project) -> str:
+    """Start it, which must fail without anything running; return what the secrets' set-up said."""
+    said = stack.compose("up", "--detach", "--wait", "prometheus", check=False)
+
+    assert "secrets" in said
+    assert "prometheus" not in {n for n, one in stack.services().items() if one["State"] == "running"}
+    told = stack.compose("logs", "secrets").splitlines()[-1]
+    # One sentence; and it ends there instead of being tried again.
+    assert stack.inspect("secrets")["RestartCount"] == 0
+    return told
+
+
+def test_data_older_than_its_secrets_is_told_before_anything_starts(stack: Project) -> None:
+    """As after a backup of the data alone was put back."""
+    stack.compose("down", "--timeout", "5")
+    volume = f"{PROJECT}_elasticsearch:/data"
+    stack.engine.run("run", "--rm", "-v", volume, BASE, "touch", "-d", "2020-01-01", "/data/older")
+
+    assert "is older than the secrets in topmast_secrets" in refused(stack)
+
+    stack.engine.run("run", "--rm", "-v", volume, BASE, "rm", "/data/older")
+
+
 def test_data_that_lost_its_secrets_is_told_before_anything_starts(stack: Project) -> None:
     """The last one: it takes the stack down and its secrets away."""
     stack.compose("down", "--timeout", "5")
-    stack.engine.run("volume", "rm", "topmast-test_secrets")
+    stack.engine.run("volume", "rm", f"{PROJECT}_secrets")
 
-    said = stack.compose("up", "--detach", "--wait", "prometheus", check=False)
-
-    assert "the secrets that open it are gone" in stack.compose("logs", "secrets")
-    assert "secrets" in said
-    assert "prometheus" not in {n for n, one in stack.services().items() if one["State"] == "running"}
+    assert "the secrets that open it are gone" in refused(stack)

@@ -76,6 +76,10 @@ def make(
     if not (originals / PASSWORD).exists():
         put(originals / PASSWORD, generate(), os.geteuid())
     put(folder / "htpasswd", f"{USER}:{_hash((originals / PASSWORD).read_text())}\n", NGINX)
+    for name in ("tls.crt", "tls.key"):
+        # Docker makes a folder where a file to mount is not there.
+        if (given / name).is_dir():
+            raise ConfigError("TLS_CERTIFICATE, TLS_KEY: no such file on the host; name the paths of two files")
     certificate, key = (
         (given / name).read_text() if (given / name).exists() else "" for name in ("tls.crt", "tls.key")
     )

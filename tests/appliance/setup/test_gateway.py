@@ -134,6 +134,13 @@ def test_a_given_pair_that_is_none_is_refused(tmp_path: Path, certificate: str, 
         make(tmp_path)
 
 
+def test_a_folder_that_docker_made_in_a_file_s_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "given/tls.crt").mkdir(parents=True)
+
+    with pytest.raises(ConfigError, match="no such file on the host"):
+        make(tmp_path)
+
+
 def test_a_name_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="PUBLIC_NAME"):
         gateway.alternative_names("192.0.2.10", "a name,DNS:evil.example")
