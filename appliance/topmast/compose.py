@@ -24,6 +24,10 @@ INSIDE = "/var/lib/topmast"
 """The page's state folder in its container: the inbox, and the shipper's store mounted into it."""
 LITE_FILE, DEMO_FILE = composition.LITE_FILE, composition.DEMO_FILE
 PUBLIC_FILE = "docker-compose.public.yml"
+# What the lite file leaves out, and who asks pages from outside; a profile that is off hides its containers.
+_ELK = ("elasticsearch", "elasticsearch-setup", "logstash", "kibana", "kibana-setup")
+_BLACKBOX = "blackbox-exporter"
+_PROFILES = ("--profile", "elk", "--profile", outside.WORD)
 # Our images have Python and no shell to rely on.
 READ_TOKEN = "print(open('/run/topmast/ingest-token').read())"  # noqa: S105 - a program, not a password
 # The ports that the command line asks (docker-compose.monitoring.yml).
@@ -146,14 +150,37 @@ def up(layout: Layout, path: Path | None, *, detach: bool) -> None:
         rendered = composition.render(layout, path)
         composition.refuse(rendered, path, size(layout), with_the_demo=demo(layout))
         environment["TOPMAST_RENDERED"] = str(rendered)
-    if path and config.read(path).get("targets", {}).get(outside.JOB):
+    asks = bool(path and config.read(path).get("targets", {}).get(outside.JOB))
+    _leave_out(layout, argv, environment, asks=asks)
+    if asks:
         argv += ["--profile", outside.WORD]
-    # What the last start had and this one has not: the demo, or Elasticsearch.
-    _run([*argv, "up", "--remove-orphans", *(["--detach", "--wait"] if detach else [])], layout.home, environment)
+    # What the last start had and this one has not, the demo for one.
+    argv += ["up", "--remove-orphans", *(["--detach", "--wait"] if detach else [])]
+    if detach:
+        _run(argv, layout.home, environment)
+        return
+    # In the foreground Compose takes this process's place: Ctrl-C is its to hear, and it stops what it started.
+    sys.stdout.flush()
+    os.chdir(layout.home)
+    os.execvpe(argv[0], argv, {**os.environ, **environment})  # noqa: S606 - no shell wanted
+
+
+def _leave_out(layout: Layout, argv: Sequence[str], environment: Mapping[str, str], *, asks: bool) -> None:
+    """Remove the containers of the last start that this one leaves out by a profile.
+
+    They are no orphans to Compose, which would let them run on: Elasticsearch beside the stack for 4 GB.
+    """
+    gone = [*(_ELK if size(layout) == "lite" else ()), *(() if asks else (_BLACKBOX,))]
+    if gone:
+        subprocess.run(
+            [*argv, *_PROFILES, "rm", "--stop", "--force", *gone],
+            cwd=layout.home, env={**os.environ, **environment}, capture_output=True, check=False, timeout=300,
+        )  # fmt: skip
 
 
 def down(layout: Layout, *, purge: bool) -> None:
-    _run([*command(layout), "down", *(["--volumes"] if purge else [])], layout.home, {})
+    """Stop and remove every container, also those of a profile that is off by now."""
+    _run([*command(layout), *_PROFILES, "down", *(["--volumes"] if purge else [])], layout.home, {})
 
 
 def status(layout: Layout) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from topmast import compose
 from topmast.errors import ConfigError, PrerequisiteError, StateError, TopmastError
 from topmast.layout import Layout
 
 NAME, BACKUP = "topmast", "topmast-backup"
 # The supervisor gives Prometheus 20 s and the shipper 15 s (engines/), and the guard ten more.
 STOP_SECONDS = 90
+# A first start of the containers pulls some gigabytes.
+PULL_SECONDS = 3600
 SECONDS = 60
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -73,19 +76,34 @@ def quoted(text: str) -> str:
 
 
 def service_unit(layout: Layout, config: Path | None, *, user: bool) -> str:
-    """Return topmast.service: the supervisor in the foreground, started again when it fails."""
+    """Return topmast.service of the remembered mode.
+
+    Embedded it is the supervisor in the foreground, started again when it fails; containers are started and stopped,
+    and in between Docker keeps them.
+    """
+    command = launcher(layout, config)
+    if compose.mode(layout, None) == "compose":
+        again = " --demo" if compose.demo(layout) else ""
+        service = f"""Type=oneshot
+RemainAfterExit=yes
+ExecStart={command} up --detach{again}
+ExecStop={command} down
+TimeoutStartSec={PULL_SECONDS}
+TimeoutStopSec={STOP_SECONDS}"""
+    else:
+        service = f"""ExecStart={command} up
+Restart=on-failure
+RestartSec=10
+KillMode=mixed
+TimeoutStopSec={STOP_SECONDS}
+SuccessExitStatus=130 143"""
     return f"""[Unit]
 Description=Topmast: metrics, logs, dashboards and alerts
 After=network-online.target{"" if user else " docker.service"}
 Wants=network-online.target
 
 [Service]
-ExecStart={launcher(layout, config)} up
-Restart=on-failure
-RestartSec=10
-KillMode=mixed
-TimeoutStopSec={STOP_SECONDS}
-SuccessExitStatus=130 143
+{service}
 
 [Install]
 WantedBy={"default.target" if user else "multi-user.target"}

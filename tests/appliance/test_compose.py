@@ -1,7 +1,10 @@
 """Compose mode: what the containers read, and what `docker compose ps` says as our status."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -298,6 +301,38 @@ def test_the_size_and_the_demo_pick_the_files_and_are_remembered(
     assert run("inbox") == ["monitoring", "lite", "demo"]
     assert run("up", "--size", "full", "--detach") == ["monitoring"]
     assert run("inbox") == ["monitoring"]
+
+
+def test_what_a_profile_leaves_out_is_removed_and_ended(
+    topmast_in_compose_mode: Path, layout: Layout, tmp_path: Path
+) -> None:
+    """To Compose it is no orphan: it would let Elasticsearch run on beside the stack for 4 GB."""
+    (layout.state / "size").write_text("lite\n")
+    compose.up(layout, None, detach=True)
+    compose.up(layout, said(tmp_path, "targets: {url: [{url: 'https://shop.example/'}]}\n"), detach=True)
+    compose.down(layout, purge=False)
+
+    told = [line.split(".yml ")[-1] for line in topmast_in_compose_mode.read_text().splitlines()]
+    removed = [line for line in told if " rm --stop --force " in line]
+    elk = "elasticsearch elasticsearch-setup logstash kibana kibana-setup"
+    assert [line.partition("--force ")[2] for line in removed] == [f"{elk} blackbox-exporter", elk]
+    assert all(line.startswith("--profile elk --profile url rm") for line in removed)
+    assert told[-1] == "--profile elk --profile url down"
+
+
+def test_in_the_foreground_ctrl_c_is_compose_s_to_hear(topmast_in_compose_mode: Path, layout: Layout) -> None:
+    """It stops the containers; killed a quarter of a second later, as a child would be, it left them running."""
+    program = topmast_in_compose_mode.parent / "bin" / "docker"
+    program.write_text('#!/bin/sh\ncase "$*" in *" up "*) echo "up as $$ of $PPID";; esac\n')
+    script = (
+        "import os, pathlib; from topmast import compose; from topmast.layout import Layout; print(os.getpid());"
+        f"compose.up(Layout(pathlib.Path({str(HOME)!r}), pathlib.Path({str(layout.state)!r})), None, detach=False)"
+    )
+
+    done = subprocess.run([sys.executable, "-uc", script], capture_output=True, text=True, timeout=60, check=True)
+
+    pid, said = done.stdout.splitlines()
+    assert said == f"up as {pid} of {os.getpid()}"
 
 
 def test_what_the_user_says_is_laid_over_the_demo(layout: Layout, tmp_path: Path) -> None:

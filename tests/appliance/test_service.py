@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from topmast import service
+from topmast import compose, service
 from topmast.errors import ConfigError, PrerequisiteError, StateError, TopmastError
 from topmast.layout import Layout
 from topmast.service import Systemd
@@ -29,6 +29,20 @@ def test_the_unit_calls_the_launcher_with_its_folders() -> None:
     assert 'ExecStart="/srv/top mast/topmast" "--state" "/var/lib/topmast" "-c" "/etc/topmast.yml" up' in text
     assert "WantedBy=default.target" in text
     assert "WantedBy=multi-user.target" in service.service_unit(LAYOUT, None, user=False)
+
+
+@pytest.mark.parametrize(("demo", "again"), [(False, ""), (True, " --demo")])
+def test_containers_are_started_and_stopped_and_docker_keeps_them(tmp_path: Path, demo: bool, again: str) -> None:
+    layout = Layout(Path("/srv/clone"), tmp_path)
+    compose.mode(layout, "compose")
+    compose.demo(layout, demo)
+
+    text = service.service_unit(layout, None, user=False)
+
+    command = f'"/srv/clone/topmast" "--state" "{tmp_path}"'
+    assert f"ExecStart={command} up --detach{again}\nExecStop={command} down\n" in text
+    assert "RemainAfterExit=yes" in text
+    assert "Restart=" not in text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,25 @@ def test_a_backup_is_not_put_over_what_runs(stack: Project, tmp_path: Path) -> N
 
     with pytest.raises(StateError, match="still run; `topmast down` first"):
         volumes.restore(stack.argv, file, replace=True, environment=stack.environment)
+
+
+def test_a_health_check_fails_where_its_service_does_not_run(stack: Project) -> None:
+    """Each check of the compose file, in a container of its image in which the service itself was not started."""
+    services = json.loads(stack.compose("config", "--format", "json"))["services"]
+    checks = {name: each["healthcheck"]["test"] for name, each in services.items() if "healthcheck" in each}
+
+    def outcome(name: str) -> int:
+        kind, *words = (word.replace("$$", "$") for word in checks[name])
+        argv = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+        ask = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", name, "-c", 'exec "$@"', "sh", *argv)
+        return stack.run(ask).returncode
+
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = dict(zip(checks, pool.map(outcome, checks), strict=True))
+
+    assert len(outcomes) == 11
+    # 126 and 127: there is nothing to ask with, which would tell nothing of the service.
+    assert {name: code for name, code in outcomes.items() if code in (0, 126, 127)} == {}
 
 
 def test_an_image_of_ours_is_built_and_no_registry_is_asked(images: DockerEngine, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def group() -> None:
 def install(call: Call, only_print: bool, as_json: bool) -> None:
     """Write topmast.service, start it, and have it started at boot. Again changes nothing.
 
-    What runs in this state folder already must be stopped first (`topmast down`). The mode is the remembered one.
+    What runs in this state folder already must be stopped first (`topmast down`). The mode is the remembered one;
+    after another one was chosen, install again.
     """
     layout, root = Layout(call.home, call.state), os.geteuid() == 0
     unit = service.service_unit(layout, call.config, user=not root)
