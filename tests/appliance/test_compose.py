@@ -309,7 +309,7 @@ def test_what_a_profile_leaves_out_is_removed_and_ended(
     """To Compose it is no orphan: it would let Elasticsearch run on beside the stack for 4 GB."""
     (layout.state / "size").write_text("lite\n")
     compose.up(layout, None, detach=True)
-    compose.up(layout, said(tmp_path, "targets: {url: [{url: 'https://shop.example/'}]}\n"), detach=True)
+    compose.up(layout, said(tmp_path, "targets: {blackbox: [{url: 'https://shop.example/'}]}\n"), detach=True)
     compose.down(layout, purge=False)
 
     told = [line.split(".yml ")[-1] for line in topmast_in_compose_mode.read_text().splitlines()]
