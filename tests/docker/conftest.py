@@ -54,14 +54,17 @@ class Stacks:
     engine: DockerEngine
     running: Project | None = None
 
-    def up(self, files: tuple[str, ...], address: str = BIND_ADDR) -> Project:
-        """Return the stack of these files, fresh or as the tests before left it, up and healthy."""
+    def up(self, files: tuple[str, ...], address: str = BIND_ADDR, *services: str) -> Project:
+        """Return the stack of these files, fresh or as the tests before left it, up and healthy.
+
+        Of services that are named, only they and what they depend on.
+        """
         wanted = Project(self.engine, ROOT, files, address=address)
         if self.running != wanted:
             self.down()
             self.running = wanted
             wanted.down()
-            wanted.up()
+            wanted.up(*services)
         return wanted
 
     def down(self) -> None:
@@ -89,3 +92,9 @@ def stack(stacks: Stacks) -> Project:
 def small(stacks: Stacks) -> Project:
     """The stack for 4 GB with the demo as its workload, behind its gateway on an address that is not loopback."""
     return stacks.up((*LITE, DEMO, PUBLIC), BRIDGE)
+
+
+@pytest.fixture(scope="module")
+def full(stacks: Stacks) -> Project:
+    """Of the full stack with the demo behind the gateway, the way of a log line and who shows it: no metrics."""
+    return stacks.up((*FULL, DEMO, PUBLIC), BRIDGE, "gateway", "kibana", "logstash", "shipper", "demo-load")

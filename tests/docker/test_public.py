@@ -1,11 +1,13 @@
 """The stack on a public address, on a real engine: TLS and a password in front of all that is published there.
 
-The same stack as in test_lite.py, from outside.
+The same stack as in test_lite.py, from outside; and of the full one with the demo what that has not, Kibana and
+Elasticsearch, which are stand-ins.
 """
 
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from running import wait_for
 from topmast import passwords
 from topmast.compose import ONE_SHOTS
 from topmast.rehearsal import Project
+from topmast.setup import given
 
 # The images are built here, once.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -21,13 +24,22 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 # Asked for a password by the gateway; the others ask for one of their own.
 GUARDED = {9090: "/-/ready", 9093: "/-/ready", 3002: "/healthz"}
 
+ASK_STAND_IN = (
+    """printf 'user = "elastic:%s"' "$(cat /run/topmast/elastic-password)" | """
+    "curl -fsS -K - http://127.0.0.1:9200/_stand_in/documents"
+)
+
+
+def fetched(project: Project, folder: Path) -> Path:
+    """The certificate that clients are given, as docs/operations.md says."""
+    path = folder / "topmast-ca.crt"
+    path.write_text(project.compose("exec", "-T", "gateway", "cat", "/run/topmast/ca.crt"))
+    return path
+
 
 @pytest.fixture(scope="module")
 def authority(small: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The certificate that clients are given, as docs/operations.md says."""
-    path = tmp_path_factory.mktemp("client") / "topmast-ca.crt"
-    path.write_text(small.compose("exec", "-T", "gateway", "cat", "/run/topmast/ca.crt"))
-    return path
+    return fetched(small, tmp_path_factory.mktemp("client"))
 
 
 def curl(*arguments: str | Path) -> tuple[int, int, str]:
@@ -38,10 +50,10 @@ def curl(*arguments: str | Path) -> tuple[int, int, str]:
     return done.returncode, int(status), body
 
 
-def password_file(small: Project, folder: Path) -> Path:
+def password_file(project: Project, folder: Path, *, user: str = "topmast", of: str = "gateway") -> Path:
     """A file for curl -K, so that no process list shows the password."""
     path = folder / "curlrc"
-    path.write_text(f'user = "topmast:{passwords.show(small.run, "gateway")}"\n')
+    path.write_text(f'user = "{user}:{passwords.show(project.run, of)}"\n')
     return path
 
 
@@ -117,6 +129,37 @@ def test_a_function_outside_pushes_with_its_token_alone(small: Project, authorit
     assert wait_for("the pushed event in the ledger", counted, seconds=60)
 
 
+def cost(project: Project, *arguments: str, files: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run `topmast cost …` as compose mode does (topmast.compose.beside_the_ledger)."""
+    payload, there = given.pack(files)
+    words = [there.get(Path(word), word) for word in arguments]
+    argv = ("run", "--rm", "-T", "--no-deps", "cost", "python", "-m", "topmast.setup.given", "cost", *words)
+    return project.run(argv, payload.decode())
+
+
+def test_the_ledger_is_corrected_and_compared_in_its_volume(small: Project, tmp_path: Path) -> None:
+    """The commands of `topmast cost` that write the ledger or read a file of the user's."""
+    wait_for("calls of the demo", lambda: json.loads(cost(small, "--json").stdout)["requests"], seconds=120)
+    start = int(time.time()) // 86_400 * 86_400
+    result = {"input_tokens": 1, "output_tokens": 1, "num_model_requests": 1, "model": "gpt-4o-mini"}
+    bucket = {"start_time": start, "end_time": start + 86_400, "results": [result]}
+    export = tmp_path / "usage.json"
+    export.write_text(json.dumps({"object": "page", "data": [bucket]}))
+    export.chmod(0o600)
+
+    corrected = cost(small, "reprice", "--since", "1d", "--json")
+    compared = cost(small, "reconcile", "--provider", "openai", str(export), "--json", files=(export,))
+    priced = cost(small, "prices", "show", "openai/gpt-4o-mini")
+
+    assert corrected.returncode == 0, corrected.stderr
+    # Every call has today's price already.
+    assert json.loads(corrected.stdout)["models"] == []
+    # A bill of one call is not what the demo spent.
+    assert compared.returncode == 1, compared.stderr
+    assert [one["model"] for one in json.loads(compared.stdout)["models"]].count("gpt-4o-mini") == 1
+    assert priced.returncode == 0, priced.stderr
+
+
 def test_verify_is_well_and_the_services_among_themselves_go_on_as_without_it(small: Project) -> None:
     def wrong() -> list[str]:
         return [f"{each.name}: {each.message}" for each in small.verify() if not each.ok]
@@ -142,3 +185,47 @@ def test_a_second_start_changes_nothing(small: Project) -> None:
 
     assert {name: small.inspect(name)["Id"] for name in small.services()} == before
     assert small.compose("logs", "secrets").splitlines()[-1].endswith("secrets: nothing to do")
+
+
+# Of the full stack.
+
+
+@pytest.fixture(scope="module")
+def authority_of_full(full: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fetched(full, tmp_path_factory.mktemp("client-of-full"))
+
+
+def test_elasticsearch_asks_for_its_own_login(full: Project, authority_of_full: Path, tmp_path: Path) -> None:
+    """A stand-in, which knows the stack's passwords: what is proved is the way to it, and that the login arrives."""
+    url = f"https://{full.address}:9200/_cluster/health"
+    login = password_file(full, tmp_path, user="elastic", of="elasticsearch")
+
+    nobody = curl("--cacert", authority_of_full, url)
+    plain = curl(url.replace("https", "http"))
+    known = curl("--cacert", authority_of_full, "-K", login, url)
+
+    assert (nobody[1], plain[1]) == (401, 400)
+    assert known[:2] == (0, 200)
+    assert json.loads(known[2])["timed_out"] is False
+
+
+def test_kibana_asks_for_its_own_login(full: Project, authority_of_full: Path, tmp_path: Path) -> None:
+    """A stand-in, which asks Elasticsearch's who somebody is."""
+    url = f"https://{full.address}:5601"
+    export = ("-H", "kbn-xsrf: true", "-d", '{"objects": []}', f"{url}/api/saved_objects/_export")
+    login = password_file(full, tmp_path, user="elastic", of="kibana")
+
+    assert curl(f"{url.replace('https', 'http')}/api/status")[1] == 400
+    assert curl("--cacert", authority_of_full, f"{url}/api/status")[:2] == (0, 200)
+    assert curl("--cacert", authority_of_full, *export)[1] == 401
+    assert curl("--cacert", authority_of_full, "-K", login, *export)[1] == 200
+
+
+def test_the_demo_s_lines_are_documents_of_elasticsearch(full: Project) -> None:
+    """In the full size its lines go to both stores: here the shop's own, through Logstash's stand-in."""
+
+    def stored() -> list[dict[str, Any]]:
+        told = json.loads(full.shell("elasticsearch", ASK_STAND_IN) or "{}")
+        return [each for each in told.values() if each.get("service", {}).get("name") == "shop"]
+
+    assert wait_for("a line of the shop", stored, seconds=90)
