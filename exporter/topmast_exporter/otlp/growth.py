@@ -17,7 +17,8 @@ from topmast_exporter.otlp.store import Store
 
 FILE = "otlp.sqlite"
 
-# Series are those of living processes; of more, the ones that have been quiet the longest are forgotten.
+# Series are those of living processes; of more, the ones that have been quiet the longest are forgotten. One that
+# speaks again is not known, and began before the last of them was heard: it counts from there on, and nothing twice.
 MAX_SERIES = 100_000
 PRUNE_EVERY = 1_000
 
@@ -25,6 +26,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
     key TEXT PRIMARY KEY, at INTEGER NOT NULL, total REAL NOT NULL, count INTEGER NOT NULL, buckets TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (until INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (id TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -86,6 +88,9 @@ class Growth:
         # another process, or the same one restarted, counts since another time: a series of its own
         key = f"{point.identity}:{point.start}"
         row = database.execute("SELECT at, total, count, buckets FROM series WHERE key = ?", (key,)).fetchone()
+        if row is None and point.start < self._forgotten(database):
+            self._remember(database, key, point)
+            return None
         at, total, count, listed = row or (point.start or point.at, 0.0, 0, "[]")
         buckets = json.loads(listed) or [0] * len(point.buckets)
         if row is not None and point.at <= at:
@@ -97,16 +102,26 @@ class Growth:
         added = tuple(new - old for new, old in zip(point.buckets, buckets, strict=True))
         if point.total < total or point.count < count or any(one < 0 for one in added):
             return None  # what only grows has fallen: an older point with a newer time
+        self._remember(database, key, point)
+        return Grown(point, at, point.total - total, point.count - count, added)
+
+    def _remember(self, database: sqlite3.Connection, key: str, point: Point) -> None:
         database.execute(
             "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?)",
             (key, point.at, point.total, point.count, json.dumps(point.buckets)),
         )
-        return Grown(point, at, point.total - total, point.count - count, added)
+
+    def _forgotten(self, database: sqlite3.Connection) -> int:
+        """Return until when series were heard that are forgotten, Unix time in ns; 0 when none ever was."""
+        return database.execute("SELECT max(until) FROM forgotten").fetchone()[0] or 0
 
     def _prune(self, database: sqlite3.Connection) -> None:
         self._steps += 1
-        if self._steps % PRUNE_EVERY == 1:
-            database.execute(
-                "DELETE FROM series WHERE key IN (SELECT key FROM series ORDER BY at DESC LIMIT -1 OFFSET ?)",
-                (MAX_SERIES,),
-            )
+        if self._steps % PRUNE_EVERY != 1:
+            return
+        old = "SELECT at FROM series ORDER BY at DESC LIMIT -1 OFFSET ?"
+        (until,) = database.execute(f"SELECT max(at) FROM ({old})", (MAX_SERIES,)).fetchone()  # noqa: S608 ours
+        if until is not None:
+            database.execute("DELETE FROM series WHERE at <= ?", (until,))
+            database.execute("DELETE FROM forgotten")
+            database.execute("INSERT INTO forgotten VALUES (?)", (until,))
