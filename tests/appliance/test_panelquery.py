@@ -55,6 +55,7 @@ def test_variables_and_windows_are_put_in(tmp_path: Path) -> None:
     ("unit", "more", "values", "expected"),
     [
         pytest.param("percentunit", {"max": 1}, ["0.5", "1"], (), id="a share"),
+        pytest.param("percentunit", {"max": 1}, ["1.00035"], (), id="all, of scrapes that were a little late"),
         pytest.param(
             "percentunit", {"max": 1}, ["0.5", "1.2"], ("Load, A: 1.2 is no percentunit",), id="more than all"
         ),

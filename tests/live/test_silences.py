@@ -63,7 +63,7 @@ def test_a_signal_reaches_the_command_and_ends_the_silence(bare: Appliance) -> N
 
 
 def test_after_a_kill_it_is_over_within_five_minutes(bare: Appliance) -> None:
-    argv = [str(HOME / "topmast"), "--state", str(bare.state), "maintenance", "--", "sleep", "1"]
+    argv = [str(HOME / "topmast"), "--state", str(bare.state), "maintenance", "--", "sleep", "30"]
     process = subprocess.Popen(argv, cwd=HOME)
     wait_for("the silence", lambda: active(bare))
 
