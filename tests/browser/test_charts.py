@@ -104,12 +104,13 @@ def test_what_was_going_on_is_told_to_the_pointer_and_to_listeners(stack: Stack,
     page = shown.open(f"{stack.url}/d/marked?refresh=off")
     panels(page)
 
-    hover(page, 1)
-
-    expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of 127.0.0.1:18000")
+    # the marks come by themselves, a moment after the lines
     expect(panel(page, 1).locator(".plot")).to_have_attribute(
         "aria-label", re.compile(r"Meanwhile: deploy of 127\.0\.0\.1:18000\.$")
     )
+    hover(page, 1)
+
+    expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of 127.0.0.1:18000")
     assert shown.complaints == []
 
 
@@ -126,12 +127,12 @@ def test_a_mark_is_drawn_at_the_time_that_it_tells(stack: Stack, shown: Shown) -
     page = shown.open(f"{stack.url}/d/told?from=now-1h&to=now&refresh=off")
     panels(page)
 
-    hover(page, 1)
-
-    expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of yesterday's branch")
     expect(panel(page, 1).locator(".plot")).to_have_attribute(
         "aria-label", re.compile(r"Meanwhile: deploy of yesterday's branch\.$")
     )
+    hover(page, 1)
+
+    expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of yesterday's branch")
     assert shown.complaints == []
 
 

@@ -7,7 +7,8 @@ import { legend, toggled } from "../legend.js";
 import { format, steps as tickSteps, tick } from "../units.js";
 
 export function create(panel, body) {
-  const plotHost = h("div.plot", { role: "img" });
+  // a chart has a name before it has lines: what it shows follows with them
+  const plotHost = h("div.plot", { role: "img", "aria-label": panel.title || "A chart" });
   const legendHost = h("div.legend-host");
   fill(body, plotHost, legendHost);
   const plot = chart(plotHost);
