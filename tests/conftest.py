@@ -67,18 +67,21 @@ class RunningServer:
 
 # Below the ports that the kernel gives to outgoing connections (ip_local_port_range begins at 32768), so that none of
 # these takes a port between our look at it and the server's bind; above those of the live tests' appliances.
-_PORTS = itertools.cycle(range(22_000, 32_000))
-# Several processes run tests at once: each begins elsewhere.
-for _ in range(os.getpid() * 97 % 10_000):
+# Processes that share one run have their own part each: even the look of one would be "in use" for another.
+_SHARE = 10_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_FIRST_PORT = 22_000 + _SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + _SHARE))
+# Several runs at once: each begins elsewhere.
+for _ in range(os.getpid() * 97 % _SHARE):
     next(_PORTS)
 
 
 def free_port() -> int:
-    for port in itertools.islice(_PORTS, 10_000):
+    for port in itertools.islice(_PORTS, _SHARE):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
-    pytest.fail("no port is free from 22000 to 32000")
+    pytest.fail(f"no port is free from {_FIRST_PORT} to {_FIRST_PORT + _SHARE}")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
