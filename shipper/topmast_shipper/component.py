@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from topmast_shipper.event import Event, Origin
+from topmast_shipper.window import Window
 
 
 class Line(NamedTuple):
@@ -143,8 +144,11 @@ class Sink(Protocol):
 class Waiting(Protocol):
     """What a sink has beside `send` that waits in it, for an answer or a disk: there is something to do meanwhile."""
 
-    meanwhile: Callable[[], None]
-    """Called while a window is on its way; returns soon, never raises, and changes nothing of the window."""
+    meanwhile: Callable[[], Window | None]
+    """Called while a window is on its way; returns soon, never raises, and changes nothing of the window.
+
+    It returns the window that will most likely come next, where one was read: a sink may get it ready.
+    """
 
 
 @runtime_checkable

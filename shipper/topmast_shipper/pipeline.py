@@ -163,8 +163,8 @@ class Lane:
         self._following = None
         self._pending, self._runs, self._ahead = batch.window, batch.runs, batch.ahead
 
-    def _read_on(self) -> None:
-        """Read the window behind the one that is on its way, when there is a backlog. Never raises."""
+    def _read_on(self) -> Window | None:
+        """Read the window behind the one that is on its way, when there is a backlog; return it. Never raises."""
         if self._following is None and len(self._pending) > self._window_events // 2:
             try:
                 batch = self._gather(self._ahead)
@@ -173,6 +173,7 @@ class Lane:
             else:
                 # nothing is no answer for later: there may be something by then
                 self._following = batch if batch.window else None
+        return self._following.window if self._following else None
 
     def _gather(self, before: Mapping[Place, Cursor]) -> _Batch:
         """Read and parse a window behind these cursors, a block of each file in turn; the checkpoint stands still."""

@@ -36,7 +36,7 @@ class Store:
     def __init__(self) -> None:
         self.lines: dict[str, str] = {}
         self.faults: list[tuple[int, bool]] = []
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def send(self, window: Sequence[Event]) -> Receipt:
         self.meanwhile()

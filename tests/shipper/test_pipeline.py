@@ -89,7 +89,7 @@ class Eager(Fake):
 
     def __init__(self) -> None:
         super().__init__()
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def send(self, window: Sequence[Event]) -> Receipt:
         self.meanwhile()

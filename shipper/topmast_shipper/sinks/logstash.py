@@ -82,7 +82,7 @@ class LogstashSink:
         # many shippers with one configuration do not all begin with the same host
         self._turn = start(len(self._hosts)) if config.balance else 0
         self._limit = _WINDOW_EVENTS
-        self.meanwhile: Callable[[], None] = _nothing
+        self.meanwhile: Callable[[], object] = _nothing
         """What is done between a window and its acknowledgement."""
 
     def send(self, window: Sequence[Event]) -> Receipt:

@@ -64,6 +64,15 @@ class _Table(NamedTuple):
         return f"INSERT INTO {self.insert} VALUES {','.join([marks] * rows)}{self.then}"  # noqa: S608 - question marks
 
 
+class _Told(NamedTuple):
+    """What a document says, as the tables want it."""
+
+    status: int | None
+    text: str
+    message: str
+    words: str
+
+
 _EVENTS = _Table("events", 7, " ON CONFLICT(id) DO NOTHING")
 _WORDS = _Table("words(rowid, message, fields)", 3)
 
@@ -115,8 +124,10 @@ class SqliteSink:
         self._elsewhere: dict[str, dict[Path, str]] = {}
         self._checked_at = 0.0
         self._writer = ThreadPoolExecutor(1, "sqlite-write")
-        self.meanwhile: Callable[[], None] = _nothing
-        """What is done while a window is written."""
+        self.meanwhile: Callable[[], Window | None] = _nothing
+        """What is done while a window is written; returns the next one."""
+        self._told: dict[str, _Told] = {}
+        """What the documents of the next window say, by their ids: read while this one was written."""
         try:
             config.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(config.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -174,17 +185,19 @@ class SqliteSink:
         documents, times, levels, services = window.documents, window.times, window.levels, window.services
         for key, at in chosen.items():
             number += 1
-            document = orjson.loads(documents[at])
-            status = _status(document)
-            events.append((number, key, times[at], levels[at], services[at], status, documents[at].decode()))
-            words.append((number, document["message"], store.worded(document)))
+            told = self._told.get(key) or _told(documents[at])
+            events.append((number, key, times[at], levels[at], services[at], told.status, told.text))
+            words.append((number, told.message, told.words))
         if len(chosen) < _ROWS_TOGETHER:  # written before another thread is awake
             day.write(chosen, events, words)
             return
         # SQLite works without the interpreter's lock: another core has the time to read on
         writing = self._writer.submit(day.write, chosen, events, words)
-        self.meanwhile()
-        writing.result()
+        following = self.meanwhile()
+        try:
+            self._told = dict(zip(following.ids, map(_told, following.documents), strict=True)) if following else {}
+        finally:
+            writing.result()
 
     def _stored_elsewhere(self, day: _Day, keys: Iterable[str], least: Mapping[str, str]) -> set[str]:
         """Return the ids that another part holds: a day's earlier part, or another day.
@@ -265,6 +278,11 @@ def _insert(connection: sqlite3.Connection, table: _Table, rows: Sequence[Sequen
     connection.executemany(table.statement(1), rows[whole:])
 
 
+def _told(document: bytes) -> _Told:
+    fields = orjson.loads(document)
+    return _Told(_status(fields), document.decode(), fields["message"], store.worded(fields))
+
+
 def _status(document: Mapping[str, Any]) -> int | None:
     """Return `http.response.status_code` when it is a whole number."""
     if "http" not in document:
@@ -277,7 +295,7 @@ def _status(document: Mapping[str, Any]) -> int | None:
 
 
 def _nothing() -> None:
-    """Nobody has anything to do meanwhile."""
+    """Nobody reads on."""
 
 
 def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:

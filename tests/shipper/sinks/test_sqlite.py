@@ -11,6 +11,7 @@ from topmast_shipper.component import Receipt, Sink
 from topmast_shipper.errors import StateError, TransientError
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.testing import READ_AT, SinkContract, event, events
+from topmast_shipper.window import Window, of
 
 DAY = "2026-11-21"
 
@@ -75,15 +76,22 @@ def test_windows_of_every_size_are_stored_whole_and_sent_again_not_twice(folder:
     assert worded(folder) == count + 3
 
 
-def test_while_a_large_window_is_written_there_is_something_to_do(folder: Path) -> None:
-    sink, done = opened(folder), list[str]()
-    sink.meanwhile = lambda: done.append("read on")
+def test_while_a_large_window_is_written_the_next_is_read_and_made_ready(folder: Path) -> None:
+    sink = opened(folder)
+    coming: list[Window | None] = [of(events(900)[300:600]), of(events(900)[600:]), None]
+    sink.meanwhile = lambda: coming.pop(0)
 
-    sink.send(events(300))
+    # the last one is not the one that was read on: a part of it, and others
+    for window in (events(300), of(events(900)[300:600]), events(1_000)[650:]):
+        sink.send(window)
     sink.close()
 
-    assert done == ["read on"]
-    assert len(ids(folder)) == 300
+    assert coming == []
+    assert ids(folder) == [each.id for each in [*events(600), *events(1_000)[650:]]]
+    assert worded(folder) == 950
+    with closing(sqlite3.connect(folder / f"{DAY}.sqlite")) as connection:
+        documents = dict(connection.execute("SELECT id, document FROM events"))
+    assert documents == {each.id: each.json.decode() for each in events(1_000) if each.id in documents}
 
 
 def test_a_large_window_that_cannot_be_written_is_settled_by_the_next_send(folder: Path) -> None:
