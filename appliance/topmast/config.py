@@ -16,6 +16,7 @@ import topmast_exporter.errors
 import topmast_shipper.config
 import topmast_shipper.errors
 import yaml
+from topmast_exporter import plain_yaml
 
 from topmast import notification, targets
 from topmast.errors import ConfigError
@@ -148,7 +149,7 @@ def defaults(layout: Layout) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """Return what a topmast.yml says, checked against the schema. Raises ConfigError `FILE: $.path: what`."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = plain_yaml.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:

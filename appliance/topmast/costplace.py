@@ -10,7 +10,7 @@ from topmast.cli import ARGUMENTS, Call
 from topmast.layout import Layout
 
 # Options whose value is no file, though a file of its name may lie here.
-_NAMED = {"--provider", "--tolerance", "--above", "--model", "--by", "--since", "--until", "--top"}
+_NAMED = {"--provider", "--tolerance", "--above", "--model", "--by", "--since", "--until", "--top", "--at"}
 # The subcommands that read files of the user's.
 _READ = {"reconcile", "update", "drift"}
 

@@ -2,26 +2,24 @@
 
 import json
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from topmast_exporter.errors import ExporterError
 from topmast_exporter.ledger_events import unpriced
 from topmast_exporter.ledger_report import report
 from topmast_exporter.ledger_store import FILE
-from topmast_exporter.pricing import drift, refresh
-from topmast_exporter.pricing.table import PriceTable
+from topmast_exporter.pricing import drift, overrides, refresh
+from topmast_exporter.pricing.table import Model, PriceTable
 
-from topmast import applying, config, costplace, ownfile, pricesheet, yamledit
+from topmast import config, costplace, pricesheet
 from topmast.cli import Call
 from topmast.errors import TopmastError
 from topmast.layout import Layout
+from topmast.priceoverride import day, override
 
-_UNITS = ("input", "output", "cache_read", "cache_write")
 # How a name may begin that says its provider.
 _SLASH = "/"
 _UNPRICED_DAYS = 45
@@ -40,6 +38,7 @@ def prices(ctx: click.Context) -> None:
     topmast cost prices update
     topmast cost prices override openai/my-finetune --input 3 --output 12
     topmast cost prices override vllm/llama-3.3-70b --free
+    topmast cost prices override openai/gpt-4.1 --discount 20 --since 2026-11-01
     """
     if ctx.invoked_subcommand != "override":
         costplace.go(ctx)
@@ -47,22 +46,36 @@ def prices(ctx: click.Context) -> None:
 
 @prices.command("show")
 @click.argument("name", metavar="[PROVIDER/]MODEL")
-@click.option("--json", "as_json", is_flag=True, help='{"provider", "model", "origin", "known", "lines": […]}')
+@click.option(
+    "--at", type=day, metavar="DATE", help="Then, also in a time to come (2026-11-01, UTC); now by default."
+)
+@click.option("--json", "as_json", is_flag=True, help='{"provider", "model", "origin", "known", "lines": […], …}')
 @click.pass_obj
-def show(call: Call, name: str, as_json: bool) -> None:
-    """Show what a model costs now: USD for a million tokens. Exit 1 when nobody knows."""
+def show(call: Call, name: str, at: str | None, as_json: bool) -> None:
+    """Show what a model costs: USD for a million tokens. Exit 1 when nobody knows."""
     layout = Layout(call.home, call.state)
     settings = config.load(call.config, layout).values
     table = table_of(Path(settings["exporter"]["data"]))
-    provider, _, model = name.rpartition(_SLASH) if _SLASH in name else ("", "", name)
-    found = pricesheet.find(table, settings["exporter"]["prices"].get("overrides", {}), provider, model, time.time())
+    provider, _, model = name.partition(_SLASH) if _SLASH in name else ("", "", name)
+    if not provider and isinstance(listed := table.find("", model), Model):
+        provider = listed.provider  # whose price of one's own counts, too
+    own = settings["exporter"]["prices"].get("overrides", {})
+    when = time.time() if at is None else overrides.moment(at)
+    found = pricesheet.find(table, own, provider, model, when)
+    periods = pricesheet.periods(own, provider, model, when)
     if as_json:
         lines = [{"unit": one.unit, "usd_per_million": one.usd_per_million, "above_tokens": one.above_tokens}
                  for one in found.lines]  # fmt: skip
         told = {"provider": found.provider, "model": found.model, "origin": found.origin, "known": found.known}
-        click.echo(json.dumps({**told, "lines": lines, "tiers": found.tiers}, indent=2, ensure_ascii=False))
+        told |= {"lines": lines, "tiers": found.tiers, "discount_percent": found.discount_percent}
+        told["periods"] = [
+            {"since": one.since, "until": one.until, "override": one.override, "in_force": one.in_force}
+            for one in periods
+        ]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif found.known:
-        click.echo(f"{found.provider}/{found.model}, from {_origin(found.origin, table)}")
+        less = "" if found.discount_percent is None else f", less {found.discount_percent:g}% (topmast.yml)"
+        click.echo(f"{found.provider}/{found.model}, from {_origin(found.origin, table)}{less}")
         for one in found.lines:
             above = f"  (requests of more than {one.above_tokens:,} input tokens)" if one.above_tokens else ""
             usd = f"${one.usd_per_million:,.6g}"
@@ -73,6 +86,12 @@ def show(call: Call, name: str, as_json: bool) -> None:
             click.echo(f"  other prices for: {', '.join(found.tiers)}")
     else:
         click.echo(f"{name}: {found.origin.replace('_', ' ')}; `topmast cost prices override {name} --input USD …`")
+    if not as_json and any(one.since or one.until for one in periods):
+        click.echo("Its prices in topmast.yml (UTC):")
+        for period in periods:
+            click.echo(f"  {period.words}{', in force' if period.in_force else ''}")
+        if not any(one.in_force for one in periods):
+            click.echo(f"  None is in force{': the list price counts' if found.known else ''}.")
     raise click.exceptions.Exit(0 if found.known else 1)
 
 
@@ -113,22 +132,36 @@ def unpriced_(call: Call, as_json: bool) -> None:
 
 
 @prices.command("check")
-@click.option("--json", "as_json", is_flag=True, help='{"source", "at", "age_days", "models", "stale"}')
+@click.option(
+    "--json", "as_json", is_flag=True, help='{"source", "at", "age_days", "models", "stale", "overrides": …}'
+)
 @click.pass_obj
 def check(call: Call, as_json: bool) -> None:
-    """Say which price table is in use and how old it is. Exit 1 when it is older than 45 days."""
+    """Say which price table is in use and how old it is, and what is wrong with prices of your own.
+
+    Exit 1 when it is older than 45 days, or a discount is off no list price; 78 when topmast.yml is refused (periods
+    that overlap, one that ends before it begins).
+    """
     settings = config.load(call.config, Layout(call.home, call.state)).values
     table = table_of(Path(settings["exporter"]["data"]))
-    days = (time.time() - table.timestamp) / 86_400
+    own, now = settings["exporter"]["prices"].get("overrides", {}), time.time()
+    idle = pricesheet.off_nothing(table, own, now)
+    days = (now - table.timestamp) / 86_400
     stale = days > _STALE_DAYS
     if as_json:
         at = datetime.fromtimestamp(table.timestamp, UTC).isoformat()
         told = {"source": table.source, "at": at, "age_days": round(days, 1), "models": table.model_count}
-        click.echo(json.dumps({**told, "stale": stale}, indent=2))
+        mine = {"models": len(own), "without_list_price": list(idle)}
+        click.echo(json.dumps({**told, "stale": stale, "overrides": mine}, indent=2, ensure_ascii=False))
     else:
         remedy = "; `pip download --no-deps genai-prices` and `topmast cost prices update FILE.whl` bring a newer one"
         click.echo(f"{_origin(table.source, table)}: {table.model_count:,} models{remedy if stale else ''}")
-    raise click.exceptions.Exit(1 if stale else 0)
+        for name, why in idle.items():
+            click.echo(
+                f"{name}: a discount off no list price ({why.replace('_', ' ')}): its calls are unpriced; "
+                f"set its prices: `topmast cost prices override {name} --input USD …`"
+            )
+    raise click.exceptions.Exit(1 if stale or idle else 0)
 
 
 @prices.command("drift")
@@ -147,14 +180,13 @@ def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder, section = Path(settings["exporter"]["data"]), settings["exporter"]["prices"]
     table = table_of(folder)
-    meant = {name.lower() for name in section.get("overrides", {})}
-    now = time.time()
+    own, now = overrides.Overrides(section.get("overrides", {})), time.time()
     try:
         other = drift.load(folder, str(second) if second else section.get("second", ""))
         called = [
             row.group
             for row in (report(folder, ("provider", "model"), now - _UNPRICED_DAYS * 86_400) if _has(folder) else ())
-            if _SLASH.join(row.group).lower() not in meant
+            if not own.replaces(row.group[0], row.group[1], now)
         ]
     except ExporterError as error:
         raise TopmastError(str(error)) from error
@@ -219,66 +251,8 @@ def _usd(per_million: float | None) -> str:
     return "without a price" if per_million is None else f"${per_million:,.6g} per million"
 
 
-@prices.command("override")
-@click.argument("name", metavar="PROVIDER/MODEL")
-@click.option("--input", "input_", type=click.FloatRange(0, 1e6), help="USD for a million input tokens.")
-@click.option("--output", type=click.FloatRange(0, 1e6), help="USD for a million output tokens.")
-@click.option("--cache-read", type=click.FloatRange(0, 1e6), help="USD for a million tokens read from the cache.")
-@click.option("--cache-write", type=click.FloatRange(0, 1e6), help="USD for a million tokens written to it.")
-@click.option("--free", is_flag=True, help="It costs nothing: a model on a machine of your own.")
-@click.option("--remove", is_flag=True, help="The table's price again.")
-@click.option("--json", "as_json", is_flag=True, help='{"file", "name", "override": {…} | "free" | null, "applied"}')
-@click.pass_obj
-def override(
-    call: Call,
-    name: str,
-    input_: float | None,
-    output: float | None,
-    cache_read: float | None,
-    cache_write: float | None,
-    free: bool,
-    remove: bool,
-    as_json: bool,
-) -> None:
-    """Set a model's price in topmast.yml: a contract of yours, or a model that you run yourself."""
-    given = dict(zip(_UNITS, (input_, output, cache_read, cache_write), strict=True))
-    amounts = {f"{unit}_usd_per_million": usd for unit, usd in given.items() if usd is not None}
-    if (bool(amounts), free, remove).count(True) != 1:
-        raise click.UsageError("say the prices (--input, --output, …), or --free, or --remove")
-    if amounts and input_ is None:
-        raise click.UsageError("--input is missing: a price of input tokens is the least that is needed")
-    provider, _, model = name.partition(_SLASH)
-    if not provider or not model:
-        raise click.UsageError(f"{name[:80]!r}: the provider belongs to the name, as in openai/gpt-4o-mini")
-    layout, path = Layout(call.home, call.state), ownfile.place(call.config)
-    where = ("exporter", "prices", "overrides", name)
-
-    def change(text: str) -> str:
-        with suppress(KeyError, TypeError):  # there was none
-            text = yamledit.remove(text, where)
-        if free:
-            return yamledit.put(text, where, "free")
-        for key, usd in amounts.items():
-            text = yamledit.put(text, (*where, key), _number(usd))
-        return text
-
-    text, values = ownfile.draft(path, change, layout)
-    ownfile.write(path, text)
-    applied = applying.prices(layout, values)
-    if as_json:
-        written = values["exporter"]["prices"]["overrides"].get(name)
-        told = {"file": str(path), "name": name, "override": written, "applied": applied.state}
-        click.echo(json.dumps(told, indent=2))
-        return
-    click.echo(f"{path}: written; {applied.message}. Calls of before: `topmast cost reprice --since WHEN`.")
-
-
 def _has(folder: Path) -> bool:
     return (folder / FILE).is_file()
-
-
-def _number(usd: float) -> Any:
-    return int(usd) if usd.is_integer() else usd
 
 
 def table_of(folder: Path) -> PriceTable:
@@ -294,3 +268,6 @@ def _origin(origin: str, table: PriceTable) -> str:
     if origin != table.source:
         return "topmast.yml"
     return f"{origin} of {datetime.fromtimestamp(table.timestamp, UTC):%Y-%m-%d}"
+
+
+prices.add_command(override)

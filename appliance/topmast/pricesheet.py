@@ -1,10 +1,13 @@
 """A model's prices for people: USD for a million tokens, from the compiled table and a configuration's overrides."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
+from topmast_exporter.pricing.overrides import DISCOUNT, FREE, Overrides, Period
 from topmast_exporter.pricing.price import PICO
 from topmast_exporter.pricing.table import Model, PriceTable
 
@@ -35,22 +38,73 @@ class Prices:
     lines: tuple[Line, ...]
     tiers: tuple[str, ...] = ()
     """Service tiers that have prices of their own."""
+    discount_percent: float | None = None
+    """What topmast.yml takes off the list price; the lines are less by it."""
 
 
 def find(table: PriceTable, overrides: Mapping[str, Any], provider: str, model: str, at: float) -> Prices:
     """Return the prices that hold for a request of this name at a unix time; overrides win."""
-    override = {name.lower(): each for name, each in overrides.items()}.get(f"{provider}/{model}".lower())
-    if override is not None:
-        sheet = {} if override == "free" else override
-        lines = tuple(Line(name.removesuffix("_usd_per_million"), float(usd)) for name, usd in sheet.items())
-        return Prices(provider, model, "override", True, lines)
+    period = Overrides(overrides).at(provider, model, at).period
+    if period is not None and not period.off_list:
+        own = tuple(line for unit, price in period.sheet.items() for line in _lines(unit, price))
+        return Prices(provider, model, "override", True, own)
     found = table.find(provider, model)
     if not isinstance(found, Model):
         return Prices(provider, model, found, False, ())
     tiers = sorted({str(each["tier"]) for each in found.variants} - {"default", "standard"})
     sheet = found.sheet(found.select(at))
-    tokens = (line for unit, price in sheet.items() if unit.endswith(_TOKENS) for line in _lines(unit, price))
-    return Prices(found.provider, found.id, table.source, True, tuple(tokens), tuple(tiers))
+    off = None
+    if period is not None:
+        sheet, off = period.taken_off(sheet), float(period.said[DISCOUNT])
+    tokens = tuple(line for unit, price in sheet.items() if unit.endswith(_TOKENS) for line in _lines(unit, price))
+    return Prices(found.provider, found.id, table.source, True, tokens, tuple(tiers), off)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A price of topmast.yml and when it holds; ISO times of UTC, None without an end."""
+
+    since: str | None
+    until: str | None
+    override: Mapping[str, Any] | str
+    in_force: bool
+    words: str
+
+
+def periods(overrides: Mapping[str, Any], provider: str, model: str, at: float) -> list[Held]:
+    """Return the prices that topmast.yml has for a model, the first one first."""
+    found = Overrides(overrides)
+    now = found.at(provider, model, at).period
+    return [_held(period, period is now) for period in found.of(provider, model)]
+
+
+def _held(period: Period, in_force: bool) -> Held:
+    since, until = (
+        None if math.isinf(when) else datetime.fromtimestamp(when, UTC).isoformat()
+        for when in (period.since, period.until)
+    )
+    from_, to = (when and when.removesuffix("+00:00").removesuffix("T00:00:00") for when in (since, until))
+    span = " ".join([*([f"from {from_}"] if from_ else []), *([f"until {to}"] if to else [])]) or "at all times"
+    return Held(since, until, dict(period.said) or FREE, in_force, f"{span}: {_price(period)}")
+
+
+def _price(period: Period) -> str:
+    if period.off_list:
+        return f"{period.said[DISCOUNT]:g}% off the list price"
+    lines = [line for unit, price in period.sheet.items() for line in _lines(unit, price)]
+    return ", ".join(f"${line.usd_per_million:,.6g} {line.unit.replace('_', ' ')}" for line in lines) or FREE
+
+
+def off_nothing(table: PriceTable, overrides: Mapping[str, Any], now: float) -> dict[str, str]:
+    """Return the models that have a discount, now or later, and no list price; and why they have none."""
+    found = Overrides(overrides)
+    idle = {}
+    for name in overrides:
+        provider, _, model = name.partition("/")
+        listed = table.find(provider, model)
+        if isinstance(listed, str) and any(one.off_list and one.until > now for one in found.of(provider, model)):
+            idle[name] = listed
+    return idle
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from topmast_exporter import plain_yaml
 
 MAX_DEPTH = 100
 """Ours has eight levels at the most."""
@@ -15,7 +16,7 @@ MAX_VALUES = 500_000
 """With aliases written out. The longest rule file that is read at all (2 MB) has fewer of its own."""
 
 # Ten times as fast as PyYAML's own; a PyYAML that was built without libyaml has it not.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = plain_yaml.without_dates(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 Path = tuple[str | int, ...]
 

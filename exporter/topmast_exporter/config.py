@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from topmast_exporter import budgets, collector
+from topmast_exporter import budgets, collector, plain_yaml
 from topmast_exporter.budgets import BudgetConfig
 from topmast_exporter.collector import Collector, TargetConfig
 from topmast_exporter.errors import ConfigError
-from topmast_exporter.pricing.price import OVERRIDE_SCHEMA
+from topmast_exporter.pricing import overrides
 
 MAX_FILE_BYTES = 4 * 2**20
 MAX_TARGETS = 100
@@ -101,7 +101,7 @@ def schema() -> dict[str, Any]:
                     "overrides": {
                         "type": "object",
                         "propertyNames": {"pattern": _MODEL},
-                        "additionalProperties": dict(OVERRIDE_SCHEMA),
+                        "additionalProperties": dict(overrides.SCHEMA),
                     },
                     "second": {"type": "string", "minLength": 1},
                     "models": {"type": "array", "items": {"type": "string", "pattern": _MODEL}, "maxItems": 200},
@@ -139,7 +139,7 @@ def load(path: str | Path) -> ExporterConfig:
             text = opened.read(MAX_FILE_BYTES + 1)
         if len(text) > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} characters")
-        document = yaml.safe_load(text)
+        document = plain_yaml.load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.MarkedYAMLError as error:
@@ -172,8 +172,11 @@ def parse(
     validate(environment, {"type": "string", "minLength": 1, "maxLength": 64}, "$.environment")
     defaults = ExporterConfig()
     ingest, prices = section.get("ingest", {}), section.get("prices", {})
-    overrides = prices.get("overrides", {})
-    listed = [*prices.get("models", ()), *overrides]
+    own = prices.get("overrides", {})
+    wrong = list(overrides.problems(own, f"{where}.prices.overrides"))
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    listed = [*prices.get("models", ()), *own]
     return ExporterConfig(
         listen=_address(section, "listen", where, defaults.listen),
         data=Path(section.get("data", defaults.data)),
@@ -186,7 +189,7 @@ def parse(
         ingest_token_file=ingest.get("token_file", ""),
         ingest_web_config_file=ingest.get("web_config_file", ""),
         workers_socket=section.get("workers", {}).get("socket"),
-        price_overrides=overrides,
+        price_overrides=own,
         second_prices=prices.get("second", ""),
         models=tuple(dict.fromkeys((one.partition("/")[0].lower(), one.partition("/")[2]) for one in listed)),
         collectors=_collectors(section.get("collectors", ()), f"{where}.collectors"),
@@ -239,7 +242,8 @@ def _what(error: Any) -> str:
         missing = [name for name in wanted if name not in error.instance]
         return f"{missing[0]!r} is missing"
     if rule == "type":
-        return f"must be {'an' if wanted[0] in 'aeio' else 'a'} {wanted}"
+        kinds = [wanted] if isinstance(wanted, str) else wanted
+        return f"must be {'an' if kinds[0][0] in 'aeio' else 'a'} {' or '.join(kinds)}"
     if rule == "pattern":
         return f"must look like {wanted}"
     if rule == "enum":

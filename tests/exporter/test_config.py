@@ -84,8 +84,23 @@ def test_it_listens_on_loopback_unless_it_is_told_otherwise():
         ),
         pytest.param(
             {"prices": {"overrides": {"a/b": {"input": 3}}}},
-            "$.exporter.prices.overrides.a/b: fits none of the shapes",
+            "$.exporter.prices.overrides.a/b: no such option: 'input'",
             id="a price without its unit",
+        ),
+        pytest.param(
+            {"prices": {"overrides": {"a/b": 3}}},
+            "$.exporter.prices.overrides.a/b: must be a string or object or array",
+            id="a bare number",
+        ),
+        pytest.param(
+            {"prices": {"overrides": {"a/b": [{"discount_percent": 101}]}}},
+            "$.exporter.prices.overrides.a/b[0].discount_percent: maximum is 100",
+            id="more than all of it",
+        ),
+        pytest.param(
+            {"prices": {"overrides": {"a/b": {"discount_percent": 5, "until": "soon"}}}},
+            "$.exporter.prices.overrides.a/b.until: is no date",
+            id="no date",
         ),
     ],
 )
@@ -94,6 +109,15 @@ def test_what_is_wrong_is_said_with_its_place(section, wrong):
         parse(section)
 
     assert str(refused.value).startswith(wrong)
+
+
+def test_a_date_needs_no_quotes(tmp_path):
+    period = "{input_usd_per_million: 1, since: 2026-11-01, until: 2026-12-01T12:00:00Z}"
+
+    found = load(write(tmp_path, f"exporter: {{prices: {{overrides: {{acme/big: {period}}}}}}}"))
+
+    assert found.price_overrides["acme/big"]["since"] == "2026-11-01"
+    assert found.price_overrides["acme/big"]["until"] == "2026-12-01T12:00:00Z"
 
 
 @pytest.mark.parametrize(

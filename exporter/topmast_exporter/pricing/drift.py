@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from topmast_exporter.pricing.overrides import Overrides
 from topmast_exporter.pricing.refresh import COMPILE_SECONDS
 from topmast_exporter.pricing.table import Model, PriceTable, PriceTableError, Sheet
 from topmast_exporter.registry import Registry
@@ -115,7 +116,7 @@ class Drift:
         self._lock = threading.Lock()  # two scrapers ask at once, and a table parses its lines as they are met
         self._first: PriceTable | None = None
         self._second: PriceTable | None = None
-        self._overridden: frozenset[str] = frozenset()
+        self._overrides = Overrides({})
         self._due = 0.0
         self._values: list[tuple[tuple[str, ...], float]] = []
         registry.gauge(
@@ -129,11 +130,11 @@ class Drift:
             ("provider", "model"),
         ).set_source(self.samples)
 
-    def use(self, first: PriceTable | None, overridden: Iterable[str], second: PriceTable | None) -> None:
-        """Compare these from now on. `overridden` models (PROVIDER/MODEL) are left out: their price is meant so."""
+    def use(self, first: PriceTable | None, overrides: Mapping[str, Any], second: PriceTable | None) -> None:
+        """Compare these from now on. A model with a price of the user's own is left out: it is meant so."""
         with self._lock:
             self._first, self._second, self._due = first, second, 0.0
-            self._overridden = frozenset(name.lower() for name in overridden)
+            self._overrides = Overrides(overrides)
 
     def samples(self) -> list[tuple[tuple[str, ...], float]]:
         """Return ((provider, model), ratio), reckoned anew a few times a minute."""
@@ -153,7 +154,7 @@ class Drift:
         if self._first is None or self._second is None:
             return
         for provider, model in sorted(set(self._names())):
-            if f"{provider}/{model}".lower() not in self._overridden:
+            if not self._overrides.replaces(provider, model, now):
                 value = ratio(self._first, self._second, provider, model, now)
                 if value is not None:
                     yield (provider, model), value

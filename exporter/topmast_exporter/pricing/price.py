@@ -6,10 +6,9 @@ An unknown price is not a zero price: it has a reason, is counted, and adds to n
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, NamedTuple
 
+from topmast_exporter.pricing.overrides import UNITS, Overrides, Period
 from topmast_exporter.pricing.table import MAX_REMEMBERED, Model, PriceTable, Selection, Sheet
 from topmast_exporter.pricing.tokens import FIELDS, Tokens
 
@@ -98,8 +97,8 @@ class Pricer:
 
     def __init__(self, table: PriceTable | None, overrides: Mapping[str, Any] | None = None) -> None:
         self.table = table
-        self._overrides = {name.lower(): override for name, override in (overrides or {}).items()}
-        self._compiled: dict[tuple[Model, Selection], _Sheet] = {}
+        self._overrides = Overrides(overrides or {})
+        self._compiled: dict[tuple[Model, Selection, Period | None], _Sheet] = {}
         self._known: dict[tuple[str, str, str, bool], Known] = {}
 
     def price(
@@ -121,29 +120,46 @@ class Pricer:
         return known
 
     def _lookup(self, provider: str, model: str, at: float, tier: str, batch: bool) -> "Known":
-        override = self._overrides.get(f"{provider}/{model}".lower())
+        own, since, until = self._overrides.at(provider, model, at)
         tiers = frozenset(_tiers(tier, batch))
-        if override == "free":
-            return Known(answer=Price(FREE))
-        if override is not None:
-            if tiers:
-                return Known(answer=Price(UNPRICED, reason="unknown_tier"))
-            return Known(_override_sheet(override))
+        if own is None or own.off_list:
+            return self._listed(provider, model, at, tiers, own, since, until)
+        if own.free:
+            return Known(None, Price(FREE), since, until)
+        if tiers:
+            return Known(None, Price(UNPRICED, reason="unknown_tier"), since, until)
+        return Known(compile_sheet(own.sheet, UNITS), since=since, until=until)
+
+    def _listed(
+        self,
+        provider: str,
+        model: str,
+        at: float,
+        tiers: frozenset[str],
+        discount: Period | None,
+        since: float,
+        until: float,
+    ) -> "Known":
+        """Return the table's price, less the discount, which is known to hold in [since, until)."""
         if self.table is None:
-            return Known(answer=Price(UNPRICED, reason="no_price_table"))
+            return Known(None, Price(UNPRICED, reason="no_price_table"), since, until)
         found = self.table.find(provider, model)
         if isinstance(found, str):
-            return Known(answer=Price(UNPRICED, reason=found))
-        since, until = found.steady(at)
+            return Known(None, Price(UNPRICED, reason=found), since, until)
+        first, last = found.steady(at)
+        since, until = max(since, first), min(until, last)
         selection = found.select(at, tiers)
         if selection.tiers != tiers:
             # billing the standard rate for a tier nobody knows would be a guess, and often a double price
             return Known(None, Price(UNPRICED, reason="unknown_tier"), since, until)
-        sheet = self._compiled.get((found, selection))
+        key = (found, selection, discount)
+        sheet = self._compiled.get(key)
         if sheet is None:
             if len(self._compiled) >= MAX_REMEMBERED:
                 self._compiled.clear()
-            sheet = self._compiled[found, selection] = compile_sheet(found.sheet(selection), self.table.units)
+            prices = found.sheet(selection)
+            prices = prices if discount is None else discount.taken_off(prices)
+            sheet = self._compiled[key] = compile_sheet(prices, self.table.units)
         return Known(sheet, since=since, until=until)
 
 
@@ -256,41 +272,3 @@ def half_even(numerator: int, denominator: int) -> int:
     quotient, rest = divmod(numerator, denominator)
     twice = 2 * rest
     return quotient + (twice > denominator or (twice == denominator and quotient & 1))
-
-
-# Option of an override -> the table's usage key and its dimensions.
-_OVERRIDE_UNITS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "input_usd_per_million": ("input_tokens", {"family": "tokens", "direction": "input"}),
-    "output_usd_per_million": ("output_tokens", {"family": "tokens", "direction": "output"}),
-    "cache_read_usd_per_million": (
-        "cache_read_tokens",
-        {"family": "tokens", "direction": "input", "token_type": "cache_read"},
-    ),
-    "cache_write_usd_per_million": (
-        "cache_write_tokens",
-        {"family": "tokens", "direction": "input", "token_type": "cache_write"},
-    ),
-}
-
-OVERRIDE_SCHEMA: Mapping[str, Any] = {
-    "anyOf": [
-        {"const": "free"},
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["input_usd_per_million"],
-            "properties": {name: {"type": "number", "minimum": 0, "maximum": 1e6} for name in _OVERRIDE_UNITS},
-        },
-    ]
-}
-
-
-def _override_sheet(override: Mapping[str, Any]) -> _Sheet:
-    units = dict(_OVERRIDE_UNITS.values())
-    sheet = {_OVERRIDE_UNITS[name][0]: _per_token(value) for name, value in override.items()}
-    return compile_sheet(sheet, units)
-
-
-def _per_token(usd_per_million: float) -> int | list[int]:
-    exact = Fraction(Decimal(str(usd_per_million))) * PICO / 10**6  # 0.15 means 0.15, not its nearest binary float
-    return exact.numerator if exact.denominator == 1 else [exact.numerator, exact.denominator]

@@ -105,7 +105,7 @@ def test_only_called_models_have_a_series_and_overridden_ones_have_none(tables):
     found = drift.Drift(lambda: called, registry, lambda: NOW)
     assert found.samples() == []
 
-    found.use(tables[0], ["OpenAI/gpt-4.1"], tables[1])
+    found.use(tables[0], {"OpenAI/gpt-4.1": "free"}, tables[1])
 
     assert found.samples() == [(("openai", "gpt-4o-mini"), 0.0)]
     assert [source for (source,), _ in found.tables()] == ["litellm", "genai-prices"]
