@@ -15,7 +15,7 @@ from topmast_exporter.ledger_store import FILE
 from topmast import config, lock
 from topmast.cli import Call
 from topmast.commands.inbox import age
-from topmast.errors import TopmastError
+from topmast.errors import NoLedgerError, TopmastError
 from topmast.layout import Layout
 
 # Where the Prometheus is that knows what the caches saved; in a container docker-compose.monitoring.yml says it.
@@ -49,7 +49,7 @@ class Window:
         if self.since >= self.until:
             raise click.UsageError("--since is not before --until")
         if not (self.folder / FILE).is_file():
-            raise TopmastError(
+            raise NoLedgerError(
                 f"{self.folder / FILE}: no ledger yet: it is made at the first start (`topmast up`); an exporter of "
                 "its own has its ledger where `exporter.data` says (-c FILE)"
             )
@@ -79,7 +79,7 @@ class Window:
             start = self.since if since is None else since
             found = report(self.folder, by, start, self.until, self.zone.key)
         except ExporterError as error:
-            raise TopmastError(str(error)) from error
+            raise NoLedgerError(str(error)) from error
         return sorted(found, key=lambda row: row.group[0], reverse=True) if by[:1] == ("day",) else found
 
 

@@ -2,6 +2,8 @@
 
 TopmastError (1)
 ├── ConfigError (78)       topmast.yml, a flag or an environment variable is wrong
+├── InputError (65)        a file that a command was given is not what it has to be
+├── NoLedgerError (66)     there is no ledger that `topmast cost` could read, or it cannot be read
 ├── PrerequisiteError (69) the machine lacks something: a port, disk, an engine, a registry
 ├── StateError (73)        the state folder cannot be used, or another run holds it
 ├── NotRunningError (3)    the command needs a running stack
@@ -19,6 +21,18 @@ class ConfigError(TopmastError):
     """The configuration is refused. Exit code 78 (EX_CONFIG of sysexits.h)."""
 
     exit_code = 78
+
+
+class InputError(TopmastError):
+    """A file that the command was given cannot be used. Exit code 65 (EX_DATAERR of sysexits.h)."""
+
+    exit_code = 65
+
+
+class NoLedgerError(TopmastError):
+    """There is no ledger, or it cannot be read. Exit code 66 (EX_NOINPUT of sysexits.h)."""
+
+    exit_code = 66
 
 
 class PrerequisiteError(TopmastError):

@@ -20,10 +20,11 @@ from typing import Any
 
 from topmast_exporter.pricing.price import PICO
 
-from topmast.errors import TopmastError
+from topmast.errors import InputError
 
 MAX_BYTES = 512 * 2**20
 _DAY = 86_400.0
+_LAST = 4_102_444_800.0  # 2100: later ones are milliseconds, or no times
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ _Read = Callable[[Mapping[str, Any], float, float], Line | None]
 
 
 def read(provider: str, paths: Sequence[Path]) -> list[Line]:
-    """Return the lines of a provider's exports. Raises TopmastError: FILE and what is wrong with it."""
+    """Return the lines of a provider's exports. Raises InputError: FILE and what is wrong with it."""
     lines: list[Line] = []
     seen: dict[bytes, Path] = {}
     pages: dict[_Read, _Page] = {}
@@ -59,16 +60,16 @@ def read(provider: str, paths: Sequence[Path]) -> list[Line]:
         text = _text(path)
         before = seen.setdefault(hashlib.sha256(text.encode()).digest(), path)
         if before is not path:
-            raise TopmastError(f"{path}: the same as {before}: it would count twice")
+            raise InputError(f"{path}: the same as {before}: it would count twice")
         lines += _file(provider, path, text, pages)
     for page in pages.values():
         if page.more:
-            raise TopmastError(
+            raise InputError(
                 f"{page.path}: there are more pages (has_more): fetch them with page={page.following or '…'}, "
                 "and give all files together"
             )
     if not lines:
-        raise TopmastError(f"{paths[0]}: nothing was billed in it")
+        raise InputError(f"{paths[0]}: nothing was billed in it")
     return lines
 
 
@@ -85,12 +86,12 @@ class _Page:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise TopmastError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
+            raise InputError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise TopmastError(f"{path}: cannot be read: {error}") from error
+        raise InputError(f"{path}: cannot be read: {error}") from error
     if not text.strip():
-        raise TopmastError(f"{path}: the file is empty")
+        raise InputError(f"{path}: the file is empty")
     return text
 
 
@@ -105,14 +106,14 @@ def _file(provider: str, path: Path, text: str, latest: dict[_Read, _Page]) -> l
         if reader is None:
             if not columns or columns <= {"start_time", "end_time", "start_time_iso", "end_time_iso"}:
                 return []  # an export of days without a call
-            raise TopmastError(f"{path}: {_what_else(provider, columns, rows)}")
+            raise InputError(f"{path}: {_what_else(provider, columns, rows)}")
         for page in documents:
             end = max((end for _, _, end in _rows(page)), default=0.0)
             if "has_more" in page and (reader not in latest or end >= latest[reader].end):
                 latest[reader] = _Page(path, end, bool(page["has_more"]), str(page.get("next_page") or ""))
         return [line for row, start, end in rows if (line := reader(row, start, end)) is not None]
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, csv.Error) as error:
-        raise TopmastError(f"{path}: not an export of {provider}: {error!r}"[:300]) from error
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error) as error:
+        raise InputError(f"{path}: not an export of {provider}: {error!r}"[:300]) from error
 
 
 def _reader(provider: str, columns: set[str]) -> _Read | None:
@@ -274,9 +275,13 @@ def zone_shift(lines: Iterable[Line]) -> float:
 def _moment(value: Any) -> float:
     """Return the unix time of a number or of a text; one without a zone is UTC, as providers bill."""
     if isinstance(value, (int, float)) or str(value).replace(".", "", 1).isdigit():
-        return float(value)
-    at = datetime.fromisoformat(str(value))
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        unix = float(value)
+    else:
+        at = datetime.fromisoformat(str(value))
+        unix = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= unix < _LAST:
+        raise ValueError(f"no time: {str(value)[:40]!r}")
+    return unix
 
 
 def _count(value: Any) -> int:

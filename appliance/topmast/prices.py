@@ -16,7 +16,7 @@ from topmast_exporter.pricing.table import Model, PriceTable
 
 from topmast import config, costplace, pricesheet
 from topmast.cli import Call
-from topmast.errors import TopmastError
+from topmast.errors import InputError, NoLedgerError, StateError, TopmastError
 from topmast.layout import Layout
 from topmast.priceoverride import day, override
 
@@ -101,15 +101,18 @@ def show(call: Call, name: str, at: str | None, as_json: bool) -> None:
 )
 @click.pass_obj
 def unpriced_(call: Call, as_json: bool) -> None:
-    """List the models that were called and have no price: they are in no sum. Exit 1 when there are any."""
+    """List the models that were called and have no price: they are in no sum.
+
+    Exit 1 when there are any, 66 when there is no ledger.
+    """
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder = Path(settings["exporter"]["data"])
     if not _has(folder):
-        raise TopmastError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
+        raise NoLedgerError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
     try:
         found = unpriced(folder, time.time() - _UNPRICED_DAYS * 86_400)
     except ExporterError as error:
-        raise TopmastError(str(error)) from error
+        raise NoLedgerError(str(error)) from error
     if as_json:
         told = [
             {
@@ -172,7 +175,9 @@ def check(call: Call, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help='{"first", "second", "compared", "models": [{"drift", …}]}')
 @click.pass_obj
 def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None:
-    """Compare the prices of the models that were called with a second table's. Exit 1 when one differs.
+    """Compare the prices of the models that were called with a second table's.
+
+    Exit 1 when one differs, 65 when FILE is no price table.
 
     FILE is LiteLLM's model_prices_and_context_window.json or a compiled table; without it, the configuration's
     (`exporter.prices.second`), else the one that comes along.
@@ -183,13 +188,12 @@ def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None
     own, now = overrides.Overrides(section.get("overrides", {})), time.time()
     try:
         other = drift.load(folder, str(second) if second else section.get("second", ""))
-        called = [
-            row.group
-            for row in (report(folder, ("provider", "model"), now - _UNPRICED_DAYS * 86_400) if _has(folder) else ())
-            if not own.replaces(row.group[0], row.group[1], now)
-        ]
     except ExporterError as error:
-        raise TopmastError(str(error)) from error
+        raise InputError(str(error)) from error
+    since = now - _UNPRICED_DAYS * 86_400
+    called = [
+        (provider, model) for provider, model in _called(folder, since) if not own.replaces(provider, model, now)
+    ]
     ratios = [(drift.ratio(table, other, provider, model, now), provider, model) for provider, model in called]
     known = [(apart, provider, model) for apart, provider, model in ratios if apart is not None]
     found = sorted((one for one in known if one[0] > above), key=lambda one: (-one[0], *one[1:]))
@@ -220,18 +224,17 @@ def update(call: Call, source: Path | None, force: bool, as_json: bool) -> None:
     FILE is a wheel of genai-prices (`pip download --no-deps genai-prices`) or a compiled table (prices.ndjson of
     another exporter); it stays until the next update. Each of its prices is tried before it takes the old one's
     place, which is kept beside it as prices.previous.ndjson. A running exporter reads it within a quarter of a
-    minute. Nothing is fetched.
+    minute. Nothing is fetched. Exit 65 when FILE cannot be used.
     """
     folder = Path(config.load(call.config, Layout(call.home, call.state)).values["exporter"]["data"])
     before = table_of(folder)
     try:
         after = refresh.update(folder, source, force=force)
-        called = [row.group for row in report(folder, ("provider", "model"))] if _has(folder) else []
     except ExporterError as error:
-        raise TopmastError(f"{error}; {before.source} stays in force") from error
+        raise (InputError if source else TopmastError)(f"{error}; {before.source} stays in force") from error
     changed = [
         change
-        for provider, model in called
+        for provider, model in _called(folder)
         for change in pricesheet.changes(before, after, provider, model, time.time())
     ]
     if as_json:
@@ -251,6 +254,14 @@ def _usd(per_million: float | None) -> str:
     return "without a price" if per_million is None else f"${per_million:,.6g} per million"
 
 
+def _called(folder: Path, since: float = 0.0) -> list[tuple[str, ...]]:
+    """Return (provider, model) of what was called."""
+    try:
+        return [row.group for row in report(folder, ("provider", "model"), since)] if _has(folder) else []
+    except ExporterError as error:
+        raise NoLedgerError(str(error)) from error
+
+
 def _has(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
@@ -261,7 +272,7 @@ def table_of(folder: Path) -> PriceTable:
         folder.mkdir(parents=True, exist_ok=True)
         return refresh.load(folder)
     except (ExporterError, OSError) as error:
-        raise TopmastError(f"no price table: {error}") from error
+        raise StateError(f"no price table: {error}") from error
 
 
 def _origin(origin: str, table: PriceTable) -> str:

@@ -15,7 +15,7 @@ from topmast_exporter.pricing.price import PICO
 
 from topmast import config, costs, invoices, reconciliation
 from topmast.cli import Call
-from topmast.errors import TopmastError
+from topmast.errors import NoLedgerError
 from topmast.layout import Layout
 from topmast.prices import table_of
 from topmast.reconciliation import Pair
@@ -53,12 +53,15 @@ def reconcile(call: Call, files: tuple[Path, ...], provider: str, tolerance: flo
 
     Exports are the answers of the providers' usage and cost APIs (JSON, every page), the CSV of OpenAI's dashboard
     and Anthropic's Console, and LiteLLM's /spend/logs. The days are whole days of UTC, as providers bill, or those
-    of the export. Exit 1 when the differences of all models together are more than --tolerance of what was billed.
+    of the export.
+
+    Exit 1 when the differences of all models together are more than --tolerance of what was billed; 65 when a FILE
+    cannot be compared (empty, another provider's, a page of several), 66 when there is no ledger.
     """
     settings = config.load(call.config, Layout(call.home, call.state)).values
     folder = Path(settings["exporter"]["data"])
     if not (folder / FILE).is_file():
-        raise TopmastError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
+        raise NoLedgerError(f"{folder / FILE}: no ledger yet: it is made at the first start (`topmast up`)")
     lines = invoices.read(provider, files)
     since, until = invoices.period(lines)
     table = table_of(folder)
@@ -67,7 +70,7 @@ def reconcile(call: Call, files: tuple[Path, ...], provider: str, tolerance: flo
         again = repeated(folder, since, until)
         first = began(folder)
     except ExporterError as error:
-        raise TopmastError(str(error)) from error
+        raise NoLedgerError(str(error)) from error
     found = reconciliation.pairs(lines, rows, table)
     retries: Counter[str] = Counter()
     for (owner, model), count in again.items():

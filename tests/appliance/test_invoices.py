@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from topmast.errors import TopmastError
+from topmast.errors import InputError
 from topmast.invoices import Line, period, read
 
 PICO = 10**12
@@ -171,7 +171,7 @@ def test_the_same_file_twice_does_not_count_twice(tmp_path: Path) -> None:
     for name in ("costs.json", "costs (1).json"):
         (tmp_path / name).write_text(bucket({"amount": {"value": 1, "currency": "usd"}}))
 
-    with pytest.raises(TopmastError, match=r"costs \(1\).json: the same as .*costs.json: it would count twice"):
+    with pytest.raises(InputError, match=r"costs \(1\).json: the same as .*costs.json: it would count twice"):
         read("openai", [tmp_path / "costs.json", tmp_path / "costs (1).json"])
 
 
@@ -245,11 +245,15 @@ def test_minutes_and_calls_lie_in_days_of_utc() -> None:
         pytest.param(
             "start_time,end_time,start_time_iso,end_time_iso\n1,2,x,y\n", "nothing was billed", id="no calls"
         ),
+        pytest.param('[{"startTime": ' + "[" * 100_000, "not an export of openai", id="nested without an end"),
+        pytest.param(
+            '{"data": [{"start_time": 1e300, "end_time": 1e300, "results": []}]}', "no time: '1e\\+300'", id="no time"
+        ),
     ],
 )
 def test_what_is_no_export_says_so(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "export"
     path.write_text(text)
 
-    with pytest.raises(TopmastError, match=said):
+    with pytest.raises(InputError, match=said):
         read("openai", [path])

@@ -18,7 +18,7 @@ from topmast_exporter.pricing.price import PICO
 from topmast import costplace, costs, savings
 from topmast.cli import Call
 from topmast.costwindow import Window, moment
-from topmast.errors import TopmastError
+from topmast.errors import NoLedgerError
 from topmast.outlook import PAST_DAYS, Outlook, outlook
 from topmast.prices import prices
 from topmast.reconcile import reconcile
@@ -142,7 +142,7 @@ def _dearest(window: Window, limit: int) -> list[SingleCall]:
     try:
         return dearest(window.folder, window.since, window.until, limit)
     except ExporterError as error:
-        raise TopmastError(str(error)) from error
+        raise NoLedgerError(str(error)) from error
 
 
 def _told(window: Window, by: tuple[str, ...], rows: list[Row], saved: savings.Savings | None) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def update(folder: Path, source: Path | None = None, *, force: bool = False) -> 
             os.link(path, before)
             before.replace(folder / PREVIOUS)
         made.replace(path)
+    except PriceTableError as error:  # of the file that was given: nobody knows the copy of it
+        raise PriceTableError(str(error).replace(str(made), str(source or path))) from error
     except OSError as error:
         raise PriceTableError(f"{source or path}: {error.strerror or error}") from error
     finally:

@@ -186,7 +186,7 @@ def test_a_slip_is_told(cost: Callable[..., Any], arguments: list[str], said: st
 def test_without_a_ledger_it_says_where_one_comes_from(topmast: Any) -> None:
     answer = topmast("cost")
 
-    assert answer.code != 0
+    assert answer.code == 66
     assert "no ledger yet" in answer.err
 
 
@@ -263,7 +263,7 @@ def test_an_update_says_which_prices_of_called_models_changed(tmp_path: Path, to
     assert json.loads(told.out)["changed"] == [changed]
     given.write_text("{")
     refused = topmast("--config", str(config), "cost", "prices", "update", str(given))
-    assert refused.code == 1
+    assert refused.code == 65
     assert "stays in force" in refused.err
 
 
@@ -340,5 +340,54 @@ def test_a_file_that_cannot_be_compared_is_a_slip_and_no_difference(
 
     told = cost("reconcile", "--provider", "openai", str(path))
 
-    assert (told.code, told.out) == (1, "")
+    assert (told.code, told.out) == (65, "")  # and not 1, which says that the bill is off
     assert said in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["reconcile", "--provider", "openai"], id="reconcile"),
+        pytest.param(["prices", "drift"], id="drift"),
+        pytest.param(["prices", "update"], id="update"),
+    ],
+)
+def test_a_file_of_garbage_has_an_exit_code_of_its_own(
+    cost: Callable[..., Any], tmp_path: Path, arguments: list[str]
+) -> None:
+    path = tmp_path / "given"
+    path.write_bytes(b"\xff\x00garbage")
+
+    told = cost(*arguments, str(path))
+
+    assert (told.code, told.out) == (65, "")
+    assert told.err.startswith(f"topmast: {path}: ")
+    assert "Traceback" not in told.err
+
+
+def test_a_file_that_is_not_there_is_a_slip(cost: Callable[..., Any]) -> None:
+    assert cost("reconcile", "--provider", "openai", "no-such-file.json").code == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["calls"], ["prices", "unpriced"], ["reprice", "--since", "7d"]])
+def test_no_ledger_is_no_difference_and_no_unpriced_model(topmast: Any, arguments: list[str]) -> None:
+    told = topmast("cost", *arguments)
+
+    assert (told.code, told.out) == (66, "")
+    assert "no ledger yet: it is made at the first start (`topmast up`)" in told.err
+
+
+def test_no_ledger_is_no_bill_that_is_off(topmast: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bill.json"
+    path.write_text("{}")
+
+    assert topmast("cost", "reconcile", "--provider", "openai", str(path)).code == 66
+
+
+def test_a_ledger_that_cannot_be_read_is_told(cost: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "ledger" / "ledger.sqlite").write_bytes(b"no database" * 500)
+
+    for arguments in ([], ["calls"], ["prices", "unpriced"]):
+        told = cost(*arguments)
+        assert (told.code, told.out) == (66, "")
+        assert "ledger.sqlite" in told.err
