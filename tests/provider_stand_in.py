@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 
 
 class Provider(ThreadingHTTPServer):
-    """Answers as its handler does, which a model's name makes misbehave; see there."""
+    """Answers as its handler does, which a model's name makes misbehave; see there.
+
+    Once of every provider: stumbles (500), hangs-up (no answer), dawdles (no answer in time).
+    """
 
     daemon_threads = True
     prefix = ""
@@ -60,7 +63,20 @@ class Handler(BaseHTTPRequestHandler):
         else:
             body = json.loads(sent)
         self.server.requests.append(body)
-        self.post(body["model"], body)
+        if not self.misbehaved(body["model"]):
+            self.post(body["model"], body)
+
+    def misbehaved(self, model: str) -> bool:
+        """Do badly what a model's name makes every provider do badly once."""
+        if model not in ("stumbles", "hangs-up", "dawdles") or self.server.asked(model) > 1:
+            return False
+        if model == "stumbles":
+            self.answer({"error": {"message": "sorry"}}, 500)
+            return True
+        if model == "dawdles":
+            self.server.released.wait(10)
+        self.close_connection = True
+        return True
 
     def do_GET(self) -> None:
         self.answer({"object": "list", "data": []})

@@ -5,8 +5,10 @@ of OpenAI and Anthropic are made by the same generator: what is said here holds 
 """
 
 import copy
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from typing import Any, TypeVar
@@ -23,6 +25,14 @@ RETRY_HEADER = "x-stainless-retry-count"
 RAW_HEADER = "X-Stainless-Raw-Response"
 
 _INSTRUMENTED = "_topmast_instrumented"
+
+# Who waits before the SDK tries again; called where the error of the time before is handled, or with its response.
+# The first since 2025, the second before. Without either, a retry is counted and its reason is `other`.
+_RETRIES = ("_sleep_for_retry", "_retry_request")
+_CONNECTION = frozenset({"APIConnectionError", "RequestError", "OSError", "EndOfStream"})
+_TIMEOUT_STATUS = frozenset({408, 504})
+
+_under_way: ContextVar["Call | None"] = ContextVar("topmast_llm_call", default=None)
 
 Begin = Callable[[tuple[Any, ...], bool], tuple["Call | None", tuple[Any, ...]]]
 """(arguments of `request`, whether it streams) -> (the call, the arguments to make it with); no call when it is not a
@@ -47,6 +57,7 @@ def listen(client: C, begin: Begin, site: str, again: Callable[[Any], Any]) -> C
         call, args = begun(args, options)
         if call is None:
             return await request(*args, **options)
+        token = _under_way.set(call)
         try:
             result = await request(*args, **options)
             answer = call.opened(result)
@@ -55,21 +66,29 @@ def listen(client: C, begin: Begin, site: str, again: Callable[[Any], Any]) -> C
         except BaseException as error:
             call.failed(error)
             raise
+        finally:
+            _under_way.reset(token)
         return call.given(result, answer)
 
     def request_sync(*args: Any, **options: Any) -> Any:
         call, args = begun(args, options)
         if call is None:
             return request(*args, **options)
+        token = _under_way.set(call)
         try:
             result = request(*args, **options)
             answer = call.opened(result)
         except BaseException as error:
             call.failed(error)
             raise
+        finally:
+            _under_way.reset(token)
         return call.given(result, answer)
 
     target.request = request_async if iscoroutinefunction(request) else request_sync
+    for name in _RETRIES:
+        if hasattr(target, name):
+            setattr(target, name, _heard(getattr(target, name)))
     setattr(target, _INSTRUMENTED, True)
     for name in ("copy", "with_options"):
         make = getattr(target, name)
@@ -79,6 +98,18 @@ def listen(client: C, begin: Begin, site: str, again: Callable[[Any], Any]) -> C
 
         setattr(target, name, made)
     return client
+
+
+def _heard(retry: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the SDK's method that tries again; the call under way learns why."""
+
+    def heard(*args: Any, **options: Any) -> Any:
+        call = _under_way.get()
+        if call is not None:
+            call.retried(sys.exc_info()[1], options.get("response"))
+        return retry(*args, **options)
+
+    return heard
 
 
 def ask_for_raw(options: Any, raw_header: str) -> tuple[Any, bool]:
@@ -109,6 +140,18 @@ def outcome_of(error: BaseException) -> Outcome:
         return "rate_limited"
     names = {kind.__name__ for kind in type(error).__mro__}
     return "timeout" if names & {"APITimeoutError", "TimeoutError", "TimeoutException"} else "error"
+
+
+def retry_reason(error: BaseException | None, response: Any = None) -> str:
+    """Return why an SDK tries again, by the error that it handles or the response that it got."""
+    status = getattr(getattr(error, "response", None) if response is None else response, "status_code", None)
+    if status is not None:
+        return "rate_limited" if status == 429 else "timeout" if status in _TIMEOUT_STATUS else "error"
+    if error is None:
+        return "other"
+    found = outcome_of(error)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "connection" if found == "error" and names & _CONNECTION else found
 
 
 class Call(ABC):
@@ -146,9 +189,17 @@ class Call(ABC):
         self._attempt = max(self._attempt, _attempt_of(error))
         self.end(outcome_of(error))
 
+    def retried(self, error: BaseException | None, response: Any) -> None:
+        """The SDK tries again, because of an error or a response."""
+        self._attempt += 1
+        try:
+            self._retry_reason = retry_reason(error, response)
+        except Exception:  # noqa: BLE001 a guard: an instrument never raises into the application
+            default_registry().count_internal_error(self.site)
+
     def opened(self, result: Any) -> Any:
         """Return the answer in a raw response that we asked for, perhaps one to be awaited; else the result."""
-        self._attempt = 1 + int(getattr(result, "retries_taken", 0) or 0)
+        self._attempt = max(self._attempt, 1 + int(getattr(result, "retries_taken", 0) or 0))
         parse = getattr(result, "parse", None)
         # a raw stream is the application's to read
         return result if parse is None or (self._raw and self._stream) else parse()

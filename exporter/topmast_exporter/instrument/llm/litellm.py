@@ -23,7 +23,7 @@ from typing import Any
 
 from topmast_exporter.admission import UNKNOWN
 from topmast_exporter.instrument.llm import layers
-from topmast_exporter.instrument.llm.call import Call, count, outcome_of
+from topmast_exporter.instrument.llm.call import Call, count, outcome_of, retry_reason
 from topmast_exporter.instrument.llm.openai import usage_of as usage_of_openai
 from topmast_exporter.instrument.llm.record import Outcome, Usage, new_id, record_llm_call
 from topmast_exporter.instrument.request import mark_model_call
@@ -109,7 +109,7 @@ class _Call(Call):
         self._attempt = self._tries = self._tries + 1
         error = sys.exc_info()[1]
         if self._tries > 1 and error is not None:
-            self._retry_reason = outcome_of(error)
+            self._retry_reason = retry_reason(error)
 
     def sees(self, chunk: Any) -> bool:
         # LiteLLM leaves the usage to one last chunk

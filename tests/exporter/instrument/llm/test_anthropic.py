@@ -106,14 +106,15 @@ def test_a_failure_has_its_outcome(
         client.messages.create(model=model, max_tokens=600, messages=QUESTION)
 
     (recorded,) = events(usage)
-    left = event(model=model, outcome=outcome, attempt=attempt, usage=None, service_tier=None)
+    reason = "rate_limited" if attempt > 1 else None
+    left = event(model=model, outcome=outcome, attempt=attempt, retry_reason=reason, usage=None, service_tier=None)
     assert recorded == left
 
 
 def test_a_retry_is_one_event_that_says_so(client: anthropic.Anthropic, usage: Any) -> None:
     client.messages.create(model="flaky", max_tokens=600, messages=QUESTION)
 
-    assert events(usage) == [event(model="flaky", attempt=2)]
+    assert events(usage) == [event(model="flaky", attempt=2, retry_reason="rate_limited")]
 
 
 def test_counting_tokens_is_no_model_call(client: anthropic.Anthropic, usage: Any) -> None:

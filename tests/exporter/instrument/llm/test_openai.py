@@ -210,7 +210,7 @@ def test_a_failure_is_recorded_with_its_attempts(
         client.chat.completions.create(model=model, messages=QUESTION)
 
     recorded = events(usage)
-    failed = event(model=model, outcome=outcome, attempt=attempt, usage=None, service_tier=None)
+    failed = event(model=model, outcome=outcome, attempt=attempt, retry_reason=outcome, usage=None, service_tier=None)
     assert recorded == [failed]
 
 
@@ -224,7 +224,7 @@ def test_a_timeout_is_told_apart(client: openai.OpenAI, usage: Any) -> None:
 def test_a_retry_that_helps_is_one_call_at_its_second_attempt(client: openai.OpenAI, usage: Any) -> None:
     client.chat.completions.create(model="flaky", messages=QUESTION)
 
-    assert events(usage) == [event(model="flaky", attempt=2)]
+    assert events(usage) == [event(model="flaky", attempt=2, retry_reason="rate_limited")]
 
 
 def test_usage_that_nobody_said_is_absent(client: openai.OpenAI, usage: Any) -> None:
