@@ -1,5 +1,6 @@
 """A small real HTTP server that answers as OpenAI's API does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import provider_stand_in
@@ -26,9 +27,13 @@ class Provider(provider_stand_in.Provider):
 
     def __init__(self) -> None:
         super().__init__(Api)
+        self.script: Sequence[tuple[Any, Any]] = ()
+        """(choices, usage) of each chunk of every chat's stream, in place of what it says by itself."""
 
 
 class Api(Handler):
+    server: Provider
+
     def post(self, model: str, body: dict[str, Any]) -> None:
         if model == "limited" or (model.startswith("flaky") and self.server.asked(model) == 1):
             self.answer({"error": {"message": "slow down"}}, 429)
@@ -130,6 +135,11 @@ class Api(Handler):
         model = body["model"]
         if self.path == "/v1/responses":
             self.stream_response(model)
+            return
+        if self.server.script:
+            for choices, usage in self.server.script:
+                self.event(self.chat(model, "chat.completion.chunk", choices, usage))
+            self.wfile.write(b"data: [DONE]\n\n")
             return
         for piece in ("hel", "lo"):
             ended = "stop" if piece == "lo" and model != "cut" else None

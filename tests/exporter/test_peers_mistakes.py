@@ -112,6 +112,63 @@ def test_a_stream_that_nobody_asked_for_its_usage_says_it(ingest: Any, sender: U
     assert {name: row.tokens[name] for name in openai_stand_in.COUNTED} == openai_stand_in.COUNTED
 
 
+def said(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
+    """Return a usage as OpenAI's API writes it."""
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, **more}
+
+
+def piece(text: str = "", ended: str | None = None) -> list[Any]:
+    return [{"index": 0, "delta": {"content": text} if text else {}, "finish_reason": ended}]
+
+
+@pytest.mark.parametrize(
+    ("script", "tokens"),
+    [
+        # LiteLLM fell back to its own guess: 13 and 0 for 107 and 20
+        pytest.param([(piece("hi"), None), (piece(ended="stop"), said(107, 20))], (107, 20), id="litellm_36943"),
+        # the provider's own figures: 15,872 of 16,111 were cached, and four times as much was billed
+        pytest.param(
+            [
+                (piece("hi", "stop"), None),
+                (piece(), said(16_111, 2, prompt_tokens_details={"cached_tokens": 15_872})),
+            ],
+            (16_111, 2),
+            id="litellm_36168",
+        ),
+        pytest.param(
+            [(piece("h"), said(500, 1)), (piece("i"), said(500, 2)), (piece(ended="stop"), said(500, 3)), ([], None)],
+            (500, 3),
+            id="langfuse_8808",
+        ),
+    ],
+)
+def test_a_streams_usage_counts_wherever_it_stands_and_once(
+    ingest: Any, sender: UsageSender, script: Any, tokens: tuple[int, int]
+) -> None:
+    with serving(openai_stand_in.Provider()) as provider, openai.OpenAI(base_url=provider.url, api_key="x") as plain:
+        provider.script = script
+        client = instrument_openai(plain, sender=sender)
+        chunks = list(client.chat.completions.create(model="gpt-4o", messages=QUESTION, stream=True))
+    assert sender.flush(10)
+
+    (row,) = report(ingest.folder)
+    assert (row.tokens["input"], row.tokens["output"]) == tokens
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "hi"
+
+
+@pytest.mark.parametrize("report_id", ["litellm_37924", "litellm_40950"])
+def test_a_stream_whose_usage_says_cost_0_costs_what_it_costs(
+    ingest: Any, sender: UsageSender, report_id: str
+) -> None:
+    with serving(openai_stand_in.Provider()) as provider, openai.OpenAI(base_url=provider.url, api_key="x") as plain:
+        provider.script = [(piece("hi"), said(10_000, 1, cost=0)), ([], said(10_000, 1_000, cost=0))]
+        client = instrument_openai(plain, sender=sender)
+        list(client.chat.completions.create(model="gpt-5", messages=QUESTION, stream=True))
+    assert sender.flush(10)
+
+    assert spent(ingest) == usd("0.01125")  # the stand-in serves it as flex, at half the price
+
+
 def test_a_stream_without_usage_is_missing_and_unpriced(ingest: Any, sender: UsageSender) -> None:
     with serving(openai_stand_in.Provider()) as provider, openai.OpenAI(base_url=provider.url, api_key="x") as plain:
         client = instrument_openai(plain, sender=sender)
