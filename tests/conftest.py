@@ -6,6 +6,7 @@ URL of a real node (suite `elasticsearch`), `start_elasticsearch` starts one mor
 """
 
 import contextlib
+import functools
 import importlib.util
 import itertools
 import os
@@ -23,8 +24,25 @@ from pathlib import Path
 import pytest
 from topmast import elasticnode
 from topmast.layout import Layout
+from topmast.suites import SUITES, files
 
 READY_SECONDS = 30.0
+
+
+_MARKED = {suite.name for suite in SUITES} - {"unit"}
+
+
+@functools.cache
+def _files(suite: str) -> set[Path]:
+    return set(files(suite, Path(__file__).parent))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that its suite would not find: only the files that name a suite's marker are read for it."""
+    for item in items:
+        for name in _MARKED.intersection(marker.name for marker in item.iter_markers()):
+            if item.path not in _files(name):
+                raise pytest.UsageError(f"{item.nodeid}: is of the suite {name}, but its file has no `mark.{name}`")
 
 
 @dataclass(frozen=True)

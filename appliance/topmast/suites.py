@@ -4,8 +4,10 @@
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from topmast import chromium, dockerengine, elasticnode, litellmtests, newest
 from topmast.binaries import find
@@ -93,6 +95,17 @@ def marker_expression(suite: Suite) -> str:
     if suite.name != "unit":
         return suite.name
     return " and ".join(f"not {other.name}" for other in SUITES if other.name != "unit")
+
+
+def files(name: str, tests: Path) -> list[Path]:
+    """Return the test files of a suite, those that name its marker: to read all costs what a small suite takes.
+
+    `unit` is whatever no other suite is. So all are read: its list is empty.
+    """
+    if name == "unit":
+        return []
+    marker = re.compile(rf"\bmark\.{name}\b")
+    return [path for path in sorted(tests.rglob("test_*.py")) if marker.search(path.read_text())]
 
 
 def spreading(suite: Suite) -> list[str]:

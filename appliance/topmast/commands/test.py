@@ -13,7 +13,7 @@ import click
 from topmast.cli import Call
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
-from topmast.suites import SUITES, Suite, marker_expression, required, spreading
+from topmast.suites import SUITES, Suite, files, marker_expression, required, spreading
 
 HABITS = (
     ("format", ("-m", "ruff", "format", "--check", ".")),
@@ -78,7 +78,7 @@ def _suite(call: Call, layout: Layout, suite: Suite, pytest_arguments: tuple[str
     except PrerequisiteError as error:
         return missing, str(error)
     # Who names tests or options (-x, --pdb, -s) wants to see them in order, in one process.
-    how = pytest_arguments or spreading(suite)
+    how = pytest_arguments or [*spreading(suite), *map(str, files(suite.name, call.home / "tests"))]
     argv = [sys.executable, "-m", "pytest", "-q", "-m", marker_expression(suite), *how]
     return _run(call, argv, environment, missing)
 

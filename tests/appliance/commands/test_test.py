@@ -36,6 +36,15 @@ def test_unit_is_what_no_other_suite_is() -> None:
     ]
 
 
+def test_a_suite_reads_the_files_that_name_its_marker(tmp_path: Path) -> None:
+    for name, text in {"a": "@pytest.mark.live", "b": "@pytest.mark.lively", "c": ""}.items():
+        (tmp_path / f"test_{name}.py").write_text(text)
+    (tmp_path / "live.py").write_text("pytest.mark.live")
+
+    assert suites.files("live", tmp_path) == [tmp_path / "test_a.py"]
+    assert suites.files("unit", tmp_path) == []
+
+
 def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
     by_name = {suite.name: suite for suite in suites.SUITES}
 
