@@ -142,11 +142,8 @@ class SqliteSink:
     def send(self, window: Sequence[Event]) -> Receipt:
         """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""
         columns = of(window)
-        days: dict[str, dict[str, int]] = {}
-        for at, (key, moment) in enumerate(zip(columns.ids, columns.times, strict=True)):
-            days.setdefault(timestamps.day(moment), {})[key] = at
         try:
-            for name, chosen in sorted(days.items()):
+            for name, chosen in sorted(_by_day(columns).items()):
                 self._store(name, columns, chosen)
             self._retain()
         except sqlite3.OperationalError as error:
@@ -276,6 +273,18 @@ def _insert(connection: sqlite3.Connection, table: _Table, rows: Sequence[Sequen
         some = rows[first : min(whole, first + _MOST_ROWS)]
         connection.execute(table.statement(len(some)), list(chain.from_iterable(some)))
     connection.executemany(table.statement(1), rows[whole:])
+
+
+def _by_day(window: Window) -> dict[str, dict[str, int]]:
+    """Return the ids of each day, with their places in the window."""
+    ids, times = window.ids, window.times
+    first, last = timestamps.day(min(times, default=0)), timestamps.day(max(times, default=0))
+    if first == last:  # nearly always
+        return {first: dict(zip(ids, range(len(ids)), strict=True))} if ids else {}
+    days: dict[str, dict[str, int]] = {}
+    for at, (key, moment) in enumerate(zip(ids, times, strict=True)):
+        days.setdefault(timestamps.day(moment), {})[key] = at
+    return days
 
 
 def _told(document: bytes) -> _Told:
