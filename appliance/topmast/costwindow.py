@@ -20,17 +20,21 @@ from topmast.layout import Layout
 
 # Where the Prometheus is that knows what the caches saved; in a container docker-compose.monitoring.yml says it.
 PROMETHEUS = "TOPMAST_PROMETHEUS_URL"
+_YEARS = (1971, 2999)
 
 
 def moment(value: str) -> timedelta | datetime:
     """Return `7d` as a timedelta, `2026-11-01` or `2026-11-01T12:00` as a datetime (of the budgets' time zone)."""
     try:
-        return datetime.fromisoformat(value)
+        when = datetime.fromisoformat(value)
     except ValueError:
         try:
             return age(value)
         except click.BadParameter as error:
             raise click.BadParameter(f"{value[:40]!r}: say 24h, 7d, or a day such as 2026-11-01") from error
+    if not _YEARS[0] <= when.year <= _YEARS[1]:
+        raise click.BadParameter(f"{value[:40]!r}: a year from {_YEARS[0]} to {_YEARS[1]}")
+    return when
 
 
 class Window:
@@ -42,12 +46,19 @@ class Window:
         self.zone = ZoneInfo(self.settings["budgets"]["timezone"])
         self.folder = Path(self.settings["exporter"]["data"])
         self.now = time.time()
-        self.since = self._at(since)
+        self.since = max(0.0, self._at(since))
         self.until = self.now if until is None else self._at(until)
         self.prometheus = os.environ.get(PROMETHEUS) or _prometheus(layout)
         """The appliance's own, while it runs: another one's at the same port knows other applications."""
         if self.since >= self.until:
-            raise click.UsageError("--since is not before --until")
+            first, last = self._words(self.since), self._words(self.until)
+            if until is None:
+                raise click.UsageError(
+                    f"--since ({first}) is not in the past: say an earlier day, or an age such as 7d"
+                )
+            raise click.UsageError(
+                f"--since ({first}) is not before --until ({last}), which is not included itself: say a later --until"
+            )
         if not (self.folder / FILE).is_file():
             raise NoLedgerError(
                 f"{self.folder / FILE}: no ledger yet: it is made at the first start (`topmast up`); an exporter of "
@@ -61,16 +72,16 @@ class Window:
 
     @property
     def words(self) -> str:
-        first, last = (
-            datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M") for at in (self.since, self.until)
-        )
-        return f"from {first} to {last} ({self.zone.key})"
+        return f"from {self._words(self.since)} to {self._words(self.until)} ({self.zone.key})"
+
+    def _words(self, at: float) -> str:
+        return datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M")
 
     def dates(self) -> tuple[Any, Any]:
-        """Return the first and the last day."""
+        """Return the first and the last day that there can be calls of."""
         # the report's quarters begin where the first of them does
         first = datetime.fromtimestamp(self.since, self.zone).date()
-        return first, datetime.fromtimestamp(max(self.since, self.until - 1), self.zone).date()
+        return first, datetime.fromtimestamp(max(self.since, min(self.until - 1, self.now)), self.zone).date()
 
     def report(self, by: tuple[str, ...], since: float | None = None) -> list[Row]:
         """Return the spend by some dimensions, the dearest first; days the newest first."""

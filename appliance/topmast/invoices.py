@@ -24,6 +24,7 @@ from topmast.errors import InputError
 
 MAX_BYTES = 512 * 2**20
 _DAY = 86_400.0
+_MOST = 10**15  # more tokens or dollars than there are
 _LAST = 4_102_444_800.0  # 2100: later ones are milliseconds, or no times
 
 
@@ -288,7 +289,7 @@ def _count(value: Any) -> int:
     if value is None:
         return 0
     number = Decimal(str(value).replace(",", ""))
-    if not number.is_finite() or number < 0 or number != int(number):
+    if not number.is_finite() or not 0 <= number < _MOST or number != int(number):
         raise ValueError(f"no count: {str(value)[:40]!r}")
     return int(number)
 
@@ -298,7 +299,7 @@ def _pico(value: Any, parts: int = 1) -> int:
         amount = Decimal(str(value))
     except InvalidOperation as error:
         raise ValueError(f"no amount: {str(value)[:40]!r}") from error
-    if not amount.is_finite():
+    if not amount.is_finite() or abs(amount) >= _MOST:
         raise ValueError(f"no amount: {str(value)[:40]!r}")
     return round(amount * PICO / parts)
 

@@ -1,6 +1,7 @@
 """`topmast cost prices override`: a price of one's own, or a discount, for good or for a time, in topmast.yml."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,7 @@ import click
 from topmast_exporter.pricing import overrides
 
 from topmast import applying, ownfile, yamledit, yamltext
+from topmast.applying import Applied
 from topmast.cli import Call
 from topmast.layout import Layout
 
@@ -71,6 +73,8 @@ def override(
     provider, _, model = name.partition("/")
     if not provider or not model:
         raise click.UsageError(f"{name[:80]!r}: the provider belongs to the name, as in openai/gpt-4o-mini")
+    if re.search(r"\s", name):
+        raise click.UsageError(f"{name[:80]!r}: no name of a model has a space in it")
     span = {key: said for key, said in (("since", since), ("until", until)) if said is not None}
     if span and free:
         raise click.UsageError("--free is for good; of a time in which it costs nothing, say --input 0")
@@ -83,15 +87,22 @@ def override(
         return written(text, name, overrides.FREE if free else None if remove else {**price, **span}, span)
 
     text, values = ownfile.draft(path, change, layout)
-    ownfile.write(path, text)
-    applied = applying.prices(layout, values)
+    before = path.read_bytes().decode() if path.exists() else ""
+    if remove and text == before:
+        applied = Applied("unchanged", f"it has no price of {name}, nothing was changed")
+    else:
+        ownfile.write(path, text)
+        applied = applying.prices(layout, values)
     if as_json:
         own = values["exporter"]["prices"]["overrides"]
         told = {"file": str(path), "name": name, "override": own.get(_spelled(own, name)), "applied": applied.state}
         click.echo(json.dumps(told, indent=2))
         return
-    before = since or "WHEN"
-    click.echo(f"{path}: written; {applied.message}. Calls of before: `topmast cost reprice --since {before}`.")
+    if applied.state == "unchanged":
+        click.echo(f"{path}: {applied.message}")
+        return
+    when = since or "WHEN"
+    click.echo(f"{path}: written; {applied.message}. Calls of before: `topmast cost reprice --since {when}`.")
 
 
 def written(text: str, name: str, new: Any, span: Mapping[str, str]) -> str:

@@ -53,10 +53,12 @@ def prices(ctx: click.Context) -> None:
 @click.pass_obj
 def show(call: Call, name: str, at: str | None, as_json: bool) -> None:
     """Show what a model costs: USD for a million tokens. Exit 1 when nobody knows."""
+    provider, slash, model = name.partition(_SLASH) if _SLASH in name else ("", "", name)
+    if not model.strip() or (slash and not provider.strip()):
+        raise click.UsageError(f"{name[:80]!r}: a model and its provider, as in openai/gpt-4o-mini")
     layout = Layout(call.home, call.state)
     settings = config.load(call.config, layout).values
     table = table_of(Path(settings["exporter"]["data"]))
-    provider, _, model = name.partition(_SLASH) if _SLASH in name else ("", "", name)
     if not provider and isinstance(listed := table.find("", model), Model):
         provider = listed.provider  # whose price of one's own counts, too
     own = settings["exporter"]["prices"].get("overrides", {})
@@ -130,7 +132,9 @@ def unpriced_(call: Call, as_json: bool) -> None:
         tokens = f"{one.input_tokens:,} tokens in, {one.output_tokens:,} out"
         click.echo(f"{one.provider}/{one.model}: {one.reason.replace('_', ' ')}: {one.requests:,} calls, {tokens}")
     if not found and not as_json:
-        click.echo(f"Every call of the last {_UNPRICED_DAYS} days has a price.")
+        called = _called(folder, time.time() - _UNPRICED_DAYS * 86_400)
+        every = "Every call of the last {} days has a price." if called else "No model call in the last {} days."
+        click.echo(every.format(_UNPRICED_DAYS))
     raise click.exceptions.Exit(1 if found else 0)
 
 
@@ -204,10 +208,10 @@ def drift_(call: Call, second: Path | None, above: float, as_json: bool) -> None
     else:
         for apart, provider, model in found:
             click.echo(f"{provider}/{model}: a price differs by {apart:.1%}")
-        click.echo(
-            f"{len(known) - len(found)} of {len(known)} models of the last {_UNPRICED_DAYS} days agree in"
-            f" {table.source} and {_origin(other.source, other)}"
-        )
+        both = f"{table.source} and {_origin(other.source, other)}"
+        of = f"models of the last {_UNPRICED_DAYS} days"
+        agree = f"{len(known) - len(found)} of {len(known)} {of} agree in {both}"
+        click.echo(agree if known else f"Nothing to compare: none of the {of} is in {both}")
     raise click.exceptions.Exit(1 if found else 0)
 
 

@@ -70,6 +70,11 @@ def reprice(
     if since is None:
         raise click.UsageError("say from when on: --since 7d")
     window = Window(call, since, until)
+    called = {"/".join(row.group) for row in window.report(("provider", "model"))}
+    if model and model not in called:
+        near = sorted(name for name in called if model.lower() in (name.lower(), name.lower().partition("/")[2]))
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `topmast cost --by provider,model` lists them"
+        raise click.UsageError(f"--model {model[:80]}: no call of it {window.words}{hint}")
     pricer = Pricer(table_of(window.folder), window.settings["exporter"]["prices"].get("overrides", {}))
     try:
         found = differences(preview(window.folder, pricer, window.since, window.until, model))
@@ -94,7 +99,9 @@ def reprice(
         newly = f", {one.priced:,} of them had no price" if one.priced else ""
         amounts = f"{costs.money(one.before)}, now {costs.money(one.after)}"
         click.echo(f"{one.name}: {one.calls:,} calls{newly}: {amounts}")
-    if not found:
+    if not called:
+        click.echo(f"No model call {window.words}.")
+    elif not found:
         click.echo(f"Every call {window.words} has the price that it would get today.")
     elif done is None:
         click.echo("Nothing was changed (--dry-run).")

@@ -245,6 +245,12 @@ def test_minutes_and_calls_lie_in_days_of_utc() -> None:
         pytest.param(
             "start_time,end_time,start_time_iso,end_time_iso\n1,2,x,y\n", "nothing was billed", id="no calls"
         ),
+        pytest.param(
+            '{"data": [{"start_time": 1, "end_time": 2, "results": '
+            '[{"amount": {"value": 1e308, "currency": "usd"}}]}]}',
+            "no amount: '1e\\+308'",
+            id="more than there is",
+        ),
         pytest.param('[{"startTime": ' + "[" * 100_000, "not an export of openai", id="nested without an end"),
         pytest.param(
             '{"data": [{"start_time": 1e300, "end_time": 1e300, "results": []}]}', "no time: '1e\\+300'", id="no time"

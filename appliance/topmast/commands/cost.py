@@ -13,7 +13,8 @@ from topmast_exporter.errors import ExporterError
 from topmast_exporter.ledger_events import Call as SingleCall
 from topmast_exporter.ledger_events import dearest
 from topmast_exporter.ledger_report import DIMENSIONS, Row, report
-from topmast_exporter.pricing.price import PICO
+from topmast_exporter.pricing.price import COMPONENTS, PICO
+from topmast_exporter.pricing.tokens import FIELDS
 
 from topmast import costplace, costs, savings
 from topmast.cli import Call
@@ -78,6 +79,8 @@ def cost(
         costplace.go(ctx)
     if ctx.invoked_subcommand is not None:
         return
+    if as_json and as_csv:
+        raise click.UsageError("--json or --csv, not both")
     window = Window(call, since, until)
     rows = window.report(by)
     if as_csv:
@@ -251,11 +254,11 @@ def _between(low: int, high: int) -> str:
 def _csv(rows: list[Row], by: tuple[str, ...]) -> None:
     """Print every row; amounts as exact decimals, no rounding to be explained to an accountant."""
     out = csv.writer(sys.stdout, lineterminator="\n")
-    parts, tokens = (list(rows[0].cost), list(rows[0].tokens)) if rows else ([], [])
-    out.writerow([*by, *_COLUMNS, *(f"usd_{name}" for name in parts), *(f"tokens_{name}" for name in tokens)])
+    # of no rows, too: who reads it finds every column
+    out.writerow([*by, *_COLUMNS, *(f"usd_{name}" for name in COMPONENTS), *(f"tokens_{name}" for name in FIELDS)])
     for row in rows:
-        amounts = [_exact(row.total), row.requests, row.unpriced, *(_exact(row.cost[name]) for name in parts)]
-        out.writerow([*map(_harmless, row.group), *amounts, *(row.tokens[name] for name in tokens)])
+        amounts = [_exact(row.total), row.requests, row.unpriced, *(_exact(row.cost[name]) for name in COMPONENTS)]
+        out.writerow([*map(_harmless, row.group), *amounts, *(row.tokens[name] for name in FIELDS)])
 
 
 def _exact(pico: int) -> str:

@@ -80,6 +80,8 @@ def main(argv: list[str] | None = None) -> int:
         day: datetime | None = options.day
         at = options.source.stat().st_mtime if day is None else day.replace(tzinfo=UTC).timestamp()
         lines = list(table(document, f"{SOURCE} {options.version}".strip(), int(at)))
+    except json.JSONDecodeError as error:
+        parser.exit(1, f"{options.source}: neither LiteLLM's price list (JSON) nor a compiled table: {error}\n")
     except (OSError, ValueError) as error:
         parser.exit(1, f"{options.source}: {error}\n")
     temporary = options.out.with_name(f".{options.out.name}.{os.getpid()}")

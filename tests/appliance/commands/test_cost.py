@@ -170,7 +170,18 @@ def test_what_has_no_price_is_listed_and_is_a_failure(cost: Callable[..., Any]) 
     [
         (["--since", "banana"], "say 24h, 7d, or a day"),
         (["--by", "user"], "one or more of provider, model, feature, day"),
-        (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
+        (
+            ["--since", "2026-11-02", "--until", "2026-11-01"],
+            "is not before --until (2026-11-01 00:00), which is not included",
+        ),
+        (["--since", "2999-01-01"], "is not in the past"),
+        (["--since", "0001-01-01"], "a year from 1971 to 2999"),
+        (["--json", "--csv"], "--json or --csv, not both"),
+        (["prices", "show", "openai/"], "a model and its provider"),
+        (["prices", "show", ""], "a model and its provider"),
+        (["prices", "override", "acme/b ig", "--free"], "no name of a model has a space"),
+        (["reprice", "--since", "7d", "--model", "big"], "did you mean acme/big?"),
+        (["reprice", "--since", "7d", "--model", "acme/none"], "`topmast cost --by provider,model` lists them"),
         (["prices", "override", "big"], "say the prices"),
         (["prices", "override", "big", "--free"], "the provider belongs to the name"),
         (["prices", "override", "acme/big", "--output", "1"], "--input is missing"),
@@ -180,7 +191,64 @@ def test_a_slip_is_told(cost: Callable[..., Any], arguments: list[str], said: st
     answer = cost(*arguments)
 
     assert answer.code == 2
-    assert said in answer.err
+    assert said in " ".join(answer.err.split())
+
+
+def test_an_age_beyond_all_time_is_all_of_it(cost: Callable[..., Any]) -> None:
+    assert json.loads(cost("--since", "999999d", "--json").out)["requests"] == 4
+
+
+def test_days_that_have_not_come_are_not_drawn(cost: Callable[..., Any]) -> None:
+    assert "█" in cost("--until", "2999-01-01").out
+
+
+def test_a_price_that_is_not_there_is_not_taken_back(cost: Callable[..., Any], tmp_path: Path) -> None:
+    before = (tmp_path / "topmast.yml").read_bytes()
+
+    told = json.loads(cost("prices", "override", "acme/none", "--remove", "--json").out)
+
+    assert (told["override"], told["applied"]) == (None, "unchanged")
+    assert (tmp_path / "topmast.yml").read_bytes() == before
+    assert "nothing was changed" in cost("prices", "override", "acme/none", "--remove").out
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, topmast: Any) -> Callable[..., Any]:
+    """`topmast cost …` beside a ledger in which there is no call."""
+    ledger = Ledger(tmp_path / "ledger", Pricer(None), Registry())
+    ledger.start()
+    ledger.stop()
+    config = tmp_path / "topmast.yml"
+    config.write_text(yaml.safe_dump({"exporter": {"data": str(tmp_path / "ledger")}}))
+    return lambda *arguments: topmast("--config", str(config), "cost", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "No model call from"),
+        (["calls"], "No priced model call from"),
+        (["prices", "unpriced"], "No model call in the last 45 days."),
+        (["prices", "drift"], "Nothing to compare"),
+        (["reprice", "--since", "7d"], "No model call from"),
+        (["reprice", "--list"], "No price was corrected."),
+    ],
+)
+def test_of_no_calls_it_says_that_there_are_none(
+    nothing: Callable[..., Any], arguments: list[str], said: str
+) -> None:
+    answer = nothing(*arguments)
+
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(said)
+
+
+def test_of_no_calls_programs_get_every_member_and_column(cost: Callable[..., Any]) -> None:
+    empty = ("--since", "2020-01-01", "--until", "2020-01-02")
+
+    assert cost("--csv", *empty).out.splitlines() == cost("--csv").out.splitlines()[:1]
+    assert json.loads(cost("--json", *empty).out).keys() == json.loads(cost("--json").out).keys()
+    assert json.loads(cost("--json", *empty).out)["rows"] == []
 
 
 def test_without_a_ledger_it_says_where_one_comes_from(topmast: Any) -> None:
