@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from topmast_exporter.answers import Answers
+from topmast_exporter.at_once import AtOnce
 from topmast_exporter.ledger import LedgerFullError, Result, Settle
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.marks import MAX_BODY_BYTES as MAX_MARK_BYTES
@@ -31,7 +32,6 @@ from topmast_exporter.usage_event import UsageEvent
 from topmast_exporter.web import (
     JSON,
     TEXT,
-    AtOnce,
     Headers,
     HttpError,
     Receive,
@@ -71,6 +71,14 @@ class Sink(Protocol):
         """Have `settle` told of the commit. Raises LedgerFullError."""
 
 
+class _Admitted(NamedTuple):
+    """What the head of a request says, that was let in."""
+
+    content_type: str
+    token: str
+    """The one that was asked for then."""
+
+
 class Ingest:
     """The ASGI application of the ingest listener."""
 
@@ -107,21 +115,25 @@ class Ingest:
 
     def at_once(self) -> AtOnce | None:
         """Return the short way of small plain bodies, where there is one."""
-        return None if self._turns is not None else AtOnce(PATH.encode(), self._take_at_once)
+        return None if self._turns is not None else AtOnce(PATH.encode(), self._admit, self._take_at_once)
 
-    def _take_at_once(self, headers: Headers, body: bytes, reply: Reply) -> bool:
-        """Do what a request's task does, when there is nothing to wait for but the commit; else return False."""
+    def _admit(self, headers: Headers) -> _Admitted | None:
+        """Return what a head means whose body may be taken at once; None for any other."""
         said = dict(headers)
         if (
             len(said) < len(headers)
             or said.get(b"content-encoding")
-            or len(body) > INLINE_BYTES
-            or self._bodies >= MAX_BODIES
             or not is_loopback(said.get(b"host", b"").decode("latin-1"))
             or not self._is_let_in(said.get(b"authorization", b"").decode("latin-1"))
         ):
+            return None
+        return _Admitted(said.get(b"content-type", b"").decode("latin-1").lower(), self.token)
+
+    def _take_at_once(self, admitted: _Admitted, body: bytes, reply: Reply) -> bool:
+        """Do what a request's task does, when there is nothing to wait for but the commit; else return False."""
+        if len(body) > INLINE_BYTES or self._bodies >= MAX_BODIES or admitted.token != self.token:
             return False
-        events = parse_plain(body, said.get(b"content-type", b"").decode("latin-1").lower(), self._clock())
+        events = parse_plain(body, admitted.content_type, self._clock())
         if events is None:
             return False
         answers = self._answers_here()

@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from topmast_exporter.at_once import AtOnce, AtOnceProtocol, Heads, Joined
 from topmast_exporter.guard import WebFile
-from topmast_exporter.web import AtOnce, Headers
 from topmast_exporter.web_config import allows
 
 MAX_CONNECTIONS = 100
@@ -47,6 +45,7 @@ def server(app: Any, web: WebFile, short_way: AtOnce | None = None) -> QuietServ
     class Protocol(BoundedProtocol):
         web_file = web
         at_once = None if web.is_named else short_way
+        heads = Heads()
 
     made = web.context
     return QuietServer(
@@ -67,56 +66,10 @@ def server(app: Any, web: WebFile, short_way: AtOnce | None = None) -> QuietServ
     )
 
 
-class Joined:
-    """A transport that sends what is written before the loop turns as one: an answer's head goes with its body."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def send(self, data: bytes) -> None:
-        """Send what is whole, without waiting for more."""
-        self._flush()
-        self._transport.write(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._parts:
-            parts, self._parts = self._parts, []
-            self._transport.write(b"".join(parts))
-
-
-class _Taken:
-    """A request that was taken at once, where uvicorn has the cycle of one that has a task."""
-
-    __slots__ = ("disconnected", "keep_alive", "response_complete")
-
-    message_event = asyncio.Event()  # nobody waits for it
-
-    def __init__(self) -> None:
-        self.disconnected = self.response_complete = False
-        self.keep_alive = True
-
-
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(AtOnceProtocol):
     """One connection."""
 
     web_file: WebFile
-    at_once: AtOnce | None = None
-    _held: list[bytes] | None = None
-    """The body, so far, of a request that may be taken at once."""
     request_seconds = REQUEST_SECONDS
     began_at = 0.0
     _deadline: asyncio.TimerHandle | None = None
@@ -138,8 +91,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._held is not None and not self.transport.is_closing():
-            self._take_slowly()  # not all of it came
         if self._head_bytes >= 0:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -162,78 +113,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self.transport.abort()
             return
-        if self._may_be_at_once():
-            self._held = []
-        else:
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        if self._held is None:
-            super().on_body(body)
-        else:
-            self._held.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._held is not None and self._take_at_once(b"".join(self._held)):
-            self._held = None
-            return
-        if self._held is not None:
-            self._take_slowly()
-        super().on_message_complete()
+        super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._head_bytes >= 0:
             self._expect_request()  # the beginning of another one came along
 
-    def _may_be_at_once(self) -> bool:
-        return (
-            self.at_once is not None
-            and self.url == self.at_once.url
-            and self.is_idle()
-            and not self.transport.is_closing()
-            and not self.expect_100_continue
-            and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
-        )
-
-    def _take_at_once(self, body: bytes) -> bool:
-        taken = _Taken()
-        if self.at_once is None or not self.at_once.take(self.headers, body, partial(self._reply, taken)):
-            return False
-        self.cycle = cast("Any", taken)
-        return True
-
-    def _take_slowly(self) -> None:
-        """Give what is held to a task, as if it had never been held."""
-        held, self._held = self._held, None
-        super().on_headers_complete()
-        for body in held or ():
-            super().on_body(body)
-
-    def _reply(self, taken: _Taken, status: int, body: bytes, content_type: str, headers: Headers) -> None:
-        taken.response_complete = True
-        if taken.disconnected or self.transport.is_closing():
-            return
-        closing = () if taken.keep_alive else ((b"connection", b"close"),)
-        fixed = ((b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body)))
-        listed = (*self.server_state.default_headers, *fixed, *headers, *closing)
-        head = b"".join([b"%b: %b\r\n" % each for each in listed])
-        cast("Joined", self.transport).send(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
-        if not taken.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         if self.transport is not None:
             super().connection_lost(exc)
-
-    def is_idle(self) -> bool:
-        """Return whether no request of this connection is being answered."""
-        return self.cycle is None or bool(self.cycle.response_complete)
 
     def _expect_request(self) -> None:
         if self._deadline is None:

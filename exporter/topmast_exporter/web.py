@@ -8,7 +8,7 @@ import ipaddress
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,15 +23,6 @@ JSON = "application/json"
 
 # A body that takes longer is a sender that stalls.
 BODY_SECONDS = 10.0
-
-
-class AtOnce(NamedTuple):
-    """The way of a request that is small and came whole: without a task, which would cost more than it does."""
-
-    url: bytes
-    """Of the requests, all of them POST."""
-    take: Callable[[Headers, bytes, Reply], bool]
-    """Takes headers and body; False: it is not plain, nothing has happened yet, and the application is asked."""
 
 
 class HttpError(Exception):

@@ -33,8 +33,8 @@ class Running:
         self.ledger.start()
         self._socket = _listen(Address("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._ingest = Ingest(self.ledger, self.registry, token, folder=folder)
-        self._server = listener.server(self._ingest, WebFile(None), self._ingest.at_once())
+        self.ingest = Ingest(self.ledger, self.registry, token, folder=folder)
+        self._server = listener.server(self.ingest, WebFile(None), self.ingest.at_once())
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._socket])))
         self._thread.start()
 
@@ -42,7 +42,7 @@ class Running:
         self._server.should_exit = True
         self._thread.join()
         self.ledger.stop()
-        self._ingest.close()
+        self.ingest.close()
 
     def post(self, path: str, body: bytes, content_type: str = "application/json", **headers: str) -> Any:
         """Return (status, headers, body) of a POST."""

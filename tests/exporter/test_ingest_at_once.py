@@ -151,6 +151,18 @@ def test_a_token_is_asked_for(start, head, status):
     assert [one[0] for one in found] == [status]
 
 
+def test_a_token_that_was_changed_lets_nobody_in_who_was_let_in_before(start):
+    one = start(token="secret")
+    with connect(one) as client:
+        found = []
+        for token in ("secret", "secret", "other", "secret"):
+            one.ingest.token = token
+            client.sendall(request(body_of(), head=b"authorization: Bearer secret\r\n"))
+            found += answers(client, 1)
+
+    assert [status for status, *_ in found] == [202, 202, 401, 202]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -217,13 +229,18 @@ class Sink:
         settle(self.outcome)
 
 
-def take(ingest, said=()):
+def taken_at_once(ingest, reply):
+    """Return whether a request was taken at once."""
+    way = ingest.at_once()
+    return way.take(way.admit([(b"host", b"localhost")]), body_of(), reply)
+
+
+def take(ingest):
     """Return whether it was taken at once, and what was answered."""
     replies = []
 
     async def run():
-        headers = [(b"host", b"localhost"), *said]
-        taken = ingest.at_once().take(headers, body_of(), lambda *reply: replies.append(reply))
+        taken = taken_at_once(ingest, lambda *reply: replies.append(reply))
         await asyncio.sleep(0)
         return taken
 
@@ -255,10 +272,10 @@ def test_bodies_in_memory_are_bounded():
     ingest = Ingest(Slow(None), Registry())
 
     async def run():
-        taken = [ingest.at_once().take([(b"host", b"localhost")], body_of(), lambda *_: None) for _ in range(20)]
+        taken = [taken_at_once(ingest, lambda *_: None) for _ in range(20)]
         waiting[0](Result(1, 0, 0))
         await asyncio.sleep(0)
-        return [*taken, ingest.at_once().take([(b"host", b"localhost")], body_of(), lambda *_: None)]
+        return [*taken, taken_at_once(ingest, lambda *_: None)]
 
     assert asyncio.run(run()) == [True] * MAX_BODIES + [False] * (20 - MAX_BODIES) + [True]
 

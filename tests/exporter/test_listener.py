@@ -11,8 +11,9 @@ import pytest
 import trustme
 import yaml
 from topmast_exporter import listener
+from topmast_exporter.at_once import MAX_HEADS, AtOnce
 from topmast_exporter.guard import Guard, WebFile
-from topmast_exporter.web import TEXT, AtOnce
+from topmast_exporter.web import TEXT
 
 
 async def app(scope, receive, send):
@@ -205,9 +206,25 @@ def test_one_that_sends_without_end_and_waits_for_nothing_is_hung_up_on(start):
     assert one.get().startswith(b"HTTP/1.1 200")
 
 
-def take_all(headers, body, reply):
-    reply(200, b"shortly, then in", TEXT, ())
-    return True
+class Taker:
+    """Takes everything at once, and knows what it was shown."""
+
+    def __init__(self):
+        self.heads = []
+        self.bodies = []
+
+    def way(self):
+        return AtOnce(b"/", self.admit, self.take)
+
+    def admit(self, headers):
+        self.heads.append(dict(headers))
+        return "admitted"
+
+    def take(self, admitted, body, reply):
+        assert admitted == "admitted"
+        self.bodies.append(body)
+        reply(200, b"shortly, then in", TEXT, ())
+        return True
 
 
 @pytest.mark.parametrize(
@@ -222,7 +239,7 @@ def take_all(headers, body, reply):
     ],
 )
 def test_what_comes_whole_goes_the_short_way(start, said, bodies):
-    one = start(short_way=AtOnce(b"/", take_all))
+    one = start(short_way=Taker().way())
     with one.connect() as client:
         for part in said:
             client.sendall(part)
@@ -234,10 +251,105 @@ def test_what_comes_whole_goes_the_short_way(start, said, bodies):
     assert echo_of(received) == bodies
 
 
+def say(client, said, count=1):
+    """Send bytes; return the bodies of so many answers."""
+    client.sendall(said)
+    received = b""
+    while received.count(b"HTTP/1.1 200") < count or not received.endswith(b"in"):
+        some = client.recv(65_536)
+        if not some:
+            break
+        received += some
+    return echo_of(received)
+
+
+def test_a_head_that_comes_again_is_not_read_again(start):
+    taker = Taker()
+    one = start(short_way=taker.way())
+    with one.connect() as client, one.connect() as another:
+        for each in (client, another):
+            for body in (b"abcd", b"efgh"):
+                assert say(each, POST + b"\r\n" + body) == [b"shortly, then in"]
+
+    assert taker.bodies == [b"abcd", b"efgh"] * 2
+    assert taker.heads == [{b"host": b"localhost", b"content-length": b"4"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "bodies"),
+    [
+        pytest.param(POST + b"x: y\r\n\r\nefgh", [b"efgh"], id="another header"),
+        pytest.param((POST + b"\r\nefgh") * 2, [b"efgh", b"efgh"], id="two at once"),
+        pytest.param(b"\r\n" + POST + b"\r\nefgh", [b"efgh"], id="behind an empty line"),
+        pytest.param(
+            POST.replace(b"4", b"7") + b"\r\n\r\n\r\nabc", [b"\r\n\r\nabc"], id="an end of a head in the body"
+        ),
+    ],
+)
+def test_any_other_is_read(start, said, bodies):
+    taker = Taker()
+    one = start(short_way=taker.way())
+    with one.connect() as client:
+        say(client, POST + b"\r\nabcd")
+        assert say(client, said, len(bodies)) == [b"shortly, then in"] * len(bodies)
+
+    assert taker.bodies == [b"abcd", *bodies]
+    assert len(taker.heads) == 1 + len(bodies)
+
+
+def test_the_body_of_one_request_is_never_taken_for_another(start):
+    taker = Taker()
+    one = start(short_way=taker.way())
+    known = POST + b"\r\nabcd"
+    with one.connect() as client:
+        say(client, known)
+        # the application answers without reading the body, which comes then, alone
+        head = b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+        assert say(client, head % (2 * len(known))) == [b"in"]
+        client.sendall(known)
+        time.sleep(0.1)  # it arrives by itself
+        client.sendall(known)
+        time.sleep(0.1)
+
+        assert say(client, known.replace(b"abcd", b"efgh")) == [b"shortly, then in"]
+
+    assert taker.bodies == [b"abcd", b"efgh"]
+
+
+def test_heads_in_memory_are_bounded(start):
+    taker = Taker()
+    one = start(short_way=taker.way())
+    with one.connect() as client:
+        for number in range(MAX_HEADS + 5):
+            say(client, POST + b"x: %d\r\n\r\nabcd" % number)
+        say(client, POST + b"x: %b\r\n\r\nabcd" % (b"y" * 2_000))
+
+    assert len(one.server.config.http_protocol_class.heads._known) == 5
+
+
+def test_who_is_being_answered_is_not_silent_and_who_is_silent_is_hung_up_on(start, monkeypatch):
+    monkeypatch.setattr(listener, "KEEP_ALIVE_SECONDS", 2)
+    taker = Taker()
+
+    def slowly(admitted, body, reply):
+        if body == b"slow":
+            asyncio.get_running_loop().call_later(3, reply, 200, b"at last, in", TEXT, ())
+            return True
+        return taker.take(admitted, body, reply)
+
+    one = start(short_way=AtOnce(b"/", taker.admit, slowly))
+    with one.connect() as client:
+        answered = say(client, POST + b"\r\nabcd") + say(client, POST + b"\r\nslow")
+        left = client.recv(100)
+
+    assert answered == [b"shortly, then in", b"at last, in"]
+    assert left == b""
+
+
 def test_a_web_configuration_is_asked_first(start, tmp_path):
     path = tmp_path / "web.config.yml"
     path.write_text("{}")
-    one = start(WebFile(path), short_way=AtOnce(b"/", take_all))
+    one = start(WebFile(path), short_way=Taker().way())
 
     assert echo_of(ask(one, POST + b"\r\nabcd", wait_for=1)) == [b"in"]
 

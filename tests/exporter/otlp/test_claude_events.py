@@ -272,7 +272,7 @@ def test_a_session_whose_events_stopped_for_a_day_is_counted_by_its_metrics_and_
 def test_cumulative_metrics_that_were_told_by_events_are_not_counted_when_they_take_over(ingest: Any) -> None:
     post(ingest, "/v1/logs", logs(record()))
     post(ingest, "/v1/metrics", metrics(800))
-    with ingest._ingest._otlp._sessions._store.transaction() as database:
+    with ingest.ingest._otlp._sessions._store.transaction() as database:
         database.execute("UPDATE sessions SET at = at - ?", (HOLD_SECONDS + 1,))  # a day passes
     post(ingest, "/v1/metrics", metrics(830, NOW + 60 * SECOND))
 
