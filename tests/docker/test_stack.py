@@ -8,7 +8,9 @@ import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -108,6 +110,30 @@ def test_prometheus_reaches_everything_that_runs(stack: Project) -> None:
 
     # A stand-in has no metrics; the exporter's own answer about it is `elasticsearch_up 0`.
     assert wait_for("targets up", lambda: set(down()) <= STOOD_IN and "exporter" not in down(), seconds=60)
+
+
+def test_what_runs_on_the_host_is_reached(stack: Project) -> None:
+    asked: list[str] = []
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+    host = stack.shell("exporter", "getent ahostsv4 host.docker.internal").split()[0]
+    with ThreadingHTTPServer((host, 0), App) as app:
+        Thread(target=app.serve_forever, daemon=True).start()
+        url = f"http://host.docker.internal:{app.server_port}"
+        # who asks is the service itself: promtool is in Prometheus' image, Python in the exporter's
+        stack.shell("prometheus", f"promtool query instant {url} 1 || true")
+        stack.shell("exporter", f"python -c 'import urllib.request as r; r.urlopen(\"{url}/metrics\", timeout=10)'")
+        app.shutdown()
+
+    assert asked == ["/api/v1/query", "/metrics"]
 
 
 def test_a_line_of_an_app_is_a_document_under_its_own_id(stack: Project) -> None:
