@@ -41,7 +41,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param(BOMB, 6, "aliases stand for more than", id="a billion laughs"),
         pytest.param("a: &a\n  b: *a\n", 1, "an alias inside of what it names", id="an alias without an end"),
         pytest.param("a: !!python/object:os.system x\n", 1, "not plain YAML", id="a tag that runs something"),
-        pytest.param("a: 2026-13-45\n", 1, "put the value in quotes", id="a day that there is not"),
+        pytest.param("a: !!timestamp 2026-13-45\n", 1, "put the value in quotes", id="a day that there is not"),
         pytest.param("a: 1\n? [b]\n: 2\n", 2, "not plain YAML", id="a list for a key"),
     ],
 )
