@@ -48,6 +48,8 @@ class Place:
     elsewhere: str = ""
     """Why lines are not searched here: the shipper sends them to other stores."""
     arrival_seconds: float = ARRIVAL_SECONDS
+    scrape_seconds: float = 15.0
+    """How often Prometheus scrapes, as long as it names nobody whom it does."""
     outside: bool = True
     """Whether the dead man's switch ends on another machine."""
     more: tuple[Callable[[], Checkup], ...] = ()
@@ -108,16 +110,17 @@ def _settled_targets(place: Place) -> list[dict[str, Any]]:
             "activeTargets"
         ]
         waiting = [each for each in found if each["health"] == "unknown"]
-        if (found and not waiting) or time.monotonic() - began > SCRAPES * _interval(waiting):
+        if (found and not waiting) or time.monotonic() - began > SCRAPES * _interval(waiting, place):
             return found
         time.sleep(POLL_SECONDS)
 
 
-def _interval(found: Sequence[Mapping[str, Any]]) -> float:
+def _interval(found: Sequence[Mapping[str, Any]], place: Place) -> float:
     """Return the longest scrape interval in seconds, as Prometheus writes it (`15s`, `1m30s`)."""
     from topmast import promql
 
-    return max((promql.milliseconds(str(each.get("scrapeInterval", "15s"))) / 1000 for each in found), default=15.0)
+    told = (promql.milliseconds(str(each.get("scrapeInterval", "15s"))) / 1000 for each in found)
+    return max(told, default=place.scrape_seconds)
 
 
 def logged(place: Place) -> Checkup:
@@ -164,7 +167,8 @@ def sent(place: Place) -> Checkup:
         if len(told.get("rejected", ())) != 1:
             return Checkup(name, ok=False, message=f"the exporter answered {json.dumps(told)[:120]}", remedy=remedy)
         found = _ask("GET", f"{place.prometheus}/api/v1/targets?state=active")["data"]["activeTargets"]
-        seconds = SCRAPES * _interval([each for each in found if each["labels"].get("job") == "exporter"])
+        exporters = [each for each in found if each["labels"].get("job") == "exporter"]
+        seconds = SCRAPES * _interval(exporters, place)
         arrived = _wait(lambda: _counted(place) > before, seconds + ASK_SECONDS)
     except (OSError, TopmastError) as error:
         return Checkup(name, ok=False, message=str(error), remedy=remedy)

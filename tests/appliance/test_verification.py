@@ -43,9 +43,8 @@ class Engines:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def place(self, written: list[str]) -> Place:
-        return Place(
-            self.url, self.url, self.url, self.url, self.url, token=lambda: "", log=written.append, arrival_seconds=0
-        )
+        urls = [self.url] * 5
+        return Place(*urls, token=lambda: "", log=written.append, arrival_seconds=0, scrape_seconds=0.01)
 
 
 @pytest.fixture
