@@ -22,6 +22,8 @@ HABITS = (
     # Neither importlinter nor importlinter.cli runs with -m: the one fails, the other does nothing and says 0.
     ("imports", ("-c", "import importlinter.cli; importlinter.cli.lint_imports_command()")),
 )
+# Hundreds of processes are started: where Python is told to keep no bytecode, each compiles all of ours again.
+_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 _NO_TESTS = 5  # pytest: no tests were collected
 
 
@@ -84,7 +86,7 @@ def _suite(call: Call, layout: Layout, suite: Suite, pytest_arguments: tuple[str
 
 
 def _run(call: Call, argv: list[str], environment: Mapping[str, str], missing: str = "failed") -> tuple[str, str]:
-    done = subprocess.run(argv, cwd=call.home, env={**os.environ, **environment}, check=False)
+    done = subprocess.run(argv, cwd=call.home, env={**os.environ, **_BYTECODE, **environment}, check=False)
     if done.returncode == _NO_TESTS:
         return missing, "no such test"
     return ("passed" if done.returncode == 0 else "failed"), ""
