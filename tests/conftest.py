@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from one_worker import OneWorkerEach
 from topmast import elasticnode
 from topmast.layout import Layout
 from topmast.suites import SUITES, files
+from xdist.remote import Producer
 
 READY_SECONDS = 30.0
 
@@ -43,6 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in _MARKED.intersection(marker.name for marker in item.iter_markers()):
             if item.path not in _files(name):
                 raise pytest.UsageError(f"{item.nodeid}: is of the suite {name}, but its file has no `mark.{name}`")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerEach | None:
+    return OneWorkerEach(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class Appliance:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments).stdout)
 
+    def told(self, alert: str) -> dict[str, str]:
+        """Return what each channel of the inbox was told last of an alert: `firing` or `resolved`."""
+        notifications = sorted(self.json("inbox", "--json")["notifications"], key=lambda one: one["at"])
+        return {one["channel"]: one["status"] for one in notifications if alert in one["alerts"]}
+
     def port(self, number: int) -> int:
         return number + self.offset
 

@@ -29,7 +29,10 @@ class Suite:
     prepare: Callable[[Layout, Say], Mapping[str, str]]
     on_request: bool = False
     spread: str = ""
-    """How pytest-xdist shares the tests among the cores (`--dist`); empty: one after the other."""
+    """How pytest-xdist shares the tests among the cores (`--dist`); empty: one after the other.
+
+    `loadgroup` is tests/one_worker.py: what shares a costly fixture stays together.
+    """
 
 
 def _nothing(_layout: Layout, _say: Say) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from one_worker import shared
 from topmast import demo, probe
 from topmast.engine import Engine, Setup
 from topmast.engines import demo_app, demo_model, demo_postgres, demo_redis
@@ -57,7 +58,7 @@ def free_offset() -> int:
     raise AssertionError("no free ports")
 
 
-@pytest.fixture(scope="module")
+@shared("shop", "module")
 def shop(tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]) -> Iterator[Shop]:
     layout = Layout(HOME, tmp_path_factory.mktemp("state"), free_offset())
     setup = Setup(layout, demo.demo_settings(layout), demo=True, real_clocks=False, say=print)

@@ -1,25 +1,16 @@
 """Running appliances for the live tests: one with the demo, one without, on ports and in folders of their own.
 
-Most of these tests' time is waiting. So those of one appliance stay on one core's worker, in their order, and the
-others run meanwhile.
+What is in the ids says who uses what: `@demo` and `@bare` (one_worker.py).
 """
 
 from collections.abc import Iterator
 
 import pytest
-from running import Appliance, free_offset, with_engines
-
-_SHARED = ("demo", "bare")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        used = [name for name in getattr(item, "fixturenames", ()) if name in _SHARED]
-        if item.get_closest_marker("live"):
-            item.add_marker(pytest.mark.xdist_group(used[0] if used else "bare"))
+from one_worker import shared
+from running import Appliance, free_offset, wait_for, with_engines
 
 
-@pytest.fixture(scope="session")
+@shared("demo")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     appliance = Appliance(with_engines(tmp_path_factory.mktemp("demo")), free_offset())
     appliance.run("up", "--demo", "--detach", "--port-offset", str(appliance.offset), seconds=240)
@@ -27,10 +18,27 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     appliance.run("down", "--purge", seconds=90)
 
 
-@pytest.fixture(scope="session")
+@shared("bare")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     """An appliance without the demo, for the tests that kill things."""
     appliance = Appliance(with_engines(tmp_path_factory.mktemp("bare")), free_offset())
     appliance.run("up", "--detach", "--port-offset", str(appliance.offset), seconds=240)
     yield appliance
     appliance.run("down", "--purge", seconds=90)
+
+
+@pytest.fixture(scope="session")
+def incident(demo: Appliance) -> str:
+    """The name of an alert that a fault let fire, told on each of its channels; the fault is over.
+
+    The alert's own end comes minutes later, when its longer window is past: other tests run meanwhile.
+    """
+    alert = "ApiErrorBudgetBurn"
+    # A block of the docs may have broken the demo before.
+    wait_for("nothing fires", lambda: set(demo.told(alert).values()) <= {"resolved"}, seconds=240)
+    demo.run("demo", "inject", "errors", "--for", "3m")
+    # One request in five fails: that burns the month's error budget, which is critical and mutes its warning.
+    fires = {"slack": "firing", "pagerduty": "firing"}
+    wait_for("the alert in the inbox", lambda: demo.told(alert) == fires, seconds=150)
+    demo.run("demo", "clear")
+    return alert
