@@ -25,6 +25,11 @@ _POLL_SECONDS = 0.25
 # Until a sign is quiet again: its alert's end, its route's interval, and for the heartbeat a minute each way.
 QUIET_SECONDS = 240.0
 
+# Prometheus repeats an alert's end to Alertmanager for a quarter of an hour, and that keeps the group of its name:
+# the next alert of that name joins it and waits for the group's interval. So that each stop is measured by itself,
+# Prometheus forgets by a restart; Alertmanager drops empty groups every thirty seconds.
+GROUP_SECONDS = 35.0
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -82,9 +87,13 @@ def allowed(sign: Sign, speed: int) -> float:
 
 def stopped_in_turn(project: Project, speed: int, say: Callable[[str], None]) -> Iterator[Outage]:
     """Stop and start every service of the table; yield how each was noticed. Raises TopmastError."""
+    told: set[str] = set()
     for service, sign in SIGNS.items():
+        if sign.wait and sign.alert in told:
+            _forget(project, sign)
         say(f"{service} stops")
         yield _stop(project, service, sign, speed)
+        told.add(sign.alert)
 
 
 def named(project: Project, service: str, began: float) -> float | None:
@@ -112,6 +121,14 @@ def _stop(project: Project, service: str, sign: Sign, speed: int) -> Outage:
         time.sleep(_POLL_SECONDS)
     project.up(service)
     return Outage(service, named_seconds, told_seconds, limit, sign.alert)
+
+
+def _forget(project: Project, sign: Sign) -> None:
+    """Return once the alert has no group in Alertmanager. Raises TopmastError."""
+    _wait_for_quiet(project, "prometheus", sign)
+    project.compose("restart", "prometheus")
+    project.up("prometheus")
+    time.sleep(GROUP_SECONDS)
 
 
 def _wait_for_quiet(project: Project, service: str, sign: Sign) -> None:

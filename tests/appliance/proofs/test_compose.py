@@ -108,3 +108,27 @@ def test_nothing_is_stopped_while_its_sign_speaks(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(TopmastError, match="grafana: was not stopped: TargetDown speaks already"):
         outages._stop(cast(Any, Running()), "grafana", SIGNS["grafana"], 10)
+
+
+def test_each_stop_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Running:
+        """A project that says what was asked of it."""
+
+        def compose(self, *words: str) -> None:
+            done.append(" ".join(words))
+
+        def up(self, service: str) -> None:
+            done.append(f"up {service}")
+
+    monkeypatch.setattr(outages, "GROUP_SECONDS", 0)
+    monkeypatch.setattr(outages, "_wait_for_quiet", lambda *_: None)
+    monkeypatch.setattr(outages, "_stop", lambda _project, service, *_: done.append(service))
+
+    list(outages.stopped_in_turn(cast(Any, Running()), 10, lambda _: None))
+
+    # of the alerts that Alertmanager groups, the second of a name would wait for the group's interval
+    forgotten = [following for one, following in itertools.pairwise(done) if one == "up prometheus"]
+    assert forgotten == ["grafana", "kibana"]
+    assert done.count("restart prometheus") == 2
