@@ -124,7 +124,8 @@ def test_what_runs_on_the_host_is_reached(stack: Project) -> None:
         def do_POST(self) -> None:
             self.do_GET()
 
-    host = stack.shell("exporter", "getent ahostsv4 host.docker.internal").split()[0]
+    named = """python -c 'import socket; print(socket.gethostbyname("host.docker.internal"))'"""
+    host = stack.shell("exporter", named).split()[0]
     with ThreadingHTTPServer((host, 0), App) as app:
         Thread(target=app.serve_forever, daemon=True).start()
         url = f"http://host.docker.internal:{app.server_port}"
