@@ -122,7 +122,7 @@ def check(path: Path) -> PriceTable:
 
 def _check_sheet(sheet: Any, table: PriceTable) -> None:
     for charge in compile_sheet(sheet, table.units).charges:
-        for numerator, denominator in (charge.price, *(price for _, price in charge.steps)):
+        for numerator, denominator in ((charge.numerator, charge.denominator), *(price for _, price in charge.steps)):
             if numerator < 0 or denominator <= 0:
                 raise ValueError(f"a price below nothing: {numerator}/{denominator}")
 

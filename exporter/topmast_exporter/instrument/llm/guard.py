@@ -112,13 +112,11 @@ class BudgetGuard:
         self._interval = interval_seconds
         self._spent: frozenset[str] = frozenset()
         self._until = 0.0
-        self._warned: dict[str, float] = {}
-        self._registry = registry or default_registry()
-        self._decisions = self._registry.counter(
+        self._warn_again: dict[str, float] = {}
+        decisions = (registry or default_registry()).counter(
             "exporter_guard_decisions_total", "Model calls that met a spent budget.", ("action",)
         )
-        for one in ACTIONS:
-            self._decisions.labels(one)
+        self._count = {one: decisions.labels(one) for one in ACTIONS}
         self._ending = threading.Event()
         self._start()
         itself = weakref.ref(self)
@@ -135,7 +133,7 @@ class BudgetGuard:
         """Return the model to call: this one, or a cheaper one. Raises BudgetSpentError when the guard blocks."""
         if not self._spent:
             return model
-        return self._decide(model, current_feature() if feature is None else feature)
+        return self._decide(model, feature)
 
     def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return `call` (an SDK's `create`, plain or async) with its argument `model` looked at."""
@@ -143,7 +141,7 @@ class BudgetGuard:
         @functools.wraps(call)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if self._spent and isinstance(kwargs.get("model"), str):
-                kwargs["model"] = self.check(kwargs["model"])
+                kwargs["model"] = self._decide(kwargs["model"], None)
             return call(*args, **kwargs)
 
         return guarded
@@ -181,20 +179,22 @@ class BudgetGuard:
             target=_run, args=(weakref.ref(self), self._ending), name="topmast-guard", daemon=True
         ).start()
 
-    def _decide(self, model: str, feature: str) -> str:
-        met = "" if "" in self._spent else feature
-        if met not in self._spent:
-            return model
-        if self._clock() > self._until:
+    def _decide(self, model: str, feature: str | None) -> str:
+        met = ""
+        if "" not in self._spent:
+            met = current_feature() if feature is None else feature
+            if met not in self._spent:
+                return model
+        now = self._clock()
+        if now > self._until:
             return model  # nobody has said so lately
         if self._action == "block":
-            self._decisions.labels("block").inc()
+            self._count["block"].inc()
             raise BudgetSpentError(met)
         other = self._cheaper.get(model) if self._action == "downgrade" else None
-        self._decisions.labels("warn" if other is None else "downgrade").inc()
-        now = self._clock()
-        if now >= self._warned.get(met, -WARN_SECONDS) + WARN_SECONDS:
-            self._warned[met] = now
+        self._count["warn" if other is None else "downgrade"].inc()
+        if now >= self._warn_again.get(met, now):
+            self._warn_again[met] = now + WARN_SECONDS
             log.warning("a budget for model calls is spent", extra={"feature": met, "model": model, "instead": other})
         return model if other is None else other
 

@@ -58,7 +58,7 @@ def make():
 
 
 def decisions(guard):
-    return {one.values[0]: one.value for one in guard._decisions.series() if one.value}
+    return {one.values[0]: one.value for one in guard._count.values() if one.value}
 
 
 @pytest.mark.parametrize(
