@@ -3,7 +3,8 @@
 
 Names, labels and values: https://github.com/prometheus-community/postgres_exporter (v0.20). Columns:
 https://www.postgresql.org/docs/current/monitoring-stats.html. Costs (12 databases, 500 tables, 5,000 statements, in
-ms): stat_database 0.25, activity 0.23, locks 0.11, statements 3.3 to 7, all sizes 14.7 (hence every 5 min).
+ms): stat_database 0.25, activity 0.23, locks 0.11, statements 3.3 to 7, all sizes 14.7 (hence every 5 min). They are
+prepared and asked together: postgres_session.py.
 """
 
 import re
@@ -209,6 +210,16 @@ def _values(values: Sequence[str]) -> str:
 
 
 GROUPS: tuple[Group, ...] = (
+    # The first: all are asked in one transaction, and what the others lock would be counted.
+    Group(
+        "locks",
+        lambda _: (
+            f"SELECT d.datname, m.mode, COALESCE(l.count, 0) AS count FROM (VALUES {_values(LOCK_MODES)}) AS m(mode)"
+            " CROSS JOIN pg_database d LEFT JOIN (SELECT database, lower(mode) AS mode, count(*) AS count"
+            " FROM pg_locks WHERE database IS NOT NULL GROUP BY 1, 2) AS l ON m.mode = l.mode AND d.oid = l.database"
+        ),
+        _locks,
+    ),
     Group(
         "server",
         lambda _: (
@@ -254,15 +265,6 @@ GROUPS: tuple[Group, ...] = (
             " ON s.state = a.state AND d.datname = a.datname"
         ),
         _activity,
-    ),
-    Group(
-        "locks",
-        lambda _: (
-            f"SELECT d.datname, m.mode, COALESCE(l.count, 0) AS count FROM (VALUES {_values(LOCK_MODES)}) AS m(mode)"
-            " CROSS JOIN pg_database d LEFT JOIN (SELECT database, lower(mode) AS mode, count(*) AS count"
-            " FROM pg_locks WHERE database IS NOT NULL GROUP BY 1, 2) AS l ON m.mode = l.mode AND d.oid = l.database"
-        ),
-        _locks,
     ),
     Group(
         "sizes",

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 
 from topmast_exporter.collector import Collector, Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
-from topmast_exporter.postgres_group import Group, Row
+from topmast_exporter.postgres_group import Row
 from topmast_exporter.postgres_queries import GROUPS, parse
 from topmast_exporter.postgres_statements import Statements
 from topmast_exporter.postgres_statements import sql as statements_sql
@@ -32,7 +32,6 @@ SESSION = (
     " SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET idle_in_transaction_session_timeout = '5s';"
     " SET jit = off"
 )
-MAX_ROWS = 10_000
 # Reading 5,000 statements is half of what a whole refresh costs the server.
 STATEMENTS_SECONDS = 30.0
 
@@ -71,13 +70,12 @@ class PostgresSource:
         self._config = config
         self._clock = clock
         """Says when a slow group is due again; deadlines are real time."""
-        self._connection: Any = None
+        self._session: Any = None
         self._rows: dict[str, Sequence[Row]] = {}
         self._read_at: dict[str, float] = {}
         # What is read seldom is parsed as seldom: 250 settings are half of a refresh's own work.
         self._seldom: dict[str, list[Metric]] = {}
         self._statements = Statements()
-        self._statement_rows: Sequence[Row] = ()
         self._statements_schema: str | None = None
 
     def collect(self) -> Reading:
@@ -85,17 +83,16 @@ class PostgresSource:
 
         deadline = time.monotonic() + self._config.timeout_seconds
         try:
-            if self._connection is None:
-                self._connection = self._connect(deadline)
-            self._connection.deadline = deadline
-            refused: dict[str, tuple[str, str]] = {}
-            for group in GROUPS:
-                self._read(group, refused)
+            if self._session is None:
+                self._session = self._connect(deadline)
+            self._session.connection.deadline = deadline
+            refused: dict[str, psycopg.Error] = {}
+            self._read_groups(refused)
+            if self._statements_schema is not None:
+                self._read_statements(self._statements_schema, refused)
             reading = parse(self._rows)
             for metrics in self._seldom.values():
                 reading.include(metrics)
-            if self._statements_schema is not None:
-                self._read_statements(reading, refused)
             now = self._clock()
             for name, at in self._read_at.items():
                 text = "Age of what is read less often than the rest."
@@ -103,69 +100,62 @@ class PostgresSource:
         except (psycopg.Error, OSError, TimeoutError) as error:
             self.close()
             raise CollectError(f"{self._config.target}: {_one_line(error)}", _reason(error)) from error
-        for what, (reason, message) in refused.items():
-            reading.leave_out(what, message, reason)
+        for what, why in refused.items():
+            reading.leave_out(what, _one_line(why), _reason(why))
         return reading
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.connection.close()
 
-    def _read(self, group: Group, refused: dict[str, tuple[str, str]]) -> None:
-        import psycopg
+    def _read_groups(self, refused: dict[str, Any]) -> None:
+        now, version = self._clock(), self._session.connection.info.server_version
+        due = {group.name: group for group in GROUPS if self._is_due(group.name, group.every_seconds, now)}
+        for name, rows in self._session.ask({name: group.sql(version) for name, group in due.items()}).items():
+            if isinstance(rows, Exception):
+                refused[name] = rows
+                self._forget(name)
+            elif due[name].every_seconds:
+                self._read_at[name] = now
+                self._seldom[name] = parse({name: rows}).metrics()
+            else:
+                self._rows[name] = rows
 
-        now = self._clock()
-        if group.name in self._seldom and now - self._read_at[group.name] < group.every_seconds:
+    def _read_statements(self, schema: str, refused: dict[str, Any]) -> None:
+        from psycopg import errors
+
+        now, name = self._clock(), "statements"
+        if not self._is_due(name, STATEMENTS_SECONDS, now):
             return
+        version = self._session.connection.info.server_version
         try:
-            rows = self._query(group.sql(self._connection.info.server_version))
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable) as error:
-            # this group only: the connection is good, and the other groups are not the poorer for it
-            refused[group.name] = (_reason(error), _one_line(error))
-            self._rows.pop(group.name, None)
-            self._seldom.pop(group.name, None)
-            self._read_at.pop(group.name, None)
-            return
-        if group.every_seconds:
-            self._read_at[group.name] = now
-            self._seldom[group.name] = parse({group.name: rows}).metrics()
-        else:
-            self._rows[group.name] = rows
-
-    def _read_statements(self, reading: Reading, refused: dict[str, tuple[str, str]]) -> None:
-        import psycopg
-
-        version = self._connection.info.server_version
-        schema = self._statements_schema or ""
-        now = self._clock()
-        due = self._read_at.get("statements", float("-inf")) + STATEMENTS_SECONDS
-        if now < due:
-            self._statements.read_into(reading, self._statement_rows)
-            return
-        try:
-            rows = self._query(statements_sql(schema, version, self._statements.known()))
+            (rows,) = self._session.query(statements_sql(schema, version, self._statements.known()))
         except (
-            psycopg.errors.InsufficientPrivilege,
-            psycopg.errors.ObjectNotInPrerequisiteState,  # created, but not in shared_preload_libraries
-            psycopg.errors.UndefinedFunction,
-            psycopg.errors.UndefinedColumn,
+            errors.InsufficientPrivilege,
+            errors.ObjectNotInPrerequisiteState,  # created, but not in shared_preload_libraries
+            errors.UndefinedFunction,
+            errors.UndefinedColumn,
         ) as error:
-            refused["pg_stat_statements"] = (_reason(error), _one_line(error))
-            self._read_at.pop("statements", None)
+            refused["pg_stat_statements"] = error
+            self._forget(name)
             return
-        self._read_at["statements"], self._statement_rows = now, rows
-        self._statements.read_into(reading, rows)
+        part = Reading()
+        self._statements.read_into(part, rows)
+        self._read_at[name], self._seldom[name] = now, part.metrics()
 
-    def _query(self, sql: str) -> list[Row]:
-        with self._connection.cursor() as cursor:
-            return list(cursor.execute(sql).fetchmany(MAX_ROWS))
+    def _is_due(self, name: str, every_seconds: float, now: float) -> bool:
+        return name not in self._read_at or now - self._read_at[name] >= every_seconds
+
+    def _forget(self, name: str) -> None:
+        for kept in (self._rows, self._seldom, self._read_at):
+            kept.pop(name, None)
 
     def _connect(self, deadline: float) -> Any:
         from psycopg.conninfo import make_conninfo
         from psycopg.rows import dict_row
 
-        from topmast_exporter import postgres_connection
+        from topmast_exporter import postgres_connection, postgres_session
 
         options: dict[str, Any] = {
             "keepalives_idle": 10,
@@ -188,7 +178,7 @@ class PostgresSource:
             connection.close()
             raise
         self._statements_schema = found["schema"] if found and self._config.statements else None
-        return connection
+        return postgres_session.Session(connection)
 
 
 def _one_line(error: BaseException) -> str:

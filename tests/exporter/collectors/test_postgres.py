@@ -138,8 +138,11 @@ def test_the_session_cannot_write_and_gives_up_early(source):
     source.collect()
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        source._query("CREATE TABLE forbidden (id int)")
-    asked = {name: source._query(f"SHOW {name}")[0][name] for name in ("statement_timeout", "lock_timeout", "jit")}
+        source._session.query("CREATE TABLE forbidden (id int)")
+    asked = {
+        name: source._session.query(f"SHOW {name}")[0][0][name]
+        for name in ("statement_timeout", "lock_timeout", "jit")
+    }
     assert asked == {"statement_timeout": "2s", "lock_timeout": "100ms", "jit": "off"}
 
 
