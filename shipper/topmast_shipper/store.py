@@ -7,7 +7,7 @@
 import os
 import re
 import sqlite3
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ _UNWORDED_INSIDE = {
 }
 _NAME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.sqlite$")
 # A field is indexed up to here; a longer one is found by its beginning.
-_WORDED_CHARACTERS = 32_768
+WORDED_CHARACTERS = 32_768
 _MAX_DEPTH = 32
 
 
@@ -142,6 +142,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_worded(path: Sequence[str]) -> bool:
+    """Return whether a value with these names above it, its own the last, is one of `worded`."""
+    return path[0] not in _UNWORDED_WHOLE and not (len(path) > 1 and path[1] in _UNWORDED_INSIDE.get(path[0], ()))
+
+
 def worded(document: Mapping[str, Any]) -> str:
     """Return the words and whole numbers of all fields but the message and those that nobody searches by."""
     found: list[str] = []
@@ -162,9 +167,9 @@ def _collect(values: Mapping[str, Any], found: list[str], unworded: Container[st
             continue
         kind = type(value)
         if kind is str:
-            found.append(value[:_WORDED_CHARACTERS])
+            found.append(value[:WORDED_CHARACTERS])
         elif kind is int:
-            found.append(str(value)[:_WORDED_CHARACTERS])
+            found.append(str(value)[:WORDED_CHARACTERS])
         elif kind is dict and depth < _MAX_DEPTH:
             _collect(value, found, (), depth + 1)
         elif kind is list and depth < _MAX_DEPTH:

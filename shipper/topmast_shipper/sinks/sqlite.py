@@ -8,33 +8,27 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
-
-from topmast_shipper import ecs, store, timestamps
+from topmast_shipper import store, timestamps
 from topmast_shipper.component import Kind, Receipt, Sink
+from topmast_shipper.day import Day, stored
 from topmast_shipper.errors import InUseError, PermanentError, StateError, TransientError
 from topmast_shipper.event import Event
-from topmast_shipper.store import Part
+from topmast_shipper.outlines import Outlines
+from topmast_shipper.portion import Portion, portions
 from topmast_shipper.window import Window, of
 from topmast_shipper.writable import writable
 
 # Most windows touch one day, some two around midnight; a backlog goes through its days in order.
 _OPEN_PARTS = 3
 _RETENTION_SECONDS = 30.0
-# SQLite allows 32,766 variables in a statement (since 3.32).
-_LOOK_UP = 500
-# Statements are of a multiple of so many rows, so that few are prepared; a window is one. SQLite has room for
-# 32,766 values in it.
-_ROWS_TOGETHER = 256
-_MOST_ROWS = 2048
+# Fewer rows are written before another thread is awake.
+_MANY_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -51,83 +45,22 @@ class Config:
         return max(self.max_bytes // 8, 1 << 20)
 
 
-class _Table(NamedTuple):
-    """What rows are inserted into, and how many values one has."""
-
-    insert: str
-    columns: int
-    then: str = ""
-
-    @cache  # noqa: B019 - two tables, nine numbers of rows
-    def statement(self, rows: int) -> str:
-        marks = f"({','.join('?' * self.columns)})"
-        return f"INSERT INTO {self.insert} VALUES {','.join([marks] * rows)}{self.then}"  # noqa: S608 - question marks
-
-
-class _Told(NamedTuple):
-    """What a document says, as the tables want it."""
-
-    status: int | None
-    text: str
-    message: str
-    words: str
-
-
-_EVENTS = _Table("events", 7, " ON CONFLICT(id) DO NOTHING")
-_WORDS = _Table("words(rowid, message, fields)", 3)
-
-
-class _Day:
-    """The part of a day that is written to."""
-
-    def __init__(self, part: Part) -> None:
-        self.part = part
-        self.connection = store.open_for_writing(part.path)
-        row = self.connection.execute("SELECT coalesce(max(n), 0) FROM events").fetchone()
-        self.last_n: int = row[0]
-        self.greatest: dict[str, str] = {}
-        """Greatest id stored, per stream and generation that was asked for."""
-
-    def stored(self, ids: Collection[str], least: Mapping[str, str]) -> set[str]:
-        """Return which of the ids this part holds; `least` is the least of each stream and generation."""
-        for prefix in least.keys() - self.greatest.keys():
-            self.greatest[prefix] = store.last_key(self.connection, prefix) or ""
-        if all(first > self.greatest[prefix] for prefix, first in least.items()):
-            return set()
-        return stored(self.connection, [each for each in ids if each <= self.greatest[each[:20]]])
-
-    def write(
-        self, keys: Collection[str], events: Sequence[Sequence[object]], words: Sequence[Sequence[object]]
-    ) -> None:
-        """Store the rows of these ids in one transaction; their numbers begin at `last_n` + 1."""
-        with self.connection:
-            self.connection.execute("BEGIN IMMEDIATE")
-            _insert(self.connection, _EVENTS, events)
-            _insert(self.connection, _WORDS, words)
-        self.last_n += len(keys)
-        for key in keys:
-            prefix = key[:20]
-            if key > self.greatest.get(prefix, ""):
-                self.greatest[prefix] = key
-
-    def close(self) -> None:
-        self.connection.close()
-
-
 class SqliteSink:
     """The store's one writer; holds the folder's lock until closed."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._clock = clock
-        self._days: dict[str, _Day] = {}
+        self._days: dict[str, Day] = {}
         self._elsewhere: dict[str, dict[Path, str]] = {}
         self._checked_at = 0.0
         self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self._copier = ThreadPoolExecutor(1, "sqlite-copy")
         self.meanwhile: Callable[[], Window | None] = _nothing
         """What is done while a window is written; returns the next one."""
-        self._told: dict[str, _Told] = {}
-        """What the documents of the next window say, by their ids: read while this one was written."""
+        self._outlines = Outlines()
+        self._ready: tuple[Window, list[Portion]] | None = None
+        """The last window that was made ready: the next one, while one is written."""
         try:
             config.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(config.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -141,10 +74,9 @@ class SqliteSink:
 
     def send(self, window: Sequence[Event]) -> Receipt:
         """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""
-        columns = of(window)
         try:
-            for name, chosen in sorted(_by_day(columns).items()):
-                self._store(name, columns, chosen)
+            for portion in self._portions(of(window)):
+                self._store(portion)
             self._retain()
         except sqlite3.OperationalError as error:
             self._close_days()  # a file that was removed under us is made anew
@@ -162,45 +94,39 @@ class SqliteSink:
     def close(self) -> None:
         self._writer.shutdown(wait=False)
         self._close_days()
+        self._copier.shutdown(wait=False)
         os.close(self._lock)
 
-    def _store(self, name: str, window: Window, chosen: dict[str, int]) -> None:
-        day = self._day(name)
-        least: dict[str, str] = {}
-        for key in sorted(chosen, reverse=True):
-            least[key[:20]] = key
-        for key in day.stored(chosen, least) | self._stored_elsewhere(day, chosen, least):
-            del chosen[key]
-        if chosen:
-            self._write(day, window, chosen)
+    def _portions(self, window: Window) -> list[Portion]:
+        """Return the rows of the window, made ready while the one before it was written, or now."""
+        if self._ready is None or self._ready[0] is not window:
+            self._ready = window, portions(window, self._outlines)
+        return self._ready[1]
 
-    def _write(self, day: _Day, window: Window, chosen: Mapping[str, int]) -> None:
-        """Store the chosen events, by their ids and their places in the window."""
-        events: list[Sequence[object]] = []
-        words: list[Sequence[object]] = []
-        number = day.last_n
-        documents, times, levels, services = window.documents, window.times, window.levels, window.services
-        for key, at in chosen.items():
-            number += 1
-            told = self._told.get(key) or _told(documents[at])
-            events.append((number, key, times[at], levels[at], services[at], told.status, told.text))
-            words.append((number, told.message, told.words))
-        if len(chosen) < _ROWS_TOGETHER:  # written before another thread is awake
-            day.write(chosen, events, words)
+    def _store(self, portion: Portion) -> None:
+        day = self._day(portion.day)
+        known = day.stored(portion) | self._stored_elsewhere(day, portion)
+        if known:
+            portion = portion.without(known)
+        if not portion.ids:
+            return
+        if len(portion.ids) < _MANY_ROWS:
+            day.write(portion)
             return
         # SQLite works without the interpreter's lock: another core has the time to read on
-        writing = self._writer.submit(day.write, chosen, events, words)
-        following = self.meanwhile()
+        writing = self._writer.submit(day.write, portion)
         try:
-            self._told = dict(zip(following.ids, map(_told, following.documents), strict=True)) if following else {}
+            if (following := self.meanwhile()) is not None:
+                self._portions(following)
         finally:
             writing.result()
 
-    def _stored_elsewhere(self, day: _Day, keys: Iterable[str], least: Mapping[str, str]) -> set[str]:
+    def _stored_elsewhere(self, day: Day, portion: Portion) -> set[str]:
         """Return the ids that another part holds: a day's earlier part, or another day.
 
         A line without a time of its own has the day it was read on, which a re-send after midnight is not.
         """
+        least = portion.least
         for prefix in least.keys() - self._elsewhere.keys():
             self._elsewhere[prefix] = {
                 part.path: last
@@ -209,7 +135,7 @@ class SqliteSink:
             }
         suspects: dict[Path, list[str]] = {}
         if any(first <= last for prefix, first in least.items() for last in self._elsewhere[prefix].values()):
-            for key in keys:
+            for key in portion.ids:
                 for path, last in self._elsewhere[key[:20]].items():
                     if key <= last and path != day.part.path:
                         suspects.setdefault(path, []).append(key)
@@ -223,18 +149,18 @@ class SqliteSink:
                     connection.close()
         return known
 
-    def _day(self, name: str) -> _Day:
+    def _day(self, name: str) -> Day:
         day = self._days.pop(name, None)
         if day is None:
             existing = [each for each in store.parts(self._config.path) if each.day == name]
-            day = _Day(existing[-1] if existing else store.part(self._config.path, name, 0))
+            day = Day(existing[-1] if existing else store.part(self._config.path, name, 0), self._copier)
         if day.part.bytes >= self._config.part_bytes:
             # ids of this part may come again after a restart: they are looked up as those of other days are
             for prefix, last in day.greatest.items():
                 if last:
                     self._elsewhere.setdefault(prefix, {})[day.part.path] = last
             day.close()
-            day = _Day(store.part(self._config.path, name, day.part.number + 1))
+            day = Day(store.part(self._config.path, name, day.part.number + 1), self._copier)
         self._days[name] = day  # the most recently used is the last
         while len(self._days) > _OPEN_PARTS:
             self._days.pop(next(iter(self._days))).close()
@@ -266,56 +192,8 @@ class SqliteSink:
         self._elsewhere.clear()
 
 
-def _insert(connection: sqlite3.Connection, table: _Table, rows: Sequence[Sequence[object]]) -> None:
-    """Insert the rows, most of them in one statement: SQLite takes a single step, not one a row."""
-    whole = len(rows) - len(rows) % _ROWS_TOGETHER
-    for first in range(0, whole, _MOST_ROWS):
-        some = rows[first : min(whole, first + _MOST_ROWS)]
-        connection.execute(table.statement(len(some)), list(chain.from_iterable(some)))
-    connection.executemany(table.statement(1), rows[whole:])
-
-
-def _by_day(window: Window) -> dict[str, dict[str, int]]:
-    """Return the ids of each day, with their places in the window."""
-    ids, times = window.ids, window.times
-    first, last = timestamps.day(min(times, default=0)), timestamps.day(max(times, default=0))
-    if first == last:  # nearly always
-        return {first: dict(zip(ids, range(len(ids)), strict=True))} if ids else {}
-    days: dict[str, dict[str, int]] = {}
-    for at, (key, moment) in enumerate(zip(ids, times, strict=True)):
-        days.setdefault(timestamps.day(moment), {})[key] = at
-    return days
-
-
-def _told(document: bytes) -> _Told:
-    fields = orjson.loads(document)
-    return _Told(_status(fields), document.decode(), fields["message"], store.worded(fields))
-
-
-def _status(document: Mapping[str, Any]) -> int | None:
-    """Return `http.response.status_code` when it is a whole number."""
-    if "http" not in document:
-        return None
-    try:
-        status = document["http"]["response"]["status_code"]
-    except (KeyError, TypeError):
-        status = ecs.get(document, "http.response.status_code")
-    return status if type(status) is int else None
-
-
 def _nothing() -> None:
     """Nobody reads on."""
-
-
-def stored(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
-    """Return which of the ids a file of the store holds."""
-    known: set[str] = set()
-    for start in range(0, len(ids), _LOOK_UP):
-        some = ids[start : start + _LOOK_UP]
-        marks = ",".join("?" * len(some))
-        rows = connection.execute(f"SELECT id FROM events WHERE id IN ({marks})", some)  # noqa: S608 - question marks
-        known.update(row[0] for row in rows)
-    return known
 
 
 def build(options: Mapping[str, Any]) -> Sink:

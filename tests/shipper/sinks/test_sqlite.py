@@ -1,12 +1,13 @@
 """sinks/sqlite.py: each event once, in the file of its day, within the cap."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from topmast_shipper import store
+from topmast_shipper import search, store
 from topmast_shipper.component import Receipt, Sink
 from topmast_shipper.errors import StateError, TransientError
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
@@ -14,6 +15,26 @@ from topmast_shipper.testing import READ_AT, SinkContract, event, events
 from topmast_shipper.window import Window, of
 
 DAY = "2026-11-21"
+
+# A part as versions before this one have made it: how it is read and written must not depend on what is new.
+OLD_TABLES = """
+CREATE TABLE events(
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, level TEXT NOT NULL,
+    service TEXT NOT NULL, status INTEGER, document TEXT NOT NULL
+);
+CREATE INDEX events_time ON events(time, n, level, service, status);
+CREATE VIRTUAL TABLE words USING fts5(
+    message, fields, content='',{} tokenize="unicode61 remove_diacritics 0 tokenchars '_'"
+);
+PRAGMA user_version=1;
+"""
+SMALL_PAGES, LARGER_PAGES = (f"PRAGMA page_size={size}; PRAGMA journal_mode=WAL;" for size in (4096, 8192))
+BY_EIGHTS = "INSERT INTO words(words, rank) VALUES ('automerge', 8), ('pgsz', 8000);"
+OLD = {
+    "small pages, with sizes": SMALL_PAGES + OLD_TABLES.format(""),
+    "larger pages, with sizes": LARGER_PAGES + OLD_TABLES.format(""),
+    "without sizes, merged by eights": LARGER_PAGES + OLD_TABLES.format(" columnsize=0,") + BY_EIGHTS,
+}
 
 
 def ids(folder: Path) -> list[str]:
@@ -92,6 +113,23 @@ def test_while_a_large_window_is_written_the_next_is_read_and_made_ready(folder:
     with closing(sqlite3.connect(folder / f"{DAY}.sqlite")) as connection:
         documents = dict(connection.execute("SELECT id, document FROM events"))
     assert documents == {each.id: each.json.decode() for each in events(1_000) if each.id in documents}
+
+
+def test_while_a_backlog_is_written_its_log_is_copied_into_the_file(folder: Path) -> None:
+    sink = opened(folder)
+    for first in range(0, 8_192, 2_048):
+        sink.send(events(2_048, first))
+
+    # what the file alone has, without its log
+    deadline, copied = time.monotonic() + 20, 0
+    while copied < 4_096 and time.monotonic() < deadline:
+        uri = f"{(folder / f'{DAY}.sqlite').as_uri()}?immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection, suppress(sqlite3.DatabaseError):
+            copied = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+    sink.close()
+
+    assert copied >= 4_096
+    assert ids(folder) == [each.id for each in events(8_192)]
 
 
 def test_a_large_window_that_cannot_be_written_is_settled_by_the_next_send(folder: Path) -> None:
@@ -180,6 +218,32 @@ def test_a_part_that_was_full_is_still_known_after_a_restart(folder: Path) -> No
 
     assert len(store.parts(folder)) > 1
     assert sorted(ids(folder)) == [each.id for each in window]
+
+
+@pytest.mark.parametrize("schema", OLD.values(), ids=OLD)
+def test_a_part_of_an_older_version_is_written_and_searched_on(folder: Path, schema: str) -> None:
+    folder.mkdir()
+    old = [event(number, path=f"/old/{number}", status=404, level="error") for number in range(3)]
+    with closing(sqlite3.connect(folder / f"{DAY}.sqlite")) as connection:
+        connection.executescript(schema)
+        for n, each in enumerate(old, 1):
+            row = (n, each.id, each.time, each.level, each.service, 404, each.json.decode())
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            words = (n, f"line {n - 1}", f"404\n/old/{n - 1}\nshop")
+            connection.execute("INSERT INTO words(rowid, message, fields) VALUES (?, ?, ?)", words)
+        connection.commit()
+    new = [event(number, path=f"/new/{number}", status=201) for number in range(3, 700)]
+
+    sink = opened(folder)
+    receipts = [sink.send([*old, *new[:300]]), sink.send(new[200:]), sink.send([event(700, path="/old/700")])]
+    sink.close()
+
+    assert receipts == [Receipt(303), Receipt(497), Receipt(1)]
+    assert [part.path.name for part in store.parts(folder)] == [f"{DAY}.sqlite"]
+    assert ids(folder) == [event(number).id for number in range(701)]
+    assert worded(folder) == 701
+    for query, count in (("old", 4), ("status:404 path:/old/1", 1), ('"line 2"', 1), ("status:201", 697)):
+        assert len(search.lines(folder, query, limit=1_000)) == count, query
 
 
 def test_days_that_are_too_old_are_deleted(folder: Path) -> None:
