@@ -42,7 +42,9 @@ def main(rounds: int, size: int) -> None:
 
             return many
 
-        found[name] = _each(run(guarded), rounds, size) - _each(run(call), rounds, size)
+        # by turns: a shared machine is not equally fast all the time
+        both = [(_each(run(guarded), 1, size), _each(run(call), 1, size)) for _ in range(rounds)]
+        found[name] = statistics.median(more - less for more, less in both)
         wanted = "gpt-4.1-mini" if spent >= 10 else "gpt-4.1"
         if guarded(model="gpt-4.1") != wanted:
             raise SystemExit("the guard does not do what is measured")

@@ -40,7 +40,7 @@ def price(
     parts: list[Column] = [None] * len(COMPONENTS)
     measured, costs_something = False, False
     for charge in sheet.charges:
-        numerator, denominator = charge.numerator, charge.denominator
+        numerator, denominator = charge.price
         if charge.constant or (charge.steps and _steps(charge.steps, tokens[0])):
             return None
         costs_something = costs_something or bool(numerator)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from topmast_exporter.pricing.compile import FORMAT, SOURCE
-from topmast_exporter.pricing.price import compile_sheet
+from topmast_exporter.pricing.price import charges_of
 from topmast_exporter.pricing.table import PriceTable, PriceTableError, matches
 
 log = logging.getLogger("topmast_exporter.prices")
@@ -121,8 +121,8 @@ def check(path: Path) -> PriceTable:
 
 
 def _check_sheet(sheet: Any, table: PriceTable) -> None:
-    for charge in compile_sheet(sheet, table.units).charges:
-        for numerator, denominator in ((charge.numerator, charge.denominator), *(price for _, price in charge.steps)):
+    for charge in charges_of(sheet, table.units)[0]:
+        for numerator, denominator in (charge.price, *(price for _, price in charge.steps)):
             if numerator < 0 or denominator <= 0:
                 raise ValueError(f"a price below nothing: {numerator}/{denominator}")
 

@@ -106,7 +106,7 @@ class BudgetGuard:
         if action not in ACTIONS:
             raise ValueError(f"{action!r}: one of {', '.join(ACTIONS)}")
         self._action = action
-        self._cheaper = dict(cheaper or {})
+        self._cheaper = dict(cheaper or {}) if action == "downgrade" else {}
         self._ask = ask or budgets_from_environment()
         self._clock = clock
         self._interval = interval_seconds
@@ -191,7 +191,7 @@ class BudgetGuard:
         if self._action == "block":
             self._count["block"].inc()
             raise BudgetSpentError(met)
-        other = self._cheaper.get(model) if self._action == "downgrade" else None
+        other = self._cheaper.get(model)
         self._count["warn" if other is None else "downgrade"].inc()
         if now >= self._warn_again.get(met, now):
             self._warn_again[met] = now + WARN_SECONDS
