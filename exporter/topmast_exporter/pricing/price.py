@@ -243,7 +243,7 @@ def _function(charges: tuple[Charge, ...]) -> Callable[[Tokens], Price]:
         "INCONSISTENT": Price(UNPRICED, reason="inconsistent_usage"),
         "NOT_MEASURED": Price(UNPRICED, reason="unit_not_measured"),
     }
-    exec(formula.source(charges, len(COMPONENTS)), names)  # noqa: S102
+    exec(formula.source(charges, len(COMPONENTS)), names)  # noqa: S102 its source is of numbers and of names of ours
     function: Callable[[Tokens], Price] = names["price"]
     return function
 

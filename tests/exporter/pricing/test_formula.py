@@ -40,7 +40,7 @@ def function_of(listed):
         "INCONSISTENT": INCONSISTENT,
         "NOT_MEASURED": NOT_MEASURED,
     }
-    exec(formula.source(listed, COMPONENTS), names)  # noqa: S102
+    exec(formula.source(listed, COMPONENTS), names)  # noqa: S102 its source is of numbers and of names of ours
     return names["price"]
 
 
