@@ -3,8 +3,8 @@
 
 Names, labels and values: https://github.com/prometheus-community/postgres_exporter (v0.20). Columns:
 https://www.postgresql.org/docs/current/monitoring-stats.html. Costs (12 databases, 500 tables, 5,000 statements, in
-ms): stat_database 0.25, activity 0.23, locks 0.11, statements 3.3 to 7, all sizes 14.7 (hence every 5 min). They are
-prepared and asked together: postgres_session.py.
+ms): stat_database 0.25, activity 0.23, locks 0.11, statements at most 3.3 to 7, all sizes 14.7 (hence every 5 min).
+They are prepared and asked together: postgres_session.py.
 """
 
 import re

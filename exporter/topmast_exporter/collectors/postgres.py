@@ -12,12 +12,11 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from topmast_exporter import postgres_statements
 from topmast_exporter.collector import Collector, Reading, secret, secret_properties
 from topmast_exporter.errors import CollectError
 from topmast_exporter.postgres_group import Row
 from topmast_exporter.postgres_queries import GROUPS, parse
-from topmast_exporter.postgres_statements import Statements
-from topmast_exporter.postgres_statements import sql as statements_sql
 
 GRANTS = (
     "CREATE ROLE {role} LOGIN CONNECTION LIMIT 2;",
@@ -75,7 +74,7 @@ class PostgresSource:
         self._read_at: dict[str, float] = {}
         # What is read seldom is parsed as seldom: 250 settings are half of a refresh's own work.
         self._seldom: dict[str, list[Metric]] = {}
-        self._statements = Statements()
+        self._statements = postgres_statements.Statements()
         self._statements_schema: str | None = None
 
     def collect(self) -> Reading:
@@ -130,7 +129,12 @@ class PostgresSource:
             return
         version = self._session.connection.info.server_version
         try:
-            (rows,) = self._session.query(statements_sql(schema, version, self._statements.known()))
+            statements, query = self._statements, self._session.query
+            if statements.least_ms is None:
+                statements.rank(query(postgres_statements.rank_sql(schema, version))[0])
+            ((row,),) = query(
+                postgres_statements.sql(schema, version, statements.known(), statements.least_ms or 0.0)
+            )
         except (
             errors.InsufficientPrivilege,
             errors.ObjectNotInPrerequisiteState,  # created, but not in shared_preload_libraries
@@ -141,7 +145,7 @@ class PostgresSource:
             self._forget(name)
             return
         part = Reading()
-        self._statements.read_into(part, rows)
+        statements.read_into(part, row)
         self._read_at[name], self._seldom[name] = now, part.metrics()
 
     def _is_due(self, name: str, every_seconds: float, now: float) -> bool:

@@ -8,7 +8,7 @@ from topmast_exporter.collectors.postgres import Config, PostgresSource
 from topmast_exporter.errors import CollectError
 from topmast_exporter.postgres_group import MAX_OPEN_VALUES
 from topmast_exporter.postgres_queries import parse
-from topmast_exporter.postgres_statements import MAX_SHOWN, Statements
+from topmast_exporter.postgres_statements import COLUMNS, MAX_SHOWN, TOP, Statements
 
 
 def activity(**changes):
@@ -67,18 +67,19 @@ def test_settings_are_in_base_units(row, name, value):
 
 def statements(*rows):
     """(queryid, calls): all other numbers follow the calls."""
-    columns = ("calls", "exec_ms", "rows", "read_ms", "write_ms")
-    total = sum(calls for _, calls in rows)
-    everything = {f"all_{column}": total for column in columns}
-    return [
-        {"user": "app", "datname": "shop", "queryid": queryid, **dict.fromkeys(columns, calls), **everything}
-        for queryid, calls in rows
-    ]
+    return [["app", "shop", queryid, *[calls] * len(COLUMNS)] for queryid, calls in rows]
 
 
-def shown(one, rows):
+def shown(one, rows, hidden=0):
+    """Answer as the server does, whose other statements have `hidden` calls."""
+    if one.least_ms is None:
+        first = sorted(rows, key=lambda row: -row[3])[:TOP]
+        one.rank([{"queryid": queryid, "exec_ms": calls} for _, _, queryid, calls, *_ in first])
+    known, least = one.known(), one.least_ms
+    asked = [row for row in rows if row[2] in known or row[3] >= least]
+    total = sum(row[3] for row in rows) + hidden
     reading = Reading()
-    one.read_into(reading, rows)
+    one.read_into(reading, {"shown": asked, **{f"all_{column}": total for column in COLUMNS}})
     (family,) = [m for m in reading.metrics() if m.name == "pg_stat_statements_calls"]
     return {sample.labels["queryid"]: sample.value for sample in family.samples}
 
@@ -96,12 +97,44 @@ def test_statements_sum_to_the_servers_total_and_a_newcomer_takes_nothing_from_o
 
 
 def test_statements_are_bounded_and_what_is_not_shown_is_in_other():
-    rows = statements(*((queryid, 1) for queryid in range(1, 501)))
+    one = Statements()
+    for newest in range(1, 501):  # each is the first for a while
+        counted = shown(one, statements(*((queryid, queryid * 10) for queryid in range(1, newest + 1))), hidden=7)
 
-    counted = shown(Statements(), rows)
+        assert len(counted) <= MAX_SHOWN + 1
+        assert sum(counted.values()) == sum(range(1, newest + 1)) * 10 + 7
 
-    assert len(counted) == MAX_SHOWN + 1
-    assert sum(counted.values()) == 500
+
+def test_statements_never_fall_and_start_over_after_a_reset():
+    one = Statements()
+    before = shown(one, statements(*((queryid, 1_000 + queryid) for queryid in range(40))))
+    shown(one, statements((38, 3), (39, 5)))
+
+    after = shown(one, statements((38, 30), (39, 50), (77, 4)))
+
+    assert before["39"] == 1_039
+    assert (after["38"], after["39"]) == (30, 50)
+    assert sum(after.values()) == 84
+
+
+def test_a_statement_of_two_rows_is_shown_with_both():
+    twice = [*statements((1, 100)), *statements((1, 1)), *statements(*((queryid, 50) for queryid in range(2, 30)))]
+
+    assert shown(Statements(), twice)["1"] == 101
+
+
+def test_a_newcomer_of_two_rows_takes_neither_from_other():
+    one, rest = Statements(), statements(*((queryid, 50) for queryid in range(2, 40)))
+    shown(one, rest)
+    both = [*statements((99, 500)), *statements((99, 1)), *rest]
+
+    counted = [
+        shown(one, both).get("99"),
+        shown(one, both).get("99"),
+        shown(one, [*both, *statements((99, 3))])["99"],
+    ]
+
+    assert counted == [None, 0, 3]
 
 
 @pytest.fixture
