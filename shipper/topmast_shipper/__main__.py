@@ -91,9 +91,9 @@ def _ship(loaded: config.ShipperConfig, path: Path) -> int:
     # a window is thousands of small values that go as they came, none of them in a cycle: looking for cycles at
     # every 700th would take as long as reading them does
     gc.set_threshold(200_000)
-    # a sink's writer comes back from SQLite a few times a window: five milliseconds each until it has the
-    # interpreter again are a third of the window's time
-    sys.setswitchinterval(0.001)
+    # a sink's writer comes back from SQLite some dozen times a window, and each time waits so long, until the thread
+    # that reads on has to give it the interpreter: with five milliseconds, for a third of the window's time
+    sys.setswitchinterval(0.00003)
     shipper = Shipper(loaded)
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -152,6 +152,13 @@ class Waiting(Protocol):
 
 
 @runtime_checkable
+class Roomy(Protocol):
+    """What a sink has beside `send` that takes larger windows than a wire does."""
+
+    window_events: int
+
+
+@runtime_checkable
 class Crowded(Protocol):
     """What an input has beside `sweep` that opens a bounded number of sources at once."""
 

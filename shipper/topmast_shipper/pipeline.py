@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from typing import NamedTuple
 
 from topmast_shipper.checkpoint import Checkpoint, Place
-from topmast_shipper.component import Block, Cursor, Input, Receipt, Sink, Source, Waiting
+from topmast_shipper.component import Block, Cursor, Input, Receipt, Roomy, Sink, Source, Waiting
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import PermanentError, TransientError
 from topmast_shipper.event import Event
@@ -92,7 +92,7 @@ class Lane:
         signal: Signal,
         *,
         counts_logs: bool = True,
-        window_events: int = WINDOW_EVENTS,
+        window_events: int | None = None,
         backoff: Backoff | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -104,7 +104,7 @@ class Lane:
         self._telemetry = telemetry
         self._signal = signal
         self._counts_logs = counts_logs
-        self._window_events = window_events
+        self._window_events = window_events or (sink.window_events if isinstance(sink, Roomy) else WINDOW_EVENTS)
         self._backoff = backoff or Backoff()
         self._wall = wall
         self._pending = Window()
@@ -116,7 +116,7 @@ class Lane:
         """The next window, when it was read while a sink waited for its answer."""
         if isinstance(sink, Waiting):
             sink.meanwhile = self._read_on
-        self._limit = window_events
+        self._limit = self._window_events
         self._struggles = 0
         """Failures since the last progress or halving."""
         self._complained = False

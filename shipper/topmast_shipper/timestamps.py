@@ -46,7 +46,7 @@ def of_canonical(text: bytes) -> int:
 
     Far below 0 for what is no time.
     """
-    return second(text[:19]) + int(text[20:].partition(b"Z")[0].ljust(6, b"0"))
+    return second(text[:19]) + (int(text[20:23]) * 1000 if text[23:24] == b"Z" else int(text[20:26]))
 
 
 @lru_cache(maxsize=4096)

@@ -63,7 +63,7 @@ class Rows(Sequence[Event]):
     @property
     def ids(self) -> list[str]:
         prefix = Position(self.stream, self.generation, 0).key[:20]
-        return [f"{prefix}{end:012x}" for end in self.ends]
+        return list(map(f"{prefix}%012x".__mod__, self.ends))
 
     @property
     def times(self) -> list[int]:

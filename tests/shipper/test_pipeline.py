@@ -96,10 +96,16 @@ class Eager(Fake):
         return super().send(window)
 
 
+class Large(Fake):
+    """One that takes windows of its own size."""
+
+    window_events = 6
+
+
 class Bench:
     """A lane, and everything around it that a test looks at."""
 
-    def __init__(self, folder: Path, count: int, window_events: int, sink: Fake) -> None:
+    def __init__(self, folder: Path, count: int, window_events: int | None, sink: Fake) -> None:
         self.sink = sink
         self.source = Lines(count)
         self.checkpoint = Checkpoint(folder)
@@ -329,3 +335,11 @@ def test_log_events_are_counted_when_they_are_settled(bench: Callable[..., Bench
 
     assert at.metric("log_events_total", service="_unknown", level="info") == 3
     assert at.metric("shipper_events_read_total", input="test") == 3
+
+
+def test_a_sink_that_takes_larger_windows_gets_them(tmp_path: Path) -> None:
+    at = Bench(tmp_path, 15, None, Large())
+
+    at.steps()
+
+    assert at.sink.sizes == [6, 6, 3]

@@ -3,7 +3,7 @@
 from datetime import timedelta, timezone
 
 import pytest
-from topmast_shipper.timestamps import day, is_canonical, isoformat, parse
+from topmast_shipper.timestamps import day, is_canonical, isoformat, of_canonical, parse
 
 MOMENT = 1_795_382_160_123_000  # 2026-11-22T21:16:00.123Z
 
@@ -65,3 +65,9 @@ def test_isoformat(microseconds: int, text: str) -> None:
 def test_day() -> None:
     assert day(MOMENT) == "2026-11-22"
     assert day(MOMENT // 86_400_000_000 * 86_400_000_000 - 1) == "2026-11-21"
+
+
+@pytest.mark.parametrize("behind", [b"", b'","mes'])
+@pytest.mark.parametrize("microseconds", [MOMENT, MOMENT + 456, MOMENT - 123_000, 0])
+def test_what_isoformat_writes_is_read_whatever_stands_behind_it(microseconds: int, behind: bytes) -> None:
+    assert of_canonical(isoformat(microseconds).encode() + behind) == microseconds

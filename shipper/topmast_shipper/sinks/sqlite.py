@@ -48,6 +48,9 @@ class Config:
 class SqliteSink:
     """The store's one writer; holds the folder's lock until closed."""
 
+    # a transaction has its price: two waits for the disk, and a segment of the words that is merged later
+    window_events = 4096
+
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._clock = clock
