@@ -39,6 +39,14 @@ class Reading:
         """Add a sample of a counter under its community name, with or without `_total`."""
         self._add(name.removesuffix("_total"), name, "counter", documentation, value, labels)
 
+    def gauges(self, name: str, documentation: str, samples: Iterable[tuple[float | None, dict[str, str]]]) -> None:
+        """Add samples of one gauge: (value, labels)."""
+        self._add_all(name, name, "gauge", documentation, samples)
+
+    def counters(self, name: str, documentation: str, samples: Iterable[tuple[float | None, dict[str, str]]]) -> None:
+        """Add samples of one counter: (value, labels)."""
+        self._add_all(name.removesuffix("_total"), name, "counter", documentation, samples)
+
     def untyped(self, name: str, documentation: str, value: float | None, /, **labels: str) -> None:
         """Add a sample of which the community's exporter does not say what it is."""
         self._add(name, name, "unknown", documentation, value, labels)
@@ -98,13 +106,25 @@ class Reading:
     def _add(
         self, family: str, name: str, kind: str, documentation: str, value: float | None, labels: dict[str, str]
     ) -> None:
-        if value is None:
-            return
-        metric = self._families.get(family)
-        if metric is None:
-            metric = self._families[family] = Metric(family, documentation, kind)
+        self._add_all(family, name, kind, documentation, ((value, labels),))
+
+    def _add_all(
+        self,
+        family: str,
+        name: str,
+        kind: str,
+        documentation: str,
+        samples: Iterable[tuple[float | None, dict[str, str]]],
+    ) -> None:
         # as Metric.add_sample(…) does, in a third of the time: a reading has a thousand of them
-        metric.samples.append(tuple.__new__(Sample, (name, labels, value, *_NOT_SAID)))
+        made = [
+            tuple.__new__(Sample, (name, labels, value, *_NOT_SAID)) for value, labels in samples if value is not None
+        ]
+        if made:
+            metric = self._families.get(family)
+            if metric is None:
+                metric = self._families[family] = Metric(family, documentation, kind)
+            metric.samples += made
 
 
 class Source(Protocol):

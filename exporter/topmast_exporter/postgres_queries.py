@@ -124,15 +124,18 @@ _UNITS: Mapping[str, tuple[float, str]] = {
 
 
 def _databases(reading: Reading, rows: Sequence[Row]) -> None:
-    for row in rows:
-        labels = {"datid": str(row["datid"]), "datname": row["datname"]}
-        name = "pg_stat_database"
-        reading.gauge(f"{name}_numbackends", "Backends connected to this database.", row["numbackends"], **labels)
-        for column in DATABASE_COUNTERS:
-            reading.counter(f"{name}_{column}", f"{column} of pg_stat_database.", row[column], **labels)
-        if row.get("active_time") is not None:  # since PostgreSQL 14
-            seconds = float(row["active_time"]) / 1000
-            reading.counter(f"{name}_active_time_seconds_total", "Time spent executing.", seconds, **labels)
+    name = "pg_stat_database"
+    labelled = [(row, {"datid": str(row["datid"]), "datname": row["datname"]}) for row in rows]
+    backends = [(row["numbackends"], labels) for row, labels in labelled]
+    reading.gauges(f"{name}_numbackends", "Backends connected to this database.", backends)
+    for column in DATABASE_COUNTERS:
+        reading.counters(
+            f"{name}_{column}", f"{column} of pg_stat_database.", [(row[column], labels) for row, labels in labelled]
+        )
+    active = [
+        (float(row["active_time"]) / 1000, labels) for row, labels in labelled if row.get("active_time") is not None
+    ]  # since PostgreSQL 14
+    reading.counters(f"{name}_active_time_seconds_total", "Time spent executing.", active)
 
 
 def _activity(reading: Reading, rows: Sequence[Row]) -> None:
@@ -152,16 +155,16 @@ def _activity(reading: Reading, rows: Sequence[Row]) -> None:
         count, longest = grouped.get(key, (0, 0.0))
         grouped[key] = (count + int(row["count"]), max(longest, float(row["max_tx_duration"] or 0)))
     names = ("datname", "state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event")
-    for key, (count, longest) in grouped.items():
-        labels = dict(zip(names, key, strict=True))
-        reading.gauge("pg_stat_activity_count", "Connections in this state.", count, **labels)
-        reading.gauge("pg_stat_activity_max_tx_duration", "Longest transaction, in seconds.", longest, **labels)
+    shown = [(found, dict(zip(names, key, strict=True))) for key, found in grouped.items()]
+    counts = [(count, labels) for (count, _), labels in shown]
+    reading.gauges("pg_stat_activity_count", "Connections in this state.", counts)
+    durations = [(longest, labels) for (_, longest), labels in shown]
+    reading.gauges("pg_stat_activity_max_tx_duration", "Longest transaction, in seconds.", durations)
 
 
 def _locks(reading: Reading, rows: Sequence[Row]) -> None:
-    for row in rows:
-        labels = {"datname": row["datname"], "mode": row["mode"]}
-        reading.gauge("pg_locks_count", "Locks held or waited for.", row["count"], **labels)
+    counts = [(row["count"], {"datname": row["datname"], "mode": row["mode"]}) for row in rows]
+    reading.gauges("pg_locks_count", "Locks held or waited for.", counts)
 
 
 def _sizes(reading: Reading, rows: Sequence[Row]) -> None:
@@ -178,11 +181,11 @@ def _bgwriter(reading: Reading, rows: Sequence[Row]) -> None:
 
 
 def _conflicts(reading: Reading, rows: Sequence[Row]) -> None:
-    for row in rows:
-        labels = {"datid": str(row["datid"]), "datname": row["datname"]}
-        for column in CONFLICTS:
-            name = f"pg_stat_database_conflicts_{column}"
-            reading.counter(name, f"{column} of pg_stat_database_conflicts.", row[column], **labels)
+    labelled = [(row, {"datid": str(row["datid"]), "datname": row["datname"]}) for row in rows]
+    for column in CONFLICTS:
+        name = f"pg_stat_database_conflicts_{column}"
+        samples = [(row[column], labels) for row, labels in labelled]
+        reading.counters(name, f"{column} of pg_stat_database_conflicts.", samples)
 
 
 def _archiver(reading: Reading, rows: Sequence[Row]) -> None:

@@ -107,11 +107,9 @@ class Statements:
                 before = self._before[key] = dict.fromkeys(COLUMNS, 0.0)
             shown[key] = {column: values[column] - before[column] for column in COLUMNS}
         totals = {column: float(answer[f"all_{column}"] or 0) for column in COLUMNS}
-        for (user, datname, queryid), values in shown.items():
-            _add(reading, values, user=user, datname=datname, queryid=queryid)
         rest = {column: totals[column] - sum(one[column] for one in shown.values()) for column in COLUMNS}
         rest = {column: max(0.0, value) for column, value in rest.items()}  # a float's last digit, never a debt
-        _add(reading, rest, user=OTHER, datname=OTHER, queryid=OTHER)
+        _add(reading, {**shown, (OTHER, OTHER, OTHER): rest})
 
     def _admit(self, first: Sequence[tuple[Key, dict[str, float]]]) -> None:
         """Show those of the first that were asked for by id; ask for the others the next time."""
@@ -137,7 +135,11 @@ def _by_key(shown: Sequence[Sequence[Any]]) -> dict[Key, dict[str, float]]:
     return found
 
 
-def _add(reading: Reading, values: Mapping[str, float], **labels: str) -> None:
+def _add(reading: Reading, shown: Mapping[Key, Mapping[str, float]]) -> None:
+    labelled = [
+        (values, dict(zip(("user", "datname", "queryid"), key, strict=True))) for key, values in shown.items()
+    ]
     for column, name in COLUMNS.items():
-        value = values[column] / 1000 if column.endswith("_ms") else values[column]
-        reading.counter(f"pg_stat_statements_{name}", f"{name} of pg_stat_statements.", value, **labels)
+        scale = 1000 if column.endswith("_ms") else 1
+        samples = [(values[column] / scale, labels) for values, labels in labelled]
+        reading.counters(f"pg_stat_statements_{name}", f"{name} of pg_stat_statements.", samples)

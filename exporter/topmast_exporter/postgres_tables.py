@@ -33,16 +33,11 @@ TABLE_TIMES = ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanaly
 
 
 def _tables(reading: Reading, rows: Sequence[Row]) -> None:
-    for row in rows:
-        labels = {name: row[name] for name in ("datname", "schemaname", "relname")}
-        for column in TABLE_COUNTERS:
-            reading.counter(
-                f"pg_stat_user_tables_{column}", f"{column} of pg_stat_user_tables.", row[column] or 0, **labels
-            )
-        for column in (*TABLE_GAUGES, *TABLE_TIMES):
-            reading.gauge(
-                f"pg_stat_user_tables_{column}", f"{column} of pg_stat_user_tables.", row[column] or 0, **labels
-            )
+    labelled = [(row, {name: row[name] for name in ("datname", "schemaname", "relname")}) for row in rows]
+    for column in (*TABLE_COUNTERS, *TABLE_GAUGES, *TABLE_TIMES):
+        add = reading.counters if column in TABLE_COUNTERS else reading.gauges
+        samples = [(row[column] or 0, labels) for row, labels in labelled]
+        add(f"pg_stat_user_tables_{column}", f"{column} of pg_stat_user_tables.", samples)
 
 
 def _bloat(reading: Reading, rows: Sequence[Row]) -> None:

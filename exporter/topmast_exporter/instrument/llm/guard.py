@@ -138,10 +138,14 @@ class BudgetGuard:
     def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return `call` (an SDK's `create`, plain or async) with its argument `model` looked at."""
 
+        decide = self._decide
+
         @functools.wraps(call)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if self._spent and isinstance(kwargs.get("model"), str):
-                kwargs["model"] = self._decide(kwargs["model"], None)
+            if self._spent:
+                model = kwargs.get("model")
+                if isinstance(model, str):
+                    kwargs["model"] = decide(model)
             return call(*args, **kwargs)
 
         return guarded
@@ -179,11 +183,11 @@ class BudgetGuard:
             target=_run, args=(weakref.ref(self), self._ending), name="topmast-guard", daemon=True
         ).start()
 
-    def _decide(self, model: str, feature: str | None) -> str:
-        met = ""
-        if "" not in self._spent:
+    def _decide(self, model: str, feature: str | None = None) -> str:
+        spent, met = self._spent, ""
+        if met not in spent:
             met = current_feature() if feature is None else feature
-            if met not in self._spent:
+            if met not in spent:
                 return model
         now = self._clock()
         if now > self._until:
