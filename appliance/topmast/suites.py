@@ -28,6 +28,8 @@ class Suite:
     summary: str
     prepare: Callable[[Layout, Say], Mapping[str, str]]
     on_request: bool = False
+    waits: bool = False
+    """Its tests wait for servers and processes as much as they reckon: half as many workers again as cores."""
     spread: str = ""
     """How pytest-xdist shares the tests among the cores (`--dist`); empty: one after the other.
 
@@ -72,10 +74,10 @@ def _litellm(layout: Layout, say: Say) -> Mapping[str, str]:
 
 
 SUITES = (
-    Suite("unit", "Python and the packages' own servers", _nothing, spread="loadfile"),
+    Suite("unit", "Python and the packages' own servers", _nothing, waits=True, spread="loadfile"),
     Suite("rules", "promtool and amtool over every rule and route", _engines, spread="worksteal"),
     Suite("live", "the whole appliance on the real engines", _engines, spread="loadgroup"),
-    Suite("browser", "the page in Chromium", _browser),
+    Suite("browser", "the page in Chromium", _browser, spread="loadfile"),
     Suite("docker", "the compose files on a Docker engine", _docker),
     Suite("elasticsearch", "a real Elasticsearch, fetched by maven", _elasticsearch),
     Suite(
@@ -113,4 +115,6 @@ def files(name: str, tests: Path) -> list[Path]:
 
 def spreading(suite: Suite) -> list[str]:
     """Return pytest's arguments that use every core for a suite."""
-    return ["-n", str(os.cpu_count() or 1), "--dist", suite.spread] if suite.spread else []
+    cores = os.cpu_count() or 1
+    workers = cores + (cores + 1) // 2 if suite.waits else cores
+    return ["-n", str(workers), "--dist", suite.spread] if suite.spread else []

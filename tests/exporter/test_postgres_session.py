@@ -69,12 +69,12 @@ def test_a_question_that_is_refused_takes_no_other_with_it_and_is_asked_again_al
     connection.execute("SET lock_timeout = '50ms'")
     session = Session(connection)
     with psycopg.connect(postgres, autocommit=True) as other:
-        other.execute("CREATE TABLE IF NOT EXISTS held (n int)")
-    questions = {**QUESTIONS, "held": "SELECT n FROM held"}
+        other.execute("CREATE TABLE IF NOT EXISTS locked_away (n int)")
+    questions = {**QUESTIONS, "held": "SELECT n FROM locked_away"}
     session.ask(questions)
 
     with psycopg.connect(postgres) as other:
-        other.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE locked_away IN ACCESS EXCLUSIVE MODE")
         meanwhile = session.ask(questions)
         other.rollback()
     connection.executed.clear()

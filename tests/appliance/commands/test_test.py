@@ -1,5 +1,6 @@
 """`test` runs suites by their markers; a skip that is required fails."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,5 +49,7 @@ def test_a_suite_reads_the_files_that_name_its_marker(tmp_path: Path) -> None:
 def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
     by_name = {suite.name: suite for suite in suites.SUITES}
 
-    assert suites.spreading(by_name["unit"])[2:] == ["--dist", "loadfile"]
-    assert suites.spreading(by_name["browser"]) == []
+    cores = os.cpu_count() or 1
+    assert suites.spreading(by_name["rules"]) == ["-n", str(cores), "--dist", "worksteal"]
+    assert int(suites.spreading(by_name["unit"])[1]) > cores  # they wait
+    assert suites.spreading(by_name["docker"]) == []
