@@ -23,9 +23,7 @@ class Charge(NamedTuple):
 
     component: int
     """Its place in COMPONENTS."""
-    own: int | None
-    """The field of Tokens that counts once."""
-    others: tuple[tuple[int, int], ...]
+    terms: tuple[tuple[int, int], ...]
     """(field of Tokens, factor): the unit's own count less what its more specific units take."""
     constant: int
     price: Ratio
@@ -40,7 +38,7 @@ def source(charges: Sequence[Charge], components: int) -> str:
     costs_something, may_cost_something = False, []
     for number, charge in enumerate(charges):
         lines.append(f"    c{number} = {_count(charge)}")
-        if any(factor < 0 for _, factor in charge.others):
+        if any(factor < 0 for _, factor in charge.terms):
             lines.append(f"    if c{number} < 0: return INCONSISTENT")
         prices = [charge.price, *(price for _, price in charge.steps)]
         if not charge.steps:
@@ -70,10 +68,9 @@ def source(charges: Sequence[Charge], components: int) -> str:
 
 
 def _count(charge: Charge) -> str:
-    terms = [] if charge.own is None else [f"t[{charge.own}]"]
-    terms += [
+    terms = [
         f"{factor} * t[{field}]" if abs(factor) != 1 else f"{'-' * (factor < 0)}t[{field}]"
-        for field, factor in charge.others
+        for field, factor in charge.terms
     ]
     if charge.constant or not terms:
         terms.append(str(charge.constant))

@@ -44,10 +44,10 @@ def price(
         if charge.constant or (charge.steps and _steps(charge.steps, tokens[0])):
             return None
         costs_something = costs_something or bool(numerator)
-        counts = _counts(charge.own, charge.others, tokens)
+        counts = _counts(charge.terms, tokens)
         if counts is None:
             continue
-        if not measured or charge.others:  # a difference may be below 0
+        if not measured or len(charge.terms) > 1:  # a difference may be below 0
             least = min(counts)
             if least < 0:
                 return None
@@ -67,15 +67,15 @@ def _steps(steps: Sequence[tuple[int, tuple[int, int]]], inputs: Column) -> bool
     return inputs is not None and max(inputs) > min(start for start, _ in steps)
 
 
-def _counts(own: int | None, others: Sequence[tuple[int, int]], tokens: Sequence[Column]) -> Column:
+def _counts(terms: Sequence[tuple[int, int]], tokens: Sequence[Column]) -> Column:
     """Return how many of its unit each request has."""
-    counts: Column = None if own is None else tokens[own]
-    for field, factor in others:
+    counts: Column = None
+    for field, factor in terms:
         column = tokens[field]
         if column is None:
             continue
         if counts is None:
-            counts = [factor * count for count in column]
+            counts = column if factor == 1 else [factor * count for count in column]
         elif factor == -1:
             counts = list(map(sub, counts, column))
         else:

@@ -97,9 +97,7 @@ class Pricer:
         self, provider: str, model: str, tokens: Tokens, at: float, tier: str = "", batch: bool = False
     ) -> Price:
         """Return the price of a request made at a unix time."""
-        known = self._known.get((provider, model, tier, batch))
-        if known is None or not known.since <= at < known.until:
-            known = self.known(provider, model, tier, batch, at)
+        known = self.known(provider, model, tier, batch, at)
         return known.answer if known.sheet is None else _apply(known.sheet, tokens)
 
     def known(self, provider: str, model: str, tier: str, batch: bool, at: float) -> "Known":
@@ -205,9 +203,8 @@ def charges_of(
             overlaps |= _overlap(unit, sheet, units)
             continue
         price, steps = _prices(sheet[unit])
-        own = next((field for field, factor in sorted(leaf.items()) if factor == 1), None)
-        others = tuple((field, factor) for field, factor in sorted(leaf.items()) if factor and field != own)
-        charges.append(Charge(COMPONENTS.index(_component(units[unit])), own, others, constant, price, steps))
+        terms = tuple((field, factor) for field, factor in sorted(leaf.items()) if factor)
+        charges.append(Charge(COMPONENTS.index(_component(units[unit])), terms, constant, price, steps))
     return tuple(charges), tuple(sorted(overlaps))
 
 
