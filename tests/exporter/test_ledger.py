@@ -45,10 +45,15 @@ class Ledgers:
 
     def __call__(self, **options):
         registry = Registry(Limits(10**9, 10**9))
-        ledger = Ledger(self.folder, Pricer(None, PRICES), registry, clock=lambda: self.now, **options)
+        ledger = self.idle(registry, **options)
         ledger.start()
-        self.open.append(ledger)
         return ledger, registry
+
+    def idle(self, registry=None, **options):
+        """A ledger whose thread has not started: only that thread may tick once it runs."""
+        ledger = Ledger(self.folder, Pricer(None, PRICES), registry or Registry(), clock=lambda: self.now, **options)
+        self.open.append(ledger)
+        return ledger
 
 
 @pytest.fixture
@@ -309,9 +314,12 @@ def test_old_ids_are_forgotten_and_their_spend_is_not(ledgers):
 def test_an_id_is_forgotten_with_its_event(ledgers):
     ledger, _ = ledgers()
     ledger.submit([event(id="old", at=NOW - 44 * 86_400)]).result(WAIT)
+    ledger.stop()
     ledgers.now += 2 * 86_400
+    ledger = ledgers.idle()
 
     ledger._tick()
+    ledger.start()
     ledger.submit([event(id="old", at=ledgers.now)]).result(WAIT)
 
     assert [row.requests for row in report(ledgers.folder)] == [2]

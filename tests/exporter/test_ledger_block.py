@@ -81,9 +81,14 @@ def test_every_damaged_byte_is_noticed():
         read(body[:3])
 
 
+def idle(folder):
+    """A ledger whose thread has not started: only that thread may tick once it runs."""
+    return Ledger(folder, Pricer(None, PRICES), Registry(), clock=lambda: NOW)
+
+
 @pytest.fixture
 def ledger(tmp_path):
-    one = Ledger(tmp_path, Pricer(None, PRICES), Registry(), clock=lambda: NOW)
+    one = idle(tmp_path)
     one.start()
     yield one
     one.stop()
@@ -104,8 +109,11 @@ def test_events_that_come_one_by_one_do_not_stay_a_block_each(ledger, tmp_path):
     one_by_one(ledger, MERGE_LEAST)
     calls, unknown = dearest(tmp_path, limit=50), unpriced(tmp_path)
     assert blocks_of(tmp_path) == (MERGE_LEAST, MERGE_LEAST)
+    ledger.stop()
+    later = idle(tmp_path)
 
-    ledger._tick()
+    later._tick()
+    later.stop()
 
     assert blocks_of(tmp_path) == (1, MERGE_LEAST)
     assert (dearest(tmp_path, limit=50), unpriced(tmp_path)) == (calls, unknown)
