@@ -27,11 +27,12 @@ from topmast_exporter.otlp.body import PATHS as OTLP_PATHS
 from topmast_exporter.otlp.service import Otlp
 from topmast_exporter.registry import Registry
 from topmast_exporter.turns import Turns
-from topmast_exporter.usage_body import MAX_BODY_BYTES, parse_body, parse_plain
+from topmast_exporter.usage_body import MAX_BODY_BYTES, Batch, parse_body, parse_plain
 from topmast_exporter.usage_event import UsageEvent
 from topmast_exporter.web import (
     JSON,
     TEXT,
+    Bodies,
     Headers,
     HttpError,
     Receive,
@@ -51,7 +52,7 @@ BUDGETS_PATH = "/v1/budgets"
 PATHS = (PATH, MARKS_PATH, *OTLP_PATHS)
 SOURCE = "usage"
 
-# Bodies in memory at once; the next sender is asked to wait.
+# Read at once, the next waits. What was read and is not stored yet is bounded by the ledger.
 MAX_BODIES = 16
 # An answer within this, or the sender asks again: ids make that harmless.
 COMMIT_SECONDS = 10.0
@@ -100,7 +101,7 @@ class Ingest:
         self._budgets = budgets
         self._clock = clock
         self._listens_on_loopback = listens_on_loopback
-        self._bodies = 0
+        self._bodies = Bodies(MAX_BODIES)
         # On loopback every program of this machine is one address: there the bodies at once are bound enough.
         self._turns = None if listens_on_loopback else Turns(clock)
         events = registry.counter(
@@ -131,7 +132,7 @@ class Ingest:
 
     def _take_at_once(self, admitted: _Admitted, body: bytes, reply: Reply) -> bool:
         """Do what a request's task does, when there is nothing to wait for but the commit; else return False."""
-        if len(body) > INLINE_BYTES or self._bodies >= MAX_BODIES or admitted.token != self.token:
+        if len(body) > INLINE_BYTES or admitted.token != self.token:
             return False
         events = parse_plain(body, admitted.content_type, self._clock())
         if events is None:
@@ -139,7 +140,6 @@ class Ingest:
         answers = self._answers_here()
 
         def tell(outcome: Result | BaseException) -> None:
-            self._bodies -= 1
             if isinstance(outcome, Result):
                 reply(202, self._told(outcome, ()), JSON, ())
                 return
@@ -151,7 +151,6 @@ class Ingest:
             self._sink.hand_over(events, SOURCE, partial(answers.settle, tell))
         except LedgerFullError:
             return False
-        self._bodies += 1
         answers.expect(tell)
         return True
 
@@ -173,13 +172,9 @@ class Ingest:
             if scope["path"] in OTLP_PATHS:
                 await self._otlp(scope, receive, send)
                 return
-            if self._bodies >= MAX_BODIES:
-                raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")])
-            self._bodies += 1
-            try:
-                await self._take(scope, receive, send)
-            finally:
-                self._bodies -= 1
+            batch = await self._read(scope, receive)
+            result = await self._submit(batch.events)
+            await answer(send, 202, self._told(result, batch.rejected), JSON)
         except HttpError as error:
             await refuse(send, error)
 
@@ -216,15 +211,13 @@ class Ingest:
         told = json.dumps({"id": mark.id, "created": created}).encode()
         await answer(send, 201 if created else 200, told, JSON)
 
-    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(scope, receive, MAX_BODY_BYTES)
-        content_type = header(scope, b"content-type").lower()
-        if len(body) > INLINE_BYTES:
-            batch = await asyncio.to_thread(parse_body, body, content_type, self._clock())
-        else:
-            batch = parse_body(body, content_type, self._clock())
-        result = await self._submit(batch.events)
-        await answer(send, 202, self._told(result, batch.rejected), JSON)
+    async def _read(self, scope: Scope, receive: Receive) -> Batch:
+        async with self._bodies.one():
+            body = await read_body(scope, receive, MAX_BODY_BYTES)
+            content_type = header(scope, b"content-type").lower()
+            if len(body) > INLINE_BYTES:
+                return await asyncio.to_thread(parse_body, body, content_type, self._clock())
+            return parse_body(body, content_type, self._clock())
 
     def _told(self, result: Result, rejected: Sequence[tuple[int, str]]) -> bytes:
         """Count what became of a body's events, and return the answer that says it."""

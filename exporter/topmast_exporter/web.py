@@ -6,7 +6,8 @@ Bare ASGI 3.0: a framework would cost more memory than everything it would serve
 import asyncio
 import ipaddress
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,8 @@ JSON = "application/json"
 
 # A body that takes longer is a sender that stalls.
 BODY_SECONDS = 10.0
+# Many functions end at one moment and send then: a short wait spares each of them another try.
+ROOM_SECONDS = 2.0
 
 
 class HttpError(Exception):
@@ -49,6 +52,26 @@ async def answer(send: Send, status: int, body: bytes, content_type: str = TEXT,
 async def refuse(send: Send, error: HttpError) -> None:
     """Send a refusal as one sentence."""
     await answer(send, error.status, f"{error}\n".encode(), TEXT, error.headers)
+
+
+class Bodies:
+    """Bodies that are read at once, bounded: each takes memory until it is understood."""
+
+    def __init__(self, most: int) -> None:
+        self._room = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for room and hold it meanwhile. Raises HttpError when there is none for long: ask again later."""
+        try:
+            async with asyncio.timeout(ROOM_SECONDS):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")]) from error
+        try:
+            yield
+        finally:
+            self._room.release()
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:

@@ -21,7 +21,7 @@ from topmast_exporter.otlp.sessions import Sessions
 from topmast_exporter.otlp.spans import Found
 from topmast_exporter.registry import Registry
 from topmast_exporter.usage_event import EventError, UsageEvent, parse
-from topmast_exporter.web import HttpError, Receive, Scope, Send, answer, header, read_body
+from topmast_exporter.web import Bodies, HttpError, Receive, Scope, Send, answer, header, read_body
 
 SOURCE = "otlp"
 
@@ -54,7 +54,7 @@ class Otlp:
         self._sessions = Sessions(folder, clock)
         self._one_by_one = asyncio.Lock()
         self._clock = clock
-        self._bodies = 0
+        self._bodies = Bodies(MAX_BODIES)
         self._outer = spans.Outer()
         counted = registry.counter(
             "exporter_ingest_events_total", "What was pushed to us, by what became of it.", ("source", "result")
@@ -70,34 +70,35 @@ class Otlp:
         kind = body.PROTOBUF
         try:
             kind = body.content_type_of(header(scope, b"content-type"))
-            if self._bodies >= MAX_BODIES:
-                raise HttpError(429, "too many bodies at once", [(b"retry-after", b"1")])
-            self._bodies += 1
-            try:
-                told = await self._take(scope, receive, kind)
-            finally:
-                self._bodies -= 1
+            told = await self._take(scope, receive, kind)
         except HttpError as error:
             await answer(send, error.status, body.refusal(kind, str(error)), kind, error.headers)
             return
         await answer(send, 200, told, kind)
 
     async def _take(self, scope: Scope, receive: Receive, kind: str) -> bytes:
-        path, packed = scope["path"], await read_body(scope, receive, MAX_BODY_BYTES)
         # in threads: attributes are read one by one, and what grew is on the disk before it is answered
-        if path == body.TRACES:
-            return await self._count_events(path, kind, await asyncio.to_thread(self._read, packed, kind))
-        async with self._one_by_one:
-            if path == body.LOGS:
-                found, taken = await asyncio.to_thread(self._hear, packed, kind)
-                try:
-                    return await self._count_events(path, kind, found)
-                except HttpError:
-                    await asyncio.to_thread(self._sessions.release, taken)
-                    raise
-            found = await asyncio.to_thread(self._learn, packed, kind)
-            told = await self._count_events(path, kind, found)
-            await asyncio.to_thread(self._growth.settle, [event.id for event in found.events])
+        path = scope["path"]
+        async with self._bodies.one():
+            packed = await read_body(scope, receive, MAX_BODY_BYTES)
+            if path != body.TRACES:
+                async with self._one_by_one:
+                    return await self._count_growth(path, packed, kind)
+            found = await asyncio.to_thread(self._read, packed, kind)
+        return await self._count_events(path, kind, found)
+
+    async def _count_growth(self, path: str, packed: bytes, kind: str) -> bytes:
+        """Count what a body says of totals so far: each is understood by what came before it."""
+        if path == body.LOGS:
+            found, taken = await asyncio.to_thread(self._hear, packed, kind)
+            try:
+                return await self._count_events(path, kind, found)
+            except HttpError:
+                await asyncio.to_thread(self._sessions.release, taken)
+                raise
+        found = await asyncio.to_thread(self._learn, packed, kind)
+        told = await self._count_events(path, kind, found)
+        await asyncio.to_thread(self._growth.settle, [event.id for event in found.events])
         return told
 
     async def _count_events(self, path: str, kind: str, found: Found) -> bytes:

@@ -2,9 +2,14 @@
 
 import gzip
 import json
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from topmast_exporter import web
+from topmast_exporter.ingest import MAX_BODIES
 from topmast_exporter.ledger import LedgerFullError
 from topmast_exporter.ledger_schema import LedgerError
 from topmast_exporter.otlp import service
@@ -13,6 +18,8 @@ from topmast_exporter.otlp.service import MAX_BODY_BYTES
 from topmast_exporter.web import JSON
 
 USAGE = "/v1/usage"
+# More than are read at once, fewer than there may be connections.
+CROWD = 80
 OTLP = [pytest.param(path, id=path) for path in (TRACES, METRICS, LOGS)]
 ALL = [pytest.param(path, id=path) for path in (TRACES, METRICS, LOGS, USAGE)]
 
@@ -145,10 +152,33 @@ def test_what_cannot_be_stored_is_to_be_sent_again_and_then_counted_once(
     assert len(ingest.rows("id")) == 1
 
 
-@pytest.mark.parametrize("path", OTLP)
-def test_bodies_at_once_are_bounded(ingest: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_BODIES", 0)
+@pytest.mark.parametrize("path", ALL)
+def test_of_a_crowd_that_sends_at_one_moment_nobody_is_turned_away(ingest: Any, path: str) -> None:
+    sent, port = call(path), int(ingest.url.rpartition(":")[2])
+    head = f"POST {path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: {JSON}\r\ncontent-length: {len(sent)}\r\n\r\n"
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 30)) for _ in range(CROWD)]
+        for one in crowd:
+            one.sendall(head.encode() + sent)
+        answers = [b"".join(iter(lambda one=one: one.recv(65_536), b"")) for one in crowd]
 
-    status, headers, _ = ingest.post(path, b"{}")
+    assert {answer[9:12] for answer in answers} <= {b"200", b"202"}
+    assert len(ingest.rows("id")) == 1
 
-    assert (status, headers["retry-after"]) == (429, "1")
+
+@pytest.mark.parametrize("path", ALL)
+def test_bodies_at_once_are_bounded(
+    ingest: Any, path: str, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(web, "ROOM_SECONDS", 0.0)
+    most = MAX_BODIES if path == USAGE else service.MAX_BODIES
+    port = int(ingest.url.rpartition(":")[2])
+    half = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {JSON}\r\ncontent-length: 9\r\n\r\n{{".encode()
+    with ExitStack() as stack:
+        for _ in range(most):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+            slow.sendall(half)
+        status, headers, _ = ingest.post(path, call(path), content_encoding="identity")
+
+        assert (status, headers["retry-after"]) == (429, "1")
+    eventually(lambda: ingest.post(path, call(path))[0] < 300, "the slow ones are gone, and there is room")
