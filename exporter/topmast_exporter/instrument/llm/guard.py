@@ -10,6 +10,7 @@ nothing is refused.
 
 import functools
 import http.client
+import itertools
 import json
 import logging
 import os
@@ -113,10 +114,7 @@ class BudgetGuard:
         self._spent: frozenset[str] = frozenset()
         self._until = 0.0
         self._warn_again: dict[str, float] = {}
-        decisions = (registry or default_registry()).counter(
-            "exporter_guard_decisions_total", "Model calls that met a spent budget.", ("action",)
-        )
-        self._count = {one: decisions.labels(one) for one in ACTIONS}
+        self._count = _Decisions(registry or default_registry()).count
         self._ending = threading.Event()
         self._start()
         itself = weakref.ref(self)
@@ -193,14 +191,48 @@ class BudgetGuard:
         if now > self._until:
             return model  # nobody has said so lately
         if self._action == "block":
-            self._count["block"].inc()
+            self._count["block"]()
             raise BudgetSpentError(met)
         other = self._cheaper.get(model)
-        self._count["warn" if other is None else "downgrade"].inc()
+        self._count["warn" if other is None else "downgrade"]()
         if now >= self._warn_again.get(met, now):
             self._warn_again[met] = now + WARN_SECONDS
             log.warning("a budget for model calls is spent", extra={"feature": met, "model": model, "instead": other})
         return model if other is None else other
+
+
+class _Decisions:
+    """Counts what became of calls that met a spent budget: a counter's lock would cost a third of them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._lock = registry.lock
+        family = registry.counter(
+            "exporter_guard_decisions_total", "Model calls that met a spent budget.", ("action",)
+        )
+        self._counters = {one: family.labels(one) for one in ACTIONS}
+        self._noted = {one: itertools.count() for one in ACTIONS}
+        self._begins = dict.fromkeys(ACTIONS, 0)
+        """The number that the next decision takes; to look which one that is takes one as well."""
+        self.count = {one: noted.__next__ for one, noted in self._noted.items()}
+        """By action: counts a decision. A step of the interpreter, which no other thread gets between."""
+        registry.add_pending(self)
+
+    def fold(self) -> None:
+        """Count what was noted; a registry asks for it before it is read."""
+        with self._lock:
+            for action, counter in self._counters.items():
+                counter.value += self._new(action)
+
+    def forget(self) -> None:
+        """Drop what was noted: in a forked child, it is the parent's."""
+        for action in ACTIONS:
+            self._new(action)
+
+    def _new(self, action: Action) -> int:
+        now = next(self._noted[action])
+        new = now - self._begins[action]
+        self._begins[action] = now + 1
+        return new
 
 
 def _run(guard: "weakref.ref[BudgetGuard]", ending: threading.Event) -> None:

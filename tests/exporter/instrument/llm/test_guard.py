@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -42,12 +43,17 @@ class Clock:
 
 
 @pytest.fixture
-def make():
+def registry():
+    return Registry()
+
+
+@pytest.fixture
+def make(registry):
     made = []
 
     def make(action, exporter, **options):
         clock = options.pop("clock", Clock())
-        one = BudgetGuard(action, ask=exporter, registry=Registry(), clock=clock, interval_seconds=3600, **options)
+        one = BudgetGuard(action, ask=exporter, registry=registry, clock=clock, interval_seconds=3600, **options)
         one.look()
         made.append(one)
         return one
@@ -57,8 +63,9 @@ def make():
         one.close()
 
 
-def decisions(guard):
-    return {one.values[0]: one.value for one in guard._count.values() if one.value}
+def decisions(registry):
+    family = registry.family("exporter_guard_decisions_total")
+    return {one.values[0]: one.value for one in family.series() if one.value}
 
 
 @pytest.mark.parametrize(
@@ -71,21 +78,21 @@ def decisions(guard):
         pytest.param("block", [], "gpt-4.1", {}, id="nothing is spent"),
     ],
 )
-def test_a_call_is_made_as_the_budget_allows(make, action, spent, called, counted):
+def test_a_call_is_made_as_the_budget_allows(make, registry, action, spent, called, counted):
     guard = make(action, Exporter(*spent), cheaper={"gpt-4.1": "gpt-4.1-mini"})
 
     with feature("chat"):
         assert guard.check("gpt-4.1") == called
 
-    assert decisions(guard) == counted
+    assert decisions(registry) == counted
 
 
-def test_a_model_without_a_cheaper_one_is_warned_of_once(make, caplog):
+def test_a_model_without_a_cheaper_one_is_warned_of_once(make, registry, caplog):
     guard = make("downgrade", Exporter(""), cheaper={"a": "b"})
 
     assert [guard.check("other"), guard.check("other")] == ["other", "other"]
 
-    assert decisions(guard) == {"warn": 2}
+    assert decisions(registry) == {"warn": 2}
     assert caplog.messages == ["a budget for model calls is spent"]
 
 
@@ -169,6 +176,28 @@ def test_an_asynchronous_client_is_refused_before_the_call(make):
         asyncio.run(call())
     guard.close()
     assert asyncio.run(call()).model == "gpt-4.1"
+
+
+def test_every_decision_of_many_threads_is_counted_once(make, registry):
+    guard = make("warn", Exporter(""))
+    calls = 20_000
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(lambda: [guard.check("a") for _ in range(calls)]) for _ in range(4)]:
+            decisions(registry)  # who reads meanwhile takes none away
+            done.result()
+
+    assert decisions(registry) == {"warn": 4 * calls}
+
+
+def test_a_forked_worker_does_not_count_what_its_parent_decided(make, registry):
+    make("warn", Exporter("")).check("a")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if decisions(registry) == {} else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert decisions(registry) == {"warn": 1}
 
 
 def test_a_forked_worker_asks_for_itself(make):
