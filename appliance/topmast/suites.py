@@ -35,6 +35,10 @@ class Suite:
 
     `loadgroup` is tests/one_worker.py: what shares a costly fixture stays together.
     """
+    aside: bool = False
+    """Its tests wait for containers most of the time: the suites after it run meanwhile."""
+    alone: bool = False
+    """Its tests watch what happens within seconds: nothing runs meanwhile."""
 
 
 def _nothing(_layout: Layout, _say: Say) -> Mapping[str, str]:
@@ -75,11 +79,11 @@ def _litellm(layout: Layout, say: Say) -> Mapping[str, str]:
 
 SUITES = (
     Suite("unit", "Python and the packages' own servers", _nothing, waits=True, spread="loadfile"),
+    Suite("docker", "the compose files on a Docker engine", _docker, aside=True),
     Suite("rules", "promtool and amtool over every rule and route", _engines, spread="worksteal"),
-    Suite("live", "the whole appliance on the real engines", _engines, spread="loadgroup"),
-    Suite("browser", "the page in Chromium", _browser, spread="loadfile"),
-    Suite("docker", "the compose files on a Docker engine", _docker),
     Suite("elasticsearch", "a real Elasticsearch, fetched by maven", _elasticsearch),
+    Suite("live", "the whole appliance on the real engines", _engines, spread="loadgroup", alone=True),
+    Suite("browser", "the page in Chromium", _browser, spread="loadfile", alone=True),
     Suite(
         "newest",
         "every rule and route on the newest Prometheus and Alertmanager, built from source",

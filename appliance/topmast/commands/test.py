@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from typing import IO, Any
 
 import click
 
@@ -26,6 +30,13 @@ HABITS = (
 _BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 _NO_TESTS = 5  # pytest: no tests were collected
 
+Outcome = tuple[str, str]
+"""(passed, failed or skipped; why)"""
+Result = dict[str, Any]
+"""name, result, reason, seconds"""
+Output = IO[str] | None
+"""Where is printed; None: where it is seen at once."""
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--suite", "chosen", multiple=True, type=click.Choice([suite.name for suite in SUITES]))
@@ -40,17 +51,24 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
     """
     if not (call.home / "tests").is_dir():
         raise PrerequisiteError("the tests run from a clone of the repository; this is an installed package")
-    results: list[dict[str, object]] = []
-    if not chosen and not pytest_arguments:
+    whole = not chosen and not pytest_arguments
+    results = list[Result]()
+    if whole:
         for name, argv in HABITS:
             results.append(_timed(name, partial(_run, call, [sys.executable, *argv], {})))
-    layout = Layout(call.home, call.state)
-    for suite in SUITES:
-        if suite.name in chosen or (not chosen and (not suite.on_request or suite.name in required())):
-            results.append(_timed(suite.name, partial(_suite, call, layout, suite, pytest_arguments)))
-        elif not chosen and not pytest_arguments:
-            reason = f"on request: --suite {suite.name}"
-            results.append({"name": suite.name, "result": "skipped", "reason": reason, "seconds": 0.0})
+    wanted = [
+        suite
+        for suite in SUITES
+        if suite.name in chosen or (not chosen and (not suite.on_request or suite.name in required()))
+    ]
+    run = partial(_suite, call, Layout(call.home, call.state), pytest_arguments=pytest_arguments)
+    # Who names tests or options (-x, --pdb, -s) wants to see them in order.
+    results += in_turn([replace(each, aside=False) for each in wanted] if pytest_arguments else wanted, run)
+    if whole:
+        for suite in SUITES:
+            if suite not in wanted:
+                reason = f"on request: --suite {suite.name}"
+                results.append({"name": suite.name, "result": "skipped", "reason": reason, "seconds": 0.0})
     click.echo()
     for each in results:
         reason = f": {each['reason']}" if each["reason"] else ""
@@ -64,29 +82,66 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
     raise click.exceptions.Exit(1 if failed else 0)
 
 
-def _timed(name: str, run: Callable[[], tuple[str, str]]) -> dict[str, object]:
-    click.echo(f"\n== {name}")
+def in_turn(suites: Sequence[Suite], run: Callable[[Suite, Output], Outcome]) -> Iterator[Result]:
+    """Run the suites and yield what became of each. One that is `aside` runs beside those after it.
+
+    What that one prints comes as a whole when it has ended.
+    """
+    beside: Future[Result] | None = None
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+
+        def ended(waiting: "Future[Result]") -> Result:
+            result = waiting.result()
+            printed.seek(0)
+            click.echo(printed.read(), nl=False)
+            return result
+
+        for suite in suites:
+            if beside is not None and (suite.alone or suite.aside):
+                yield ended(beside)
+                beside = None
+            if suite.aside and suite is not suites[-1]:
+                click.echo(f"\n== {suite.name}: begins, beside what follows")
+                beside = pool.submit(_timed, suite.name, partial(run, suite, printed), printed)
+            else:
+                yield _timed(suite.name, partial(run, suite, None))
+        if beside is not None:
+            yield ended(beside)
+
+
+def _timed(name: str, run: Callable[[], Outcome], printed: Output = None) -> Result:
+    click.echo(f"\n== {name}", file=printed)
     began = time.monotonic()
     result, reason = run()
     if reason:
-        click.echo(f"   {result}: {reason}")
+        click.echo(f"   {result}: {reason}", file=printed)
     return {"name": name, "result": result, "reason": reason, "seconds": round(time.monotonic() - began, 1)}
 
 
-def _suite(call: Call, layout: Layout, suite: Suite, pytest_arguments: tuple[str, ...]) -> tuple[str, str]:
+def _suite(
+    call: Call, layout: Layout, suite: Suite, printed: Output = None, *, pytest_arguments: Sequence[str] = ()
+) -> Outcome:
     missing = "failed" if suite.name in required() else "skipped"
     try:
-        environment = suite.prepare(layout, lambda text: click.echo(f"  {text}"))
+        environment = suite.prepare(layout, lambda text: click.echo(f"  {text}", file=printed))
     except PrerequisiteError as error:
         return missing, str(error)
-    # Who names tests or options (-x, --pdb, -s) wants to see them in order, in one process.
     how = pytest_arguments or [*spreading(suite), *map(str, files(suite.name, call.home / "tests"))]
     argv = [sys.executable, "-m", "pytest", "-q", "-m", marker_expression(suite), *how]
-    return _run(call, argv, environment, missing)
+    return _run(call, argv, environment, missing, printed)
 
 
-def _run(call: Call, argv: list[str], environment: Mapping[str, str], missing: str = "failed") -> tuple[str, str]:
-    done = subprocess.run(argv, cwd=call.home, env={**os.environ, **_BYTECODE, **environment}, check=False)
+def _run(
+    call: Call,
+    argv: list[str],
+    environment: Mapping[str, str],
+    missing: str = "failed",
+    printed: Output = None,
+) -> Outcome:
+    if printed is not None:
+        printed.flush()
+    environment = {**os.environ, **_BYTECODE, **environment}
+    done = subprocess.run(argv, cwd=call.home, env=environment, stdout=printed, stderr=printed, check=False)
     if done.returncode == _NO_TESTS:
         return missing, "no such test"
     return ("passed" if done.returncode == 0 else "failed"), ""

@@ -1,12 +1,14 @@
 """`test` runs suites by their markers; a skip that is required fails."""
 
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from topmast import suites
 from topmast.cli import Call
-from topmast.commands.test import _suite
+from topmast.commands.test import _suite, in_turn
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
 
@@ -25,7 +27,7 @@ def test_what_the_machine_lacks_is_a_skip_unless_required(
     monkeypatch.setenv("TOPMAST_REQUIRE", require)
     suite = suites.Suite("live", "", missing)
 
-    assert _suite(Call(tmp_path, tmp_path, None), Layout(tmp_path, tmp_path), suite, ()) == (result, "no engine here")
+    assert _suite(Call(tmp_path, tmp_path, None), Layout(tmp_path, tmp_path), suite) == (result, "no engine here")
 
 
 def test_unit_is_what_no_other_suite_is() -> None:
@@ -44,6 +46,42 @@ def test_a_suite_reads_the_files_that_name_its_marker(tmp_path: Path) -> None:
 
     assert suites.files("live", tmp_path) == [tmp_path / "test_a.py"]
     assert suites.files("unit", tmp_path) == []
+
+
+def test_what_waits_runs_beside_what_follows_until_something_has_to_run_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begun, free = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def run(suite: suites.Suite, printed: Any) -> tuple[str, str]:
+        print(f"tests of {suite.name}", file=printed)
+        if suite.aside:
+            begun.set()
+            assert free.wait(30)
+        if suite.name == "second":
+            assert begun.wait(30)
+            free.set()
+        ended.append(suite.name)
+        return "passed", ""
+
+    def suite(name: str, **how: bool) -> suites.Suite:
+        return suites.Suite(name, "", missing, **how)
+
+    found = list(in_turn([suite("waits", aside=True), suite("second"), suite("alone", alone=True)], run))
+
+    assert sorted(ended[:2]) == ["second", "waits"]
+    assert ended[2] == "alone"
+    assert [each["name"] for each in found] == ["second", "waits", "alone"]
+    lines = capsys.readouterr().out.split()
+    assert "\n".join(lines).count("waits\ntests\nof\nwaits") == 1  # as a whole
+
+
+def test_the_last_one_has_nothing_to_run_beside() -> None:
+    def run(_suite: suites.Suite, printed: Any) -> tuple[str, str]:
+        return "passed" if printed is None else "failed", ""
+
+    assert [each["result"] for each in in_turn([suites.Suite("waits", "", missing, aside=True)], run)] == ["passed"]
 
 
 def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
