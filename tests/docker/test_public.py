@@ -129,6 +129,24 @@ def test_a_function_outside_pushes_with_its_token_alone(small: Project, authorit
     assert wait_for("the pushed event in the ledger", counted, seconds=60)
 
 
+def test_a_flood_from_one_address_leaves_the_others_their_turns(small: Project) -> None:
+    """Asked as the gateway asks for who comes to it: from the stack's own network, whom the ingest trusts."""
+    script = """
+import http.client
+ask = http.client.HTTPConnection('exporter', 4318, timeout=10)
+def status(source):
+    ask.request('GET', '/healthz', headers={'host': 'exporter:4318', 'x-forwarded-for': source})
+    answer = ask.getresponse()
+    answer.read()
+    return answer.status
+flood = [status('203.0.113.1') for _ in range(2000)]
+print(429 in flood, status('203.0.113.2'))
+"""
+    told = small.run(("exec", "-T", "page", "python", "-c", script))
+
+    assert told.stdout.split() == ["True", "200"], told.stderr
+
+
 def cost(project: Project, *arguments: str, files: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run `topmast cost …` as compose mode does (topmast.compose.beside_the_ledger)."""
     payload, there = given.pack(files)

@@ -26,14 +26,14 @@ from topmast_exporter.testing import value
 class Running:
     """One ingest that answers on `url`."""
 
-    def __init__(self, folder: Path, pricer: Pricer, token: str = "") -> None:
+    def __init__(self, folder: Path, pricer: Pricer, token: str = "", *, listens_on_loopback: bool = True) -> None:
         self.folder = folder
         self.registry = Registry()
         self.ledger = Ledger(folder, pricer, self.registry)
         self.ledger.start()
         self._socket = _listen(Address("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.ingest = Ingest(self.ledger, self.registry, token, folder=folder)
+        self.ingest = Ingest(self.ledger, self.registry, token, listens_on_loopback, folder=folder)
         self._server = listener.server(self.ingest, WebFile(None), self.ingest.at_once())
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._socket])))
         self._thread.start()
