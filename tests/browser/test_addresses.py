@@ -25,6 +25,15 @@ def test_an_address_shows_another_person_the_same(stack: Stack, shown: Shown) ->
     assert shown.complaints == []
 
 
+def test_a_mistyped_address_says_so_and_leads_back(stack: Stack, shown: Shown) -> None:
+    page = shown.open(f"{stack.url}/dashboards")
+
+    expect(page.get_by_text("There is nothing at this address.")).to_be_visible()
+    page.get_by_role("link", name="The overview").click()
+    expect(page).to_have_url(f"{stack.url}/")
+    assert len(panels(page)) == 17
+
+
 def test_time_is_moved_by_keys(stack: Stack, shown: Shown) -> None:
     page = shown.open(f"{stack.url}/d/alerts?from=1795000000000&to=1795003600000")
     panels(page)

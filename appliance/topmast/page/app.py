@@ -50,11 +50,12 @@ def build(settings: Settings) -> Starlette:
             finally:
                 looking.cancel()
 
+    files = static.assets(static.FOLDER)
     return Starlette(
         routes=[
             Route("/healthz", healthz),
             exposition.route(inbox, heartbeat),
-            *static.routes(static.FOLDER, VIEWS),
+            *static.routes(files, VIEWS),
             *dashboard_routes(settings),
             *upstream.routes(prometheus, alertmanager),
             upstream.facts(prometheus),
@@ -72,6 +73,7 @@ def build(settings: Settings) -> Starlette:
             Middleware(StatusInHeader),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
         ],
+        exception_handlers={404: static.nowhere(files)},
         lifespan=lifespan,
     )
 

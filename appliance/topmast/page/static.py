@@ -7,6 +7,7 @@ there too, for whoever reads them.
 
 import gzip
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Asset:
     lasting: bool = False
     """Its address changes with its content: a browser need not ask again."""
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request, status: int = 200) -> Response:
         # A browser keeps the file and asks whether it is still the same: after an update nothing old is shown.
         kept = "public, max-age=31536000, immutable" if self.lasting else "no-cache"
         headers = {"etag": self.etag, "cache-control": kept, "vary": "accept-encoding"}
@@ -57,8 +58,8 @@ class Asset:
             return Response(status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["content-encoding"] = "gzip"
-            return Response(self.packed, headers=headers, media_type=self.media_type)
-        return Response(self.plain, headers=headers, media_type=self.media_type)
+            return Response(self.packed, status, headers=headers, media_type=self.media_type)
+        return Response(self.plain, status, headers=headers, media_type=self.media_type)
 
 
 def asset(content: bytes, suffix: str, *, lasting: bool = False) -> Asset:
@@ -85,9 +86,8 @@ def assets(folder: Path) -> dict[str, Asset]:
     return {**found, "index.html": asset(document.encode(), ".html")}
 
 
-def routes(folder: Path, views: tuple[str, ...]) -> list[Route]:
+def routes(known: Mapping[str, Asset], views: tuple[str, ...]) -> list[Route]:
     """Return the routes of the files under /static/, and of the one document at every address of a view."""
-    known = assets(folder)
 
     async def document(request: Request) -> Response:
         return known["index.html"].answer(request)
@@ -97,3 +97,15 @@ def routes(folder: Path, views: tuple[str, ...]) -> list[Route]:
         return found.answer(request) if found else PlainTextResponse("no such file\n", status_code=404)
 
     return [*(Route(path, document) for path in views), Route("/static/{path:path}", file)]
+
+
+def nowhere(known: Mapping[str, Asset]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return what answers at an address that there is not: to a browser the document, which says so to a person."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        del error
+        if "text/html" in request.headers.get("accept", ""):
+            return known["index.html"].answer(request, 404)
+        return PlainTextResponse("nothing is at this address\n", status_code=404)
+
+    return answer

@@ -29,6 +29,14 @@ def test_every_view_is_the_one_document(client: TestClient, path: str) -> None:
     assert answer.text == client.get("/").text
 
 
+@pytest.mark.parametrize("path", ["/dashboards", "/alerts/HostDown/now"])
+def test_where_there_is_nothing_a_person_gets_the_document_which_says_so(client: TestClient, path: str) -> None:
+    asked = client.get(path, headers={"accept": "text/html,application/xhtml+xml"})
+
+    assert (asked.status_code, asked.text) == (404, client.get("/").text)
+    assert client.get(path, headers={"accept": "*/*"}).text == "nothing is at this address\n"
+
+
 def test_the_document_asks_for_one_script_and_one_sheet_that_are_kept_for_good(client: TestClient) -> None:
     document = client.get("/").text
 
