@@ -121,4 +121,8 @@ def spreading(suite: Suite) -> list[str]:
     """Return pytest's arguments that use every core for a suite."""
     cores = os.cpu_count() or 1
     workers = cores + (cores + 1) // 2 if suite.waits else cores
-    return ["-n", str(workers), "--dist", suite.spread] if suite.spread else []
+    if not suite.spread:
+        return []
+    # By itself xdist begins with the files of many tests: those of few and long ones would end it, one core idle.
+    order = ["--no-loadscope-reorder"] if suite.spread == "loadfile" else []
+    return ["-n", str(workers), "--dist", suite.spread, *order]
