@@ -16,6 +16,7 @@ and when it is over, everything is answered well.
 import json
 import socket
 import struct
+import sys
 import threading
 import zlib
 from collections import Counter, deque
@@ -179,7 +180,7 @@ class BulkStandIn:
         self._requests = 0
         self._script: deque[Fault] = deque()
         handler = type("Handler", (_Handler,), {"stand_in": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -245,6 +246,13 @@ class BulkStandIn:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hung up: those of a proof are killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
