@@ -72,7 +72,10 @@ def _push(port: int, bodies: Sequence[bytes], senders: int) -> None:
             selector.register(connection, EVENT_READ, share)
         left = len(bodies)
         while left:
-            for key, _ in selector.select(60):
+            ready = selector.select(60)
+            if not ready:
+                raise RuntimeError("ingest: no answer within 60 s")
+            for key, _ in ready:
                 connection = key.fileobj
                 _check(connection.recv(65_536))  # an answer is one write
                 left -= 1
