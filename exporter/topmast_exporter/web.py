@@ -24,8 +24,8 @@ JSON = "application/json"
 
 # A body that takes longer is a sender that stalls.
 BODY_SECONDS = 10.0
-# Many functions end at one moment and send then: a short wait spares each of them another try.
-ROOM_SECONDS = 2.0
+# Many functions end at one moment and send then: a wait spares each another try. SDKs of OTLP give up after 10 s.
+ROOM_SECONDS = 5.0
 
 
 class HttpError(Exception):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import IO, Any
 
 import click
@@ -96,11 +97,11 @@ def in_turn(suites: Sequence[Suite], run: Callable[[Suite, Output], Outcome]) ->
             click.echo(printed.read(), nl=False)
             return result
 
-        for suite in suites:
+        for suite, following in zip_longest(suites, suites[1:]):
             if beside is not None and (suite.alone or suite.aside):
                 yield ended(beside)
                 beside = None
-            if suite.aside and suite is not suites[-1]:
+            if suite.aside and following is not None and not following.alone:
                 click.echo(f"\n== {suite.name}: begins, beside what follows")
                 beside = pool.submit(_timed, suite.name, partial(run, suite, printed), printed)
             else:

@@ -77,11 +77,14 @@ def test_what_waits_runs_beside_what_follows_until_something_has_to_run_alone(
     assert "\n".join(lines).count("waits\ntests\nof\nwaits") == 1  # as a whole
 
 
-def test_the_last_one_has_nothing_to_run_beside() -> None:
+@pytest.mark.parametrize("behind", [[], [suites.Suite("alone", "", missing, alone=True)]], ids=["last", "then alone"])
+def test_what_has_nothing_to_run_beside_is_seen_at_once(behind: list[suites.Suite]) -> None:
     def run(_suite: suites.Suite, printed: Any) -> tuple[str, str]:
         return "passed" if printed is None else "failed", ""
 
-    assert [each["result"] for each in in_turn([suites.Suite("waits", "", missing, aside=True)], run)] == ["passed"]
+    found = in_turn([suites.Suite("waits", "", missing, aside=True), *behind], run)
+
+    assert {each["result"] for each in found} == {"passed"}
 
 
 def test_whole_suites_use_every_core_and_chosen_tests_run_in_order() -> None:
