@@ -24,7 +24,7 @@ from running import wait_for
 from topmast import probe
 from topmast.binaries import Program
 from topmast.engines.alertmanager import relocated
-from topmast.layout import PORTS, Layout
+from topmast.layout import Layout
 from topmast.page.inbox import Inbox, Notification, now
 from topmast_shipper.event import Event, Origin, Position
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
@@ -60,20 +60,6 @@ def program(variable: str, *names: str) -> str:
     if not found:
         pytest.skip(f"no {names[0]}: `./topmast test --suite browser` gets it")
     return found
-
-
-def free_offset() -> int:
-    """Return a port offset at which the page and its neighbours find their ports free."""
-    for offset in range(20_000 + os.getpid() % 4000, 50_000, 11):
-        with contextlib.ExitStack() as probes:
-            try:
-                for name in ("page", "inbox-smtp", "prometheus", "alertmanager"):
-                    probe = probes.enter_context(contextlib.closing(socket.socket()))
-                    probe.bind(("127.0.0.1", PORTS[name] + offset))
-            except OSError:
-                continue
-            return offset
-    raise AssertionError("no free ports")
 
 
 def answers(layout: Layout, name: str) -> bool:

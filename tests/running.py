@@ -1,30 +1,54 @@
 """An appliance that a test started: its state folder, its ports, and the launcher to call it with."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from topmast import ports
+from topmast import ports, stage
 from topmast.layout import PORTS
 
 HOME = Path(__file__).resolve().parents[1]
 
 
+def _apart(candidates: Iterable[int], taken: Iterable[int]) -> list[int]:
+    """Return the offsets at which no port of an appliance is a port of another one, nor at an offset of `taken`."""
+    used = {port + offset for offset in taken for port in PORTS.values()}
+    found = []
+    for offset in candidates:
+        ports_here = {port + offset for port in PORTS.values()}
+        if used.isdisjoint(ports_here):
+            used |= ports_here
+            found.append(offset)
+    return found
+
+
+# Below the ports that `free_port` gives out, and beside those of the stages that `prove` sets up.
+OFFSETS = _apart(range(2000, 22_000 - max(PORTS.values())), stage.OFFSETS)
+_leases: list[socket.socket] = []
+
+
 def free_offset() -> int:
-    """Return a `--port-offset` at which every port is free: by chance, so that two runs do not meet at the first."""
-    offsets = range(2000, 12_000, 50)  # below the ports that `free_port` gives out
-    for offset in random.sample(offsets, len(offsets)):
-        if all(ports.free(number + offset) for number in PORTS.values()):
-            return offset
+    """Return a `--port-offset` at which every port is free, and that is this process's until it ends."""
+    for offset in random.sample(OFFSETS, len(OFFSETS)):
+        lease = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError):
+            # What is free now another worker may be about to take: the name is held, and gone with the process.
+            lease.bind(f"\0topmast-tests-offset-{offset}")
+            if all(ports.free(number + offset) for number in PORTS.values()):
+                _leases.append(lease)
+                return offset
+        lease.close()
     raise AssertionError("no free ports")
 
 

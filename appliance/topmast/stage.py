@@ -21,7 +21,8 @@ from topmast.layout import PORTS, Layout
 QUERY_SECONDS = 30.0
 _UP_SECONDS = 400.0
 _DOWN_SECONDS = 120.0
-_OFFSETS = range(5000, 9000, 250)
+# Where it looks for ports.
+OFFSETS = range(5000, 9000, 250)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -75,10 +76,10 @@ def started(
 
 def free_offset(taken: set[int]) -> int:
     """Return a port offset at which every port is free. Raises PrerequisiteError when there is none."""
-    for offset in _OFFSETS:
+    for offset in OFFSETS:
         if offset not in taken and all(ports.free(port + offset) for port in PORTS.values()):
             return offset
-    raise PrerequisiteError(f"no free range of ports between {_OFFSETS.start} and {_OFFSETS.stop}")
+    raise PrerequisiteError(f"no free range of ports between {OFFSETS.start} and {OFFSETS.stop}")
 
 
 def query(url: str, expression: str) -> list[dict[str, Any]]:

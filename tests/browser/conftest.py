@@ -10,7 +10,6 @@ from browser_stack import (
     Stack,
     alertmanager,
     fill_store,
-    free_offset,
     page_server,
     program,
     prometheus_argv,
@@ -18,12 +17,17 @@ from browser_stack import (
     write_inbox,
     write_logs,
 )
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, expect, sync_playwright
+from running import free_offset
 from topmast.layout import Layout, find_home
+
+MILLISECONDS = 20_000
+"""How long a tab and what is expected of it are waited for: on a busy machine, too."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=MILLISECONDS)
     executable = program("TOPMAST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         # As root, and in most containers, Chromium's own sandbox cannot start.
@@ -44,7 +48,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
 @pytest.fixture
 def shown(context: BrowserContext) -> Shown:
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(MILLISECONDS)
     tab = Shown(page)
 
     def heard(message: ConsoleMessage) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from browser_stack import Shown, Stack, free_offset, page_server, started
+from browser_stack import Shown, Stack, page_server, started
 from playwright.sync_api import expect
+from running import free_offset
 from shown_panels import TIMESERIES, answering, matrix, panel, panels
 from topmast.layout import Layout, find_home
 

@@ -104,13 +104,52 @@ def test_what_was_going_on_is_told_to_the_pointer_and_to_listeners(stack: Stack,
     page = shown.open(f"{stack.url}/d/marked?refresh=off")
     panels(page)
 
-    # the marks come by themselves, a moment after the lines
     expect(panel(page, 1).locator(".plot")).to_have_attribute(
         "aria-label", re.compile(r"Meanwhile: deploy of 127\.0\.0\.1:18000\.$")
     )
     hover(page, 1)
 
     expect(panel(page, 1).locator(".tip")).to_contain_text("deploy of 127.0.0.1:18000")
+    assert shown.complaints == []
+
+
+# Holds back the answers to the questions for the job `app` until `window.answerMarks()`.
+MARKS_LATE = """
+const reached = window.fetch;
+window.fetch = async (path, options) => {
+  const response = await reached(path, options);
+  if (path !== "/api/batch") return response;
+  const late = JSON.parse(options.body).map(({ form }) => form.includes("job%3D%22app%22"));
+  const lines = (await response.text()).trim().split("\\n");
+  const body = new ReadableStream({
+    async start(sink) {
+      const put = (which) => {
+        const told = lines.filter((line) => late[JSON.parse(line).id] === which).map((line) => line + "\\n");
+        sink.enqueue(new TextEncoder().encode(told.join("")));
+      };
+      put(false);
+      await new Promise((resolve) => (window.answerMarks = resolve));
+      put(true);
+      sink.close();
+    },
+  });
+  return new Response(body, { headers: response.headers });
+};
+"""
+
+
+def test_marks_that_come_after_the_lines_are_shown(stack: Stack, shown: Shown) -> None:
+    mark = {"name": "a deploy", "enable": True, "iconColor": "purple", "expr": 'up{job="app"}'}
+    write(stack, "late", TIMESERIES, annotations={"list": [mark]})
+    shown.page.add_init_script(MARKS_LATE)
+    page = shown.open(f"{stack.url}/d/late?refresh=off")
+
+    assert [each["state"] for each in panels(page)] == ["ready"]
+    plot = panel(page, 1).locator(".plot")
+    expect(plot).not_to_have_attribute("aria-label", re.compile("Meanwhile"))
+    page.evaluate("window.answerMarks()")
+
+    expect(plot).to_have_attribute("aria-label", re.compile(r"Meanwhile: a deploy\.$"))
     assert shown.complaints == []
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,16 +16,16 @@ from typing import Any
 import httpx
 import pytest
 from one_worker import shared
+from running import free_offset
 from topmast import demo, probe
 from topmast.engine import Engine, Setup
 from topmast.engines import demo_app, demo_model, demo_postgres, demo_redis
-from topmast.layout import PORTS, Layout
+from topmast.layout import Layout
 from websockets.sync.client import ClientConnection, connect
 
 pytestmark = pytest.mark.live
 
 HOME = Path(__file__).parents[2]
-USED = ("demo-app", "demo-model", "demo-postgres", "demo-redis", "ingest")
 
 
 @dataclass
@@ -43,19 +42,6 @@ class Shop:
     def logged(self) -> list[dict[str, Any]]:
         text = (demo.log_folder(self.layout) / "app.log").read_text()
         return [json.loads(line) for line in text.splitlines()]
-
-
-def free_offset() -> int:
-    """Return a port offset at which nothing listens on any of the demo's ports."""
-    for offset in range(2000, 20000, 37):
-        with ExitStack() as held:
-            try:
-                for name in USED:
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", PORTS[name] + offset))
-            except OSError:
-                continue
-            return offset
-    raise AssertionError("no free ports")
 
 
 @shared("shop", "module")

@@ -1,7 +1,6 @@
 """The server as a whole: status, health, and a clean end."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -9,12 +8,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from running import free_offset
 from starlette.testclient import TestClient
-from topmast.layout import PORTS, Layout, find_home
+from topmast.layout import Layout, find_home
 
 
 def test_the_supervisors_status_is_handed_out(client: TestClient, layout: Layout) -> None:
@@ -31,19 +30,6 @@ def test_without_a_status_it_says_so(client: TestClient, layout: Layout, content
         (layout.run / "status.json").write_text(content)
 
     assert client.get("/api/status").status_code == status
-
-
-def free_offset() -> int:
-    """Return a port offset at which the page and the mail receiver find their ports free."""
-    for offset in range(20_000 + os.getpid() % 5000, 60_000, 7):
-        try:
-            for name in ("page", "inbox-smtp"):
-                with closing(socket.socket()) as probe:
-                    probe.bind(("127.0.0.1", PORTS[name] + offset))
-        except OSError:
-            continue
-        return offset
-    raise AssertionError("no free ports")
 
 
 def test_it_serves_on_loopback_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import { interpolate } from "./variables.js";
 /** The panel types there are: the files of panels/. */
 const TYPES = new Set(document.querySelector('meta[name="topmast-panels"]').content.split(" "));
 
-/** Return {element, id, load(scope, signal), snapshot(), destroy()} of one panel of a dashboard. */
+/** Return {element, id, load(scope, signal), mark(scope), snapshot(), destroy()} of one panel of a dashboard. */
 export function panel(model, hooks) {
   const body = h("div.panel-body");
   const notes = h("p.panel-notes", { hidden: true });
@@ -55,7 +55,7 @@ export function panel(model, hooks) {
       const points = countPoints(frames);
       fill(notes, answer.notes.join("; "));
       notes.hidden = !answer.notes.length;
-      last = { ...answer, range: scope.range, regions: scope.regions, zoom: hooks.zoom, sync: hooks.sync };
+      last = { ...answer, scope, range: scope.range, regions: scope.regions, zoom: hooks.zoom, sync: hooks.sync };
       if (points) draw();
       else say("empty", model.fieldConfig?.defaults?.noValue || "no data in this range");
       settle(points ? "ready" : "empty", points);
@@ -74,6 +74,15 @@ export function panel(model, hooks) {
     if (element.querySelector(".panel-word")) fresh();
     if (table) fill(body, numbers(model, frames, last.exemplars ?? []));
     else drawn.draw(last);
+  }
+
+  const redraw = () => last && frames.length && !table && drawn && draw();
+
+  // What was going on may be known only after the lines were drawn.
+  function mark(scope) {
+    if (!drawn?.marks || last?.scope !== scope || JSON.stringify(last.regions) === JSON.stringify(scope.regions)) return;
+    last.regions = scope.regions;
+    redraw();
   }
 
   // The type's own elements were replaced: it starts over with an empty body.
@@ -101,7 +110,8 @@ export function panel(model, hooks) {
     id: model.id,
     model,
     load,
-    redraw: () => last && frames.length && !table && drawn && draw(),
+    mark,
+    redraw,
     frames: () => frames,
     snapshot: () => ({
       id: model.id,

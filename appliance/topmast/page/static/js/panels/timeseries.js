@@ -61,7 +61,7 @@ export function create(panel, body) {
     });
     plotHost.setAttribute("aria-label", summary(panel.title, lines, text, regions));
   };
-  return { draw, destroy: () => plot.destroy() };
+  return { draw, marks: true, destroy: () => plot.destroy() };
 }
 
 function summary(title, lines, text, regions = []) {

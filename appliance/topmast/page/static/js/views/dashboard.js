@@ -52,7 +52,12 @@ export async function open(host, { name = HOME } = {}, shell) {
     loading = new AbortController();
     const { signal } = loading;
     prepare();
-    const annotated = regionsOf(dashboard, scope, signal).then((regions) => (scope.regions = regions), () => {});
+    const asked = scope;
+    const annotated = regionsOf(dashboard, asked, signal).then((regions) => {
+      if (signal.aborted) return;
+      asked.regions = regions;
+      shown.panels.forEach((each) => each.mark(asked));
+    }, () => {});
     // What is in sight first.
     const ordered = shown.panels.map((each) => [distance(each.element), each]).sort(([a], [b]) => a - b).map(([, each]) => each);
     await Promise.all([
