@@ -100,8 +100,9 @@ class _Taken:
             self._data, self._starts = [line.data for line in lines], [line.start for line in lines]
             self._ends = [line.end for line in lines]
             self._flags = {at: line.flags for at, line in enumerate(lines) if line.flags}
-        prefix = Position(source.stream, source.generation, 0).key[:20]
-        self._place = Place(prefix, source.origin, self._starts, self._ends, int(now * 1_000_000))
+        self._place = Place(
+            source.stream, source.generation, source.origin, self._starts, self._ends, int(now * 1_000_000)
+        )
         count = len(self._data)
         self._columns = Columns(
             range(count), [b""] * count, [0] * count, [""] * count, [""] * count, [False] * count

@@ -71,9 +71,8 @@ def encode_window(documents: Sequence[bytes], compress: bool = True) -> bytes:
     beginnings, lengths = _beginnings(count), _lengths()
     parts = [b""] * (3 * count)
     parts[0::3] = beginnings[:count] if len(beginnings) > count else beginnings
-    parts[1::3] = [
-        lengths[length] if length < _COMMON_LENGTHS else _pack_integer(length) for length in map(len, documents)
-    ]
+    sizes = list(map(len, documents))
+    parts[1::3] = map(lengths.__getitem__ if max(sizes) < _COMMON_LENGTHS else _pack_integer, sizes)
     parts[2::3] = documents
     if not compress:
         return header + b"".join(parts)

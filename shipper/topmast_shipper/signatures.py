@@ -66,6 +66,8 @@ class Signatures:
 
     def news(self, services: Sequence[str], documents: Sequence[bytes], bare: Sequence[bool]) -> Iterator[int]:
         """Yield the places of errors that are new, as `is_new` has it; all columns have one length."""
+        if self._are_familiar(services, documents, bare):
+            return
         search, familiar = _MESSAGE.search, self._familiar
         for at, (service, document, plain) in enumerate(zip(services, documents, bare, strict=True)):
             # what comes again and again costs no call
@@ -74,6 +76,17 @@ class Signatures:
                 continue
             if self.is_new(service, document, bare=plain):
                 yield at
+
+    def _are_familiar(self, services: Sequence[str], documents: Sequence[bytes], bare: Sequence[bool]) -> bool:
+        """Return whether all are one service's, and known by their messages: all at once, for most windows are."""
+        if not all(bare) or len(set(services)) != 1:
+            return False
+        said = [match[1] for match in map(_MESSAGE.search, documents) if match]
+        if len(said) < len(documents):
+            return False
+        # a line break in a message is no JSON
+        messages = b"\n".join(said).translate(_DIGITS).split(b"\n")
+        return all((services[0], each) in self._familiar for each in set(messages))
 
     def _is_new(self, service: str, document: Mapping[str, Any]) -> bool:
         hashed = blake2b(f"{service}|{shape(document)}".encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -17,7 +17,7 @@ from topmast_shipper.window import of
 
 _MAX_SERVICES = 100
 OTHER = "_other"
-_ERRORS = ("error", "critical")
+_ERRORS = frozenset({"error", "critical"})
 LOST_REASONS = ("truncated", "deleted", "held", "damaged", "dead_letters", "full", "too_long")
 """Why unread data can be gone; each starts at 0."""
 
@@ -75,7 +75,7 @@ class Telemetry:
             self.add("log_events_total", (self._service(name or "_unknown"), level), count)
         if not any(level in _ERRORS for _, level in counts):
             return
-        errors = [level in _ERRORS for level in window.levels]
+        errors = list(map(_ERRORS.__contains__, window.levels))
         names = {name: self._service(name or "_unknown") for name, _ in counts}
         services = [names[name] for name in compress(window.services, errors)]
         documents, bare = list(compress(window.documents, errors)), list(compress(window.bare, errors))

@@ -5,17 +5,19 @@ All lines of a read at once, column by column; only times and levels are looked 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Generic, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from topmast_shipper import timestamps
 from topmast_shipper.ecs import FUTURE_MICROSECONDS, LEVELS, level_of
-from topmast_shipper.event import Origin
+from topmast_shipper.event import Origin, keys
 
 _MAX_MEMORY = 4096
 _LEVEL_BYTES = {level: level.encode() for level in LEVELS}
 _USUAL = set(_LEVEL_BYTES.values())
 # `2026-11-22T21:16:00.123456Z`; one with milliseconds is shorter, what stands behind it does no harm.
 _TIME_CHARACTERS = 27
+_SECOND = itemgetter(slice(19))
 
 Value = TypeVar("Value")
 
@@ -23,8 +25,8 @@ Value = TypeVar("Value")
 class Place(NamedTuple):
     """Where the lines of one read are from."""
 
-    prefix: str
-    """Stream and generation, as ids begin."""
+    stream: str
+    generation: int
     origin: Origin
     starts: Sequence[int]
     ends: Sequence[int]
@@ -99,8 +101,8 @@ class Template:
         """Return the documents of these lines, but of those whose time or level needs a longer road."""
         groups = list(zip(*parts, strict=True))
         first, last = self._time_at, self._time_at + _TIME_CHARACTERS
-        said = [text[first:last] for text in groups[self._group["time"]]]
-        seconds, latest = {text[:19] for text in said}, place.now + FUTURE_MICROSECONDS - 1_000_000
+        said: list[bytes] = list(map(itemgetter(slice(first, last)), groups[self._group["time"]]))
+        seconds, latest = set(map(_SECOND, said)), place.now + FUTURE_MICROSECONDS - 1_000_000
         late = [each for each in seconds if not 0 < timestamps.second(each) <= latest]
         level = groups[self._group["level"]]
         levels, kinds = memory.levels(level), set(level)
@@ -118,7 +120,7 @@ class Template:
         return Columns(
             at,
             self._documents(groups, written, place),
-            [*said],
+            cast("list[bytes | int]", said),
             list(map(levels.__getitem__, level)),
             self._services(groups, memory),
             [self._bare] * len(parts),
@@ -134,10 +136,7 @@ class Template:
             elif what in self._group:
                 columns.append(groups[self._group[what]])
             else:
-                before, after = (text.replace("%", "%%") for text in texts)
-                number = "%d" if what == "offset" else f"{place.prefix}%012x"
-                numbers = place.starts if what == "offset" else place.ends
-                columns.append(map(f"{before}{number}{after}".encode().__mod__, numbers))
+                columns.append(_numbers(what, place, *texts))
         return list(map(b"".join, zip(*columns, strict=False)))
 
     def _services(self, groups: Sequence[Sequence[bytes]], memory: Memory) -> list[str]:
@@ -145,3 +144,11 @@ class Template:
             return [self._service] * len(groups[0])
         said = groups[self._group["service"]]
         return list(map(memory.services(said).__getitem__, said))
+
+
+def _numbers(what: str, place: Place, before: str, after: str) -> Iterable[bytes]:
+    """Return the id or the offset of each line, between two texts."""
+    if what == "id":
+        return keys(place.stream, place.generation, place.ends, before, after).encode().split(b"\n")
+    before, after = (text.replace("%", "%%") for text in (before, after))
+    return map(f"{before}%d{after}".encode().__mod__, place.starts)

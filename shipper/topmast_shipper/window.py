@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 from typing import Any, overload
 
 from topmast_shipper import timestamps
-from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.event import Event, Origin, Position, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,7 @@ class Rows(Sequence[Event]):
 
     @property
     def ids(self) -> list[str]:
-        prefix = Position(self.stream, self.generation, 0).key[:20]
-        return list(map(f"{prefix}%012x".__mod__, self.ends))
+        return keys(self.stream, self.generation, self.ends).split("\n") if self.ends else []
 
     @property
     def times(self) -> list[int]:
@@ -148,6 +147,10 @@ class Window(Sequence[Event]):
 
     def counts(self) -> Counter[tuple[str, str]]:
         """Return how many events there are of each service and level."""
+        services = set(self.services)
+        if len(services) == 1:
+            (service,) = services
+            return Counter({(service, level): count for level, count in Counter(self.levels).items()})
         return Counter(zip(self.services, self.levels, strict=True))
 
     def _column(self, name: str) -> Sequence[Any]:

@@ -55,7 +55,7 @@ def learnt(sample: bytes, origin: Origin = SHOP) -> Shapes:
 
 
 def fitting(shapes: Shapes, line: bytes, origin: Origin = SHOP) -> bool:
-    place = Place(f"{STREAM}0000", origin, [0], [len(line) + 1], NOW)
+    place = Place(STREAM, 0, origin, [0], [len(line) + 1], NOW)
     return any(columns.documents for columns in shapes.read([line], place))
 
 
@@ -176,7 +176,7 @@ def test_a_string_does_not_end_in_the_next_line() -> None:
     sample = json.dumps(USUAL, separators=(",", ":")).encode()
     torn = [sample, sample[:-2], sample, sample]
     ends = list(accumulate(len(line) + 1 for line in torn))
-    place = Place(f"{STREAM}0000", SHOP, [0, *ends[:-1]], ends, NOW)
+    place = Place(STREAM, 0, SHOP, [0, *ends[:-1]], ends, NOW)
 
     (columns,) = learnt(sample).read(torn, place)
 

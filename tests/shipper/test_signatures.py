@@ -61,3 +61,19 @@ def test_errors_that_are_nothing_but_a_message_are_told_apart_as_others(
     assert signatures.is_new("shop", before, bare=True)
     assert not signatures.is_new("shop", before, bare=True)
     assert signatures.is_new("shop", after, bare=True) is new
+
+
+@pytest.mark.parametrize("service", ["cart", "shop"])
+@pytest.mark.parametrize("message", [b"order 9 failed", b"order 9 was lost", b"order \\u0039 failed", b""])
+@pytest.mark.parametrize("bare", [True, False])
+def test_errors_of_a_window_are_told_apart_as_one_by_one(
+    tmp_path: Path, service: str, message: bytes, bare: bool
+) -> None:
+    together, apart = Signatures(tmp_path / "together"), Signatures(tmp_path / "apart")
+    usual = [("shop", b'{"message":"order %d failed"}' % number, True) for number in range(3)]
+    odd = (service, b'{"message":"%b"}' % message, bare)
+
+    for window in (usual, [*usual, odd], [odd, *usual], usual):
+        services, documents, plain = map(list, zip(*window, strict=True))
+        found = list(together.news(services, documents, plain))
+        assert found == [at for at, each in enumerate(window) if apart.is_new(each[0], each[1], bare=each[2])]

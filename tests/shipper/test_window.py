@@ -1,7 +1,7 @@
 """window.py: columns and events are two views of one thing, however they are cut."""
 
 import pytest
-from topmast_shipper.event import Event, Origin, Position
+from topmast_shipper.event import Event, Origin, Position, keys
 from topmast_shipper.window import Rows, Window, of, rows_of
 
 STREAM, ORIGIN = "0123456789abcdef", Origin("app", "/var/log/app.log")
@@ -45,6 +45,25 @@ def test_columns_hold_what_events_do() -> None:
     assert found.ids == [each.id for each in found]
     assert found.times == [0, 1, 2, 7, 8]
     assert found.counts() == {(f"service{number}", "info"): 1 for number in (0, 1, 2, 7, 8)}
+
+
+def test_events_of_one_service_are_counted_by_level() -> None:
+    levels = ["info", "error", "info"]
+    found = Window(
+        [rows_of([each._replace(service="shop", level=level) for each, level in zip(FIRST, levels, strict=True)])]
+    )
+
+    assert found.counts() == {("shop", "info"): 2, ("shop", "error"): 1}
+    assert Window().counts() == {}
+
+
+@pytest.mark.parametrize("generation", [0, 1, 0xFFFF, 0x10000])
+@pytest.mark.parametrize("offsets", [[1], [0, 255, 1 << 20, (1 << 48) - 1], [7, 1 << 48]])
+def test_keys_together_are_those_of_each_position(generation: int, offsets: list[int]) -> None:
+    expected = [Position(STREAM, generation, each).key for each in offsets]
+
+    assert keys(STREAM, generation, offsets).split("\n") == expected
+    assert keys(STREAM, generation, offsets, '"id":"', '"').split("\n") == [f'"id":"{each}"' for each in expected]
 
 
 def test_events_of_any_kind_become_a_window() -> None:

@@ -5,7 +5,8 @@ Facts: SHIPPING.md section 5 (partial last line, CRLF/NUL/BOM, 1 MB+ lines, inva
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
+from operator import add
 from typing import overload
 
 from topmast_shipper.component import Line
@@ -97,7 +98,7 @@ def _usual(data: bytes, start: int, max_line_bytes: int, max_lines: int) -> tupl
     # blanks sort before everything that is to be seen
     if min(parts)[0] <= 32 and any(map(bytes.isspace, parts)):
         return None
-    ends = [end + number for number, end in enumerate(accumulate(lengths, initial=start))]
+    ends = list(accumulate(map(add, lengths, repeat(1)), initial=start))
     return Lines(parts, ends[:-1], ends[1:]), ends[-1]
 
 
