@@ -48,9 +48,10 @@ def run(bench: Run) -> Sequence[Measure]:
         rooms = {name: Path(folder) / name for name in ("wire", "relp", "bulk", "store", "line", "memory", "search")}
         for each in rooms.values():
             each.mkdir()
-        wire = _wire(bench, rooms["wire"], events)
+        turns = 5 if bench.full else 3
+        wire = _wire(bench, rooms["wire"], events, turns)
         return [
-            _lumberjack(bench, rooms["relp"], wire, events // 2),
+            _lumberjack(bench, rooms["relp"], wire, events // 2, turns),
             *_logstash_async(bench, wire),
             *_elasticsearch(bench, rooms["bulk"], events),
             _sqlite(bench, rooms["store"], events // 2),
@@ -61,47 +62,67 @@ def run(bench: Run) -> Sequence[Measure]:
 
 
 class Wire(NamedTuple):
-    """What a backlog of so many events took, from the file to the last acknowledgement."""
+    """What backlogs of so many events in all took, from the file to the last acknowledgement."""
 
     events: int
-    cpu_seconds: float
-    """Of the shipper."""
     wall_seconds: float
+    rates: list[float]
+    """Events a second of the shipper's CPU, of each backlog."""
 
 
-def _wire(bench: Run, folder: Path, events: int) -> Wire:
-    """Measure a backlog in one file: read, parse, ids, checkpoint on the disk, frames, acknowledgements."""
-    bench.say(f"{events} lines of {LINE_BYTES} bytes to a Lumberjack server")
-    backlog = _backlog(folder, events, bench.seed)
+def _wire(bench: Run, folder: Path, events: int, turns: int) -> Wire:
+    """Measure backlogs of one file each: read, parse, ids, checkpoint on the disk, frames, acknowledgements."""
+    each = events // turns
+    bench.say(f"{turns} times {each} lines of {LINE_BYTES} bytes to a Lumberjack server")
+    source, walls, rates = lines(random.Random(bench.seed)), list[float](), list[float]()
+    (folder / "app.log").write_bytes(next(source))
     with (
         closing(Acknowledger(lumberjack)) as server,
         _shipper(folder, {"logstash": {"hosts": [server.address]}}) as pid,
     ):
         # the interpreter has started when the first line is there
         server.wait_for(1, 60)
-        cpu_before, began = _cpu_seconds(pid), time.monotonic()
-        backlog.rename(folder / "app-1.log")
-        server.wait_for(events + 1, 600)
-        return Wire(events, _cpu_seconds(pid) - cpu_before, time.monotonic() - began)
+        for turn in range(1, turns + 1):
+            backlog = folder / "backlog"
+            with backlog.open("wb") as file:
+                file.writelines(islice(source, each))
+            cpu_before, began = _cpu_seconds(pid), time.monotonic()
+            backlog.rename(folder / f"app-{turn}.log")
+            server.wait_for(turn * each + 1, 600)
+            walls.append(time.monotonic() - began)
+            rates.append(each / (_cpu_seconds(pid) - cpu_before))
+    return Wire(turns * each, sum(walls), rates)
 
 
-def _lumberjack(bench: Run, folder: Path, wire: Wire, events: int) -> Measure:
-    """Return our rate beside that of rsyslog from a file over RELP, the one of its ways that is acknowledged."""
-    ours = wire.events / wire.cpu_seconds
+def _lumberjack(bench: Run, folder: Path, wire: Wire, events: int, turns: int) -> Measure:
+    """Return our rate beside that of rsyslog from a file over RELP, the one of its ways that is acknowledged.
+
+    Of both the best of some turns counts: whatever else the machine does can only slow one down.
+    """
+    ours = max(wire.rates)
     note = (
-        f"{wire.events} lines of {LINE_BYTES} bytes, seed {bench.seed}; "
-        f"{wire.events / wire.wall_seconds:,.0f} events/s of wall time; the peer's queue is in memory"
+        f"{wire.events} lines of {LINE_BYTES} bytes, seed {bench.seed}; the best of {turns} turns, of the peer too "
+        f"(median {statistics.median(wire.rates):,.0f}"
     )
+    wall = f"; {wire.events / wire.wall_seconds:,.0f} events/s of wall time; the peer's queue is in memory"
     try:
         state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
         root = debian.unpack(RSYSLOG, state / "benchmark-rsyslog", bench.say)
     except PrerequisiteError as error:
-        return measure("delivery.lumberjack", ours, "events/s/core", ">= 200000", note=f"{note}; no rsyslog: {error}")
-    bench.say(f"{events} lines from rsyslog to rsyslog over RELP")
-    theirs = _relp(root, folder, _backlog(folder, events, bench.seed), events)
+        return measure(
+            "delivery.lumberjack", ours, "events/s/core", ">= 200000", note=f"{note}){wall}; no rsyslog: {error}"
+        )
+    each = events // turns
+    bench.say(f"{turns} times {each} lines from rsyslog to rsyslog over RELP")
+    theirs = []
+    for turn in range(turns):
+        room = folder / str(turn)
+        room.mkdir()
+        theirs.append(_relp(root, room, _backlog(room, each, bench.seed + turn), each))
     return measure(
-        "delivery.lumberjack", ours, "events/s/core", ">= 200000", note=note,
-        peer="rsyslog imfile to omrelp", peer_value=theirs, ratio=ours / theirs,
+        "delivery.lumberjack", ours, "events/s/core", ">= 200000",
+        note=f"{note} and {statistics.median(theirs):,.0f}){wall}",
+        peer="rsyslog imfile to omrelp", peer_value=max(theirs), ratio=ours / max(theirs),
     )  # fmt: skip
 
 

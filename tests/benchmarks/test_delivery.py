@@ -25,10 +25,11 @@ def delivery() -> ModuleType:
 
 
 def test_a_backlog_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
-    wire = delivery._wire(RUN, tmp_path, 20_000)
+    wire = delivery._wire(RUN, tmp_path, 20_000, 2)
 
     assert wire.events == 20_000
     assert wire.wall_seconds > 0
+    assert len(wire.rates) == 2
 
 
 def test_the_store_is_measured(delivery: ModuleType, tmp_path: Path) -> None:
