@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from one_worker import OneWorkerEach
 from topmast import elasticnode
 from topmast.layout import Layout
@@ -30,6 +31,12 @@ from xdist.remote import Producer
 
 READY_SECONDS = 30.0
 
+# No test fails over time, nor over how long its examples take to make: a machine may be busy.
+settings.register_profile(
+    "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+settings.load_profile("unhurried")
 
 _MARKED = {suite.name for suite in SUITES} - {"unit"}
 

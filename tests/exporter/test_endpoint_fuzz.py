@@ -5,7 +5,7 @@ import gzip
 from collections.abc import Iterable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -42,7 +42,7 @@ VALUES = st.one_of(
 )
 HEADERS = st.lists(st.tuples(NAMES, VALUES), max_size=20)
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=150)
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -5,7 +5,7 @@ import string
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Metric, Summary
 from prometheus_client.exposition import generate_latest
@@ -83,7 +83,6 @@ def same(read_back: Expected, expected: Expected) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(filled())
 def test_text_is_read_back_as_it_was_put_in(pair: tuple[Registry, Expected]) -> None:
     registry, expected = pair
@@ -94,7 +93,6 @@ def test_text_is_read_back_as_it_was_put_in(pair: tuple[Registry, Expected]) -> 
     assert same(read(parse_text(body.decode())), expected)
 
 
-@settings(deadline=None)
 @given(filled())
 def test_openmetrics_is_read_back_as_it_was_put_in(pair: tuple[Registry, Expected]) -> None:
     registry, expected = pair
@@ -106,7 +104,6 @@ def test_openmetrics_is_read_back_as_it_was_put_in(pair: tuple[Registry, Expecte
     assert same(read(parse_openmetrics(body.decode())), expected)
 
 
-@settings(deadline=None)
 @given(filled())
 def test_our_text_and_the_clients_say_the_same(pair: tuple[Registry, Expected]) -> None:
     registry, _ = pair

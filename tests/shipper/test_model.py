@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from topmast_shipper.checkpoint import Checkpoint
@@ -269,7 +269,5 @@ class World(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-World.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+World.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestWorld = World.TestCase

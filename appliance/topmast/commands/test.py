@@ -1,4 +1,4 @@
-"""`topmast test`: the habits (format, lint, types, imports) and the test suites, the fast ones first."""
+"""`topmast test`: the habits (format, lint, imports, types) and the test suites, the fast ones first."""
 
 import json
 import os
@@ -23,10 +23,11 @@ from topmast.suites import SUITES, Suite, files, marker_expression, required, sp
 HABITS = (
     ("format", ("-m", "ruff", "format", "--check", ".")),
     ("lint", ("-m", "ruff", "check", ".")),
-    ("types", ("-m", "mypy")),
     # Neither importlinter nor importlinter.cli runs with -m: the one fails, the other does nothing and says 0.
     ("imports", ("-c", "import importlinter.cli; importlinter.cli.lint_imports_command()")),
 )
+# The one habit that takes long, and a core: where a suite waits, beside it.
+_TYPES = Suite("types", "mypy over everything", lambda _layout, _say: {})
 # Hundreds of processes are started: where Python is told to keep no bytecode, each compiles all of ours again.
 _BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 _NO_TESTS = 5  # pytest: no tests were collected
@@ -62,9 +63,11 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
         for suite in SUITES
         if suite.name in chosen or (not chosen and (not suite.on_request or suite.name in required()))
     ]
+    if pytest_arguments:
+        # who names tests or options (-x, --pdb, -s) wants to see them in order
+        wanted = [replace(each, aside=False) for each in wanted]
     run = partial(_suite, call, Layout(call.home, call.state), pytest_arguments=pytest_arguments)
-    # Who names tests or options (-x, --pdb, -s) wants to see them in order.
-    results += in_turn([replace(each, aside=False) for each in wanted] if pytest_arguments else wanted, run)
+    results += in_turn(with_types(wanted) if whole else wanted, run)
     if whole:
         for suite in SUITES:
             if suite not in wanted:
@@ -81,6 +84,12 @@ def test(call: Call, chosen: tuple[str, ...], as_json: bool, pytest_arguments: t
     skipped = len(results) - failed - passed
     click.echo(f"{passed} passed, {failed} failed, {skipped} skipped")
     raise click.exceptions.Exit(1 if failed else 0)
+
+
+def with_types(suites: Sequence[Suite]) -> list[Suite]:
+    """Return the suites with that of the types behind the first that others run beside; where none is, before all."""
+    at = next((number for number, suite in enumerate(suites, 1) if suite.aside), 0)
+    return [*suites[:at], _TYPES, *suites[at:]]
 
 
 def in_turn(suites: Sequence[Suite], run: Callable[[Suite, Output], Outcome]) -> Iterator[Result]:
@@ -122,6 +131,8 @@ def _timed(name: str, run: Callable[[], Outcome], printed: Output = None) -> Res
 def _suite(
     call: Call, layout: Layout, suite: Suite, printed: Output = None, *, pytest_arguments: Sequence[str] = ()
 ) -> Outcome:
+    if suite is _TYPES:
+        return _run(call, [sys.executable, "-m", "mypy"], {}, printed=printed)
     missing = "failed" if suite.name in required() else "skipped"
     try:
         environment = suite.prepare(layout, lambda text: click.echo(f"  {text}", file=printed))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from topmast import suites
 from topmast.cli import Call
-from topmast.commands.test import _suite, in_turn
+from topmast.commands.test import _suite, in_turn, with_types
 from topmast.errors import PrerequisiteError
 from topmast.layout import Layout
 
@@ -75,6 +75,13 @@ def test_what_waits_runs_beside_what_follows_until_something_has_to_run_alone(
     assert [each["name"] for each in found] == ["second", "waits", "alone"]
     lines = capsys.readouterr().out.split()
     assert "\n".join(lines).count("waits\ntests\nof\nwaits") == 1  # as a whole
+
+
+def test_types_have_their_turn_beside_a_suite_that_waits() -> None:
+    first, second, waits = (suites.Suite(name, "", missing, aside=name == "waits") for name in ("1", "2", "waits"))
+
+    assert [each.name for each in with_types([first, waits, second])] == ["1", "waits", "types", "2"]
+    assert [each.name for each in with_types([first, second])] == ["types", "1", "2"]
 
 
 @pytest.mark.parametrize("behind", [[], [suites.Suite("alone", "", missing, alone=True)]], ids=["last", "then alone"])
