@@ -15,21 +15,21 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-from topmast import debian
+from topmast import logpeers
 from topmast.acknowledgers import Acknowledger, bulk, lumberjack
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import PrerequisiteError, TopmastError
 from topmast.loglines import LINE_BYTES, lines
 from topmast.measure import Measure, measure
+from topmast.processes import cpu_seconds, wait_for
 from topmast_shipper import search, store
 from topmast_shipper.event import Origin
 from topmast_shipper.intake import Intake
@@ -37,10 +37,6 @@ from topmast_shipper.parsers import json_lines
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.tail.lines import Lines
 from topmast_shipper.window import Window
-
-RSYSLOG = ("rsyslog", "rsyslog-relp", "librelp0", "libestr0", "libfastjson4")
-LOGSTASH_ASYNC = "python-logstash-async==4.1.0"
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def run(bench: Run) -> Sequence[Measure]:
@@ -81,7 +77,7 @@ def _lumberjack(bench: Run, ours: Path, theirs: Path, each: int, turns: int) -> 
     relp, without = None, ""
     try:
         state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
-        relp = debian.unpack(RSYSLOG, state / "benchmark-rsyslog", bench.say)
+        relp = logpeers.rsyslog(state, bench.say)
     except PrerequisiteError as error:
         without = f"; no rsyslog: {error}"
     bench.say(f"{turns} times {each} lines of {LINE_BYTES} bytes to a Lumberjack server, and half of it by rsyslog")
@@ -91,7 +87,7 @@ def _lumberjack(bench: Run, ours: Path, theirs: Path, each: int, turns: int) -> 
         if relp:
             room = theirs / str(len(took))
             room.mkdir()
-            peer.append(_relp(relp, room, _backlog(room, each // 2, bench.seed + len(took)), each // 2))
+            peer.append(logpeers.relp(relp, room, _backlog(room, each // 2, bench.seed + len(took)), each // 2))
             shutil.rmtree(room)
     rates = [turn.rate for turn in took]
     wall = statistics.median(each / turn.wall_seconds for turn in took)
@@ -122,46 +118,10 @@ def _turns(folder: Path, each: int, turns: int, seed: int) -> Iterator[Turn]:
         for turn in range(1, turns + 1):
             with backlog.open("wb") as file:
                 file.writelines(islice(source, each))
-            cpu_before, began = _cpu_seconds(pid), time.monotonic()
+            cpu_before, began = cpu_seconds(pid), time.monotonic()
             backlog.rename(folder / f"app-{turn}.log")
             server.wait_for(turn * each + 1, 600)
-            yield Turn(each / (_cpu_seconds(pid) - cpu_before), time.monotonic() - began)
-
-
-def _relp(root: Path, folder: Path, backlog: Path, events: int) -> float:
-    """Return the events a second and core of rsyslog, whose server writes them to a file."""
-    (library,) = (root / "usr" / "lib").glob("*-linux-gnu")
-    arrived, state = folder / "arrived.log", folder / "state"
-    state.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    module = f"{library}/rsyslog/"
-    server, client = folder / "server.conf", folder / "client.conf"
-    server.write_text(
-        f'module(load="{module}imrelp.so")\ninput(type="imrelp" port="{port}" address="127.0.0.1")\n'
-        'template(name="text" type="string" string="%msg%\\n")\n'
-        f'action(type="omfile" file="{arrived}" template="text")\n'
-    )
-    client.write_text(
-        f'global(workDirectory="{state}")\nmodule(load="{module}imfile.so")\nmodule(load="{module}omrelp.so")\n'
-        f'input(type="imfile" file="{backlog}" tag="app" persistStateInterval="100"'
-        ' persistStateAfterSubmission="on")\n'
-        f'action(type="omrelp" target="127.0.0.1" port="{port}" action.resumeRetryCount="-1")\n'
-    )
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(library)}
-    argv = [str(root / "usr" / "sbin" / "rsyslogd"), "-n", "-C", "-M", module, "-i"]
-    with ExitStack() as stack:
-        for config in (server, client):
-            process = stack.enter_context(
-                subprocess.Popen([*argv, f"{config}.pid", "-f", str(config)], env=environment)
-            )  # fmt: skip
-            stack.callback(process.kill)
-        _wait_for(lambda: _newlines(arrived) >= events, 300)
-        return events / _cpu_seconds(process.pid)
-
-
-def _newlines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+            yield Turn(each / (cpu_seconds(pid) - cpu_before), time.monotonic() - began)
 
 
 def _logstash_async(bench: Run, folder: Path) -> Iterator[Measure]:
@@ -171,45 +131,25 @@ def _logstash_async(bench: Run, folder: Path) -> Iterator[Measure]:
     moment when there is a file.
     """
     state, each = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast")), 100_000
-    python = _environment(state / "benchmark-logstash-async", bench.say)
+    python, script = logpeers.logstash_async(state, bench.say), bench.home / "benchmarks/in_process/handler.py"
     for name, events, batch, turns, goal in (
         ("delivery.logstash_async", 10_000, 0, 1, "ratio >= 100"),
-        ("delivery.logstash_async_tuned", 100_000, 1_000, 5 if bench.full else 3, "ratio >= 10"),
+        ("delivery.logstash_async_tuned", 100_000, 1_000, 9 if bench.full else 5, "ratio >= 10"),
     ):
-        bench.say(f"{turns} times {events} records through {LOGSTASH_ASYNC}, and {each} lines by us")
-        room, ours, theirs = folder / name, list[float](), list[_Handled]()
+        bench.say(f"{turns} times {events} records through {logpeers.LOGSTASH_ASYNC}, and {each} lines by us")
+        room, ours, theirs = folder / name, list[float](), list[logpeers.Handled]()
         room.mkdir()
         for turn in _turns(room, each, turns, bench.seed):
             ours.append(each / turn.wall_seconds)
-            theirs.append(_handled(python, bench.home, events, batch))
+            theirs.append(logpeers.handled(python, script, events, batch))
         rate, peer = statistics.median(ours), statistics.median(took.rate for took in theirs)
         note = (
             f"wall time, both until acknowledged, the median of {turns} each; a batch of {batch or 'its own'}; "
             f"its CPU {statistics.median(took.cpu_seconds for took in theirs):.1f} s for {events} records"
         )
         yield measure(
-            name, rate, "events/s", goal, note=note, peer=LOGSTASH_ASYNC, peer_value=peer, ratio=rate / peer
+            name, rate, "events/s", goal, note=note, peer=logpeers.LOGSTASH_ASYNC, peer_value=peer, ratio=rate / peer
         )  # fmt: skip
-
-
-class _Handled(NamedTuple):
-    """What a run of the handler took."""
-
-    rate: float
-    """Events acknowledged a second."""
-    cpu_seconds: float
-
-
-def _handled(python: Path, home: Path, events: int, batch: int) -> _Handled:
-    script = home / "benchmarks" / "in_process" / "handler.py"
-    with closing(Acknowledger(lumberjack)) as server:
-        argv = [str(python), str(script), server.address.rpartition(":")[2], str(events), str(batch)]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            server.wait_for(events, 300)
-            ended = time.monotonic()
-            said = json.loads(process.communicate(timeout=120)[0])
-    # time.monotonic() is one clock for all processes (Linux)
-    return _Handled(events / (ended - said["began"]), said["seconds"])
 
 
 def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
@@ -217,11 +157,11 @@ def _sqlite(bench: Run, folder: Path, events: int) -> Measure:
     bench.say(f"{events} lines into the store")
     backlog, logs = _backlog(folder, events, bench.seed), folder / "logs"
     with _shipper(folder, {"sqlite": {"path": str(logs)}}) as pid:
-        _wait_for(lambda: _stored(logs) >= 1, 60)
-        cpu_before, began = _cpu_seconds(pid), time.monotonic()
+        wait_for(lambda: _stored(logs) >= 1, 60)
+        cpu_before, began = cpu_seconds(pid), time.monotonic()
         backlog.rename(folder / "app-1.log")
-        _wait_for(lambda: _stored(logs) >= events + 1, 600)
-        wall, cpu = time.monotonic() - began, _cpu_seconds(pid) - cpu_before
+        wait_for(lambda: _stored(logs) >= events + 1, 600)
+        wall, cpu = time.monotonic() - began, cpu_seconds(pid) - cpu_before
     note = f"{events} lines of {LINE_BYTES} bytes, seed {bench.seed}; {events / cpu:,.0f} events/s/core"
     return measure("delivery.sqlite", events / wall, "events/s", ">= 40000", note=note)
 
@@ -248,20 +188,6 @@ def _elasticsearch(bench: Run, folder: Path, events: int) -> Iterator[Measure]:
         peer="elasticsearch.helpers.bulk", peer_value=rates["helpers"], ratio=ratio,
     )  # fmt: skip
     yield measure("delivery.elasticsearch.ratio", ratio, "times", ">= 3", note="to elasticsearch.helpers.bulk")
-
-
-def _environment(folder: Path, say: Callable[[str], None]) -> Path:
-    """Return the interpreter of an environment that has the handler, made when it is not there yet."""
-    python, told = folder / "bin" / "python", folder / "peers.txt"
-    if not (told.is_file() and told.read_text() == LOGSTASH_ASYNC):
-        say(f"installs {LOGSTASH_ASYNC} into an environment of its own")
-        venv.create(folder, with_pip=True, clear=True)
-        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", LOGSTASH_ASYNC]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise TopmastError(f"{LOGSTASH_ASYNC} cannot be installed: {done.stderr.strip()[-300:]}")
-        told.write_text(LOGSTASH_ASYNC)
-    return python
 
 
 def _latency(bench: Run, folder: Path, count: int) -> Iterator[Measure]:
@@ -298,7 +224,7 @@ def _memory(bench: Run, folder: Path, bytes_each: int, seconds: float) -> Measur
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     with _shipper(folder, {"logstash": {"hosts": [address]}}) as pid:
-        _wait_for(lambda: (folder / "data" / "checkpoint.log").exists(), 60)
+        wait_for(lambda: (folder / "data" / "checkpoint.log").exists(), 60)
         Event().wait(seconds / 2)
         halfway = _peak_megabytes(pid)
         Event().wait(seconds / 2)
@@ -359,14 +285,6 @@ def _stored(logs: Path) -> int:
     return total
 
 
-def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline, pause = time.monotonic() + seconds, Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TopmastError(f"not within {seconds:g} s")
-        pause.wait(0.05)
-
-
 def _backlog(folder: Path, events: int, seed: int) -> Path:
     """Write a log of one line, and a backlog that is not there yet for who looks for `app*.log`."""
     source = lines(random.Random(seed))
@@ -394,12 +312,6 @@ def _shipper(folder: Path, sink: dict[str, object]) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait(30)
-
-
-def _cpu_seconds(pid: int) -> float:
-    # proc(5): utime and stime are fields 14 and 15, in clock ticks.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 BENCHMARK = Benchmark(name="delivery", summary="events a core delivers, from a file to the acknowledgement", run=run)

@@ -23,6 +23,7 @@ from topmast.benchmark import Benchmark, Run
 from topmast.debian_servers import Running, free_port
 from topmast.errors import PrerequisiteError, TopmastError
 from topmast.measure import Measure, measure
+from topmast.processes import cpu_seconds
 from topmast_exporter.collectors.postgres import Config as PostgresConfig
 from topmast_exporter.collectors.postgres import PostgresSource
 from topmast_exporter.collectors.redis import Config as RedisConfig
@@ -32,7 +33,6 @@ NAMESPACES = {name: f"{name}:*" for name in ("llm", "emb", "sem", "sess", "rag",
 REDIS_EXPORTER, POSTGRES_EXPORTER = "redis_exporter 1.45", "postgres_exporter 0.11.1"
 SCAN_INTERVAL_SECONDS = 30.0
 REFRESHES_AN_HOUR = 240
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 # name -> (unit, goal): what is said of it when it could not be taken
 GOALS = {
@@ -120,9 +120,9 @@ def _redis(bench: Run, state: Path, server: Running) -> Iterator[Measure]:
     patterns = ",".join(f"db0={pattern}" for pattern in NAMESPACES.values())
     peer = debian_servers.exporter("redis", state, bench.say, server.port, [f"-count-keys={patterns}"])
     try:
-        before = _cpu_seconds(server.process.pid)
+        before = cpu_seconds(server.process.pid)
         theirs = _answers(peer.port, "/metrics", 3)
-        their_cpu = (_cpu_seconds(server.process.pid) - before) / 3
+        their_cpu = (cpu_seconds(server.process.pid) - before) / 3
     finally:
         peer.stop()
 
@@ -381,16 +381,10 @@ def _answers(port: int, path: str, count: int) -> float:
     return statistics.median(took)
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process so far (proc(5): utime and stime)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
-
-
 def _share(pid: int, seconds: float) -> float:
-    before = _cpu_seconds(pid)
+    before = cpu_seconds(pid)
     time.sleep(seconds)
-    return (_cpu_seconds(pid) - before) / seconds
+    return (cpu_seconds(pid) - before) / seconds
 
 
 BENCHMARK = Benchmark(

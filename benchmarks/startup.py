@@ -16,6 +16,7 @@ from topmast.benchmark import Benchmark, Run
 from topmast.errors import PrerequisiteError, TopmastError
 from topmast.layout import Layout
 from topmast.measure import Measure, measure
+from topmast.processes import cpu_seconds
 
 OFFSET = 4000
 CORE = ("prometheus", "alertmanager", "node_exporter", "exporter", "shipper", "page")
@@ -64,9 +65,9 @@ def _idle(bench: Run, state: Path) -> Iterator[Measure]:
         seconds = 600 if bench.full else 60
         bench.say(f"idle for {seconds} s")
         time.sleep(5)
-        before = sum(_cpu_seconds(pid) for pid in pids.values())
+        before = sum(cpu_seconds(pid) for pid in pids.values())
         time.sleep(seconds)
-        share = (sum(_cpu_seconds(pid) for pid in pids.values()) - before) / seconds * 100
+        share = (sum(cpu_seconds(pid) for pid in pids.values()) - before) / seconds * 100
         each = {name: _pss_bytes(pid) / 1e6 for name, pid in pids.items()}
         told = ", ".join(f"{name} {value:.0f}" for name, value in sorted(each.items(), key=lambda kv: -kv[1]))
         yield measure("startup.memory", sum(each.values()), "MB", "<= 280", note=f"PSS after {seconds} s: {told}")
@@ -135,12 +136,6 @@ def _pss_bytes(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _cpu_seconds(pid: int) -> float:
-    # proc(5): utime and stime are fields 14 and 15, in clock ticks.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 BENCHMARK = Benchmark(name="startup", summary="from the command to panels; memory and idle CPU", run=run)

@@ -19,11 +19,8 @@ def startup() -> ModuleType:
     return module
 
 
-def test_memory_and_cpu_are_read_for_a_process(startup: ModuleType) -> None:
+def test_memory_is_read_for_a_process(startup: ModuleType) -> None:
     assert startup._pss_bytes(os.getpid()) > 1_000_000
-    before = startup._cpu_seconds(os.getpid())
-    while startup._cpu_seconds(os.getpid()) == before:
-        sum(range(10_000))
 
 
 def test_the_core_is_what_runs_without_the_demo(startup: ModuleType) -> None:
