@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 from topmast_exporter.instrument.sqlalchemy import instrument_engine
@@ -69,7 +69,7 @@ def test_statements_of_the_orm_are_measured(postgres: str) -> None:
 def test_an_asyncio_engine_is_measured_alike(postgres: str) -> None:
     registry = Registry()
 
-    async def use() -> None:
+    async def use() -> AsyncEngine:
         engine = create_async_engine(url(postgres, "asyncpg"), pool_size=1, max_overflow=0)
         instrument_engine(engine, "shop", registry)
         async with engine.connect() as connection:
@@ -82,13 +82,15 @@ def test_an_asyncio_engine_is_measured_alike(postgres: str) -> None:
             with pytest.raises(DBAPIError):
                 await connection.execute(text("SELECT pg_sleep(10)"))
         await engine.dispose()
+        return engine
 
-    asyncio.run(use())
+    # a pool is told of as long as somebody has its engine
+    engine = asyncio.run(use())
 
     assert queries(registry) == {("postgres", "select"): 2, ("postgres", "other"): 2}
     assert errors(registry) == {"syntax": 1, "timeout": 1}
     assert value(registry, "db_pool_wait_seconds_count", pool="shop") == 2
-    assert value(registry, "db_pool_connections_max", pool="shop") == 1
+    assert (engine.pool.size(), value(registry, "db_pool_connections_max", pool="shop")) == (1, 1)
 
 
 def test_a_cancelled_statement_is_a_timeout(postgres: str) -> None:
