@@ -77,4 +77,11 @@ EXPLAINED = (
         "|process_mem_resident_size_bytes|process_mem_share_size_bytes)",
         _ES_OLD,
     ),
+    Explanation(
+        "elasticsearch",
+        "elasticsearch_thread_pool_active_count",
+        "a node answers for statistics in this pool, and elasticsearch_exporter 1.5 asks for several at once",
+        (("type", "management"),),
+        sometimes=True,
+    ),
 )
