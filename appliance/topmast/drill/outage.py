@@ -4,8 +4,8 @@ One real Alertmanager a way to fail, with the real routes and templates, and one
 evaluates the shipped NotificationsFailing. Half of the alerts fire before the outage and end within it, the other
 half fire within it and end after it: each firing and each end must reach each of its channels exactly once.
 
-A shut receiver takes nothing, so Alertmanager's own promise (at least once: what was taken but not answered is sent
-again) excuses no second message here.
+A shut receiver takes nothing. Alertmanager's own promise (at least once: what was taken but not answered is sent
+again) excuses a second message only where its log says that it gave up one under way once the receivers were open.
 """
 
 import json
@@ -31,6 +31,7 @@ from topmast.drill.failing import Door, Failure
 from topmast.drill.judge import Place
 from topmast.drill.receivers import Capture, Message
 from topmast.drill.rerouted import rerouted
+from topmast.drill.unanswered import unanswered
 from topmast.drill.world import Clocks, Kit
 from topmast.errors import TopmastError
 from topmast.layout import LOOPBACK
@@ -41,6 +42,7 @@ SELF_ALERT = "NotificationsFailing"
 CHANNELS = frozenset({"pagerduty", "slack", "email"})
 _LOOK_SECONDS = 0.2
 _SLACK_SECONDS = 15.0
+_REST_SECONDS = 2.0
 _ATTEMPTS = re.compile(r"^alertmanager_notification_latency_seconds_count\{[^}]*\} (\S+)$", re.MULTILINE)
 _ISOLATED = """mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@" """
 
@@ -54,6 +56,8 @@ class Outage:
     """Messages that had to arrive, and did so at least once."""
     lost: Sequence[str]
     doubled: Sequence[str]
+    repeated: Sequence[str]
+    """Messages that came again because the Alertmanager gave up before the answer: as it promises."""
     complained: frozenset[str]
     """The channels for which the self alert fired."""
     refused: int
@@ -90,7 +94,7 @@ def run(play: Play, failures: Sequence[Failure] = failing.FAILURES) -> list[Outa
         _until(lambda: all(_complained(prometheus, each) >= CHANNELS for each in stages), _alert_seconds(play))
         found = [replace(one, complained=_complained(prometheus, at)) for one, at in zip(found, stages, strict=True)]
     skipped = [each.name for each in failures if each not in taken]
-    return [*found, *(Outage(name, 0, (), (), frozenset(), 0, why) for name in skipped)]
+    return [*found, *(Outage(name, 0, (), (), (), frozenset(), 0, why) for name in skipped)]
 
 
 def bad(found: Sequence[Outage], say: Callable[[str], None]) -> int:
@@ -115,7 +119,9 @@ def note(found: Sequence[Outage], seconds: float, speed: float) -> str:
         f"{sum(each.told for each in taken)} messages once each, {sum(each.refused for each in taken)} refused "
         f"connections; {SELF_ALERT} by Prometheus for each"
     )
-    return "; ".join([text, *(f"{each.failure} not taken: {each.skipped}" for each in found if each.skipped)])
+    repeated = [message for each in taken for message in each.repeated]
+    again = [f"{len(repeated)} came again whose answer was not waited for"] if repeated else []
+    return "; ".join([text, *again, *(f"{each.failure} not taken: {each.skipped}" for each in found if each.skipped)])
 
 
 class _Stage:
@@ -189,8 +195,10 @@ class _Stage:
         ended = sum(float(count) for count in _ATTEMPTS.findall(answer.text))
         return ended >= sum(len(self.places[rule.name]) for rule in rules)
 
-    def doubled(self) -> list[str]:
-        return [f"{told(each)} × {times}" for each, times in self.counted().items() if times > 1]
+    def again(self, since: datetime) -> tuple[list[str], list[str]]:
+        """Return what was told twice, and what of it had to be: the receivers have been open since then."""
+        logs = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in self.folder.glob("*.log"))
+        return parted(self.counted(), unanswered(logs, since))
 
 
 def counted(messages: Sequence[Message]) -> Counter[tuple[str, Place, str]]:
@@ -210,6 +218,20 @@ def counted(messages: Sequence[Message]) -> Counter[tuple[str, Place, str]]:
             if name != judge.HEARTBEAT:
                 found[name, (note.receiver, note.channel), note.status] += 1
     return found
+
+
+def parted(have: Counter[tuple[str, Place, str]], given_up: Counter[Place]) -> tuple[list[str], list[str]]:
+    """Return what was told twice, and what of it had to be: no place more often than it was given up."""
+    left = Counter(given_up)
+    doubled: list[str] = []
+    repeated: list[str] = []
+    for each, times in have.items():
+        if times == 1:
+            continue
+        excused = times - 1 <= left[each[1]]
+        left[each[1]] -= (times - 1) * excused
+        (repeated if excused else doubled).append(f"{told(each)} × {times}")
+    return doubled, repeated
 
 
 def told(message: tuple[str, Place, str]) -> str:
@@ -241,22 +263,26 @@ def _played(play: Play, doors: failing.Doors, stages: Sequence[_Stage]) -> list[
     early = [each for stage in stages for each in _arrived_shut(stage, within)]
     if early:
         raise TopmastError(f"outage: {early[0]}, though nobody could be reached")
+    opened = datetime.now(UTC)
     _turned(doors, stages, shut=False)
     play.say("they are reached again")
     _until(lambda: all_told(before, "resolved")() and all_told(within, "firing")(), patience)
+    # The end of what was given up under way is told only if its beginning came again before.
+    time.sleep(_REST_SECONDS)
     _each(stages, lambda stage: stage.post(within, over=True))
     _until(all_told(within, "resolved"), patience)
     # What is told twice is told at the next flush.
     time.sleep(_group_interval(play) + 1)
-    return [_outcome(stage, before, within) for stage in stages]
+    return [_outcome(stage, before, within, opened) for stage in stages]
 
 
-def _outcome(stage: _Stage, before: Sequence[Rule], within: Sequence[Rule]) -> Outage:
+def _outcome(stage: _Stage, before: Sequence[Rule], within: Sequence[Rule], opened: datetime) -> Outage:
     rules = [*before, *within]
     lost = [*stage.missing(rules, "firing"), *stage.missing(rules, "resolved")]
     planned = 2 * sum(len(places) for places in stage.places.values())
     name, refused = stage.door.failure.name, stage.door.refused
-    return Outage(name, planned - len(lost), lost, stage.doubled(), frozenset(), refused)
+    doubled, repeated = stage.again(opened)
+    return Outage(name, planned - len(lost), lost, doubled, repeated, frozenset(), refused)
 
 
 def _arrived_shut(stage: _Stage, within: Sequence[Rule]) -> list[str]:

@@ -143,23 +143,27 @@ def test_the_heartbeat_repeats_itself_and_is_not_counted() -> None:
 @pytest.mark.parametrize(
     ("found", "count"),
     [
-        pytest.param(Outage("500", 9, (), (), outage.CHANNELS, 9), 0, id="all well"),
-        pytest.param(Outage("500", 9, ("a",), ("b × 2",), outage.CHANNELS, 9), 2, id="one lost, one doubled"),
-        pytest.param(Outage("500", 9, (), (), frozenset({"slack"}), 9), 2, id="the self alert is silent on two"),
-        pytest.param(Outage("dns", 0, (), (), frozenset(), 0, "no unshare"), 0, id="not taken"),
+        pytest.param(Outage("500", 9, (), (), (), outage.CHANNELS, 9), 0, id="all well"),
+        pytest.param(
+            Outage("500", 9, ("a",), ("b × 2",), ("c × 2",), outage.CHANNELS, 9), 2, id="one lost, one doubled"
+        ),
+        pytest.param(Outage("500", 9, (), (), (), frozenset({"slack"}), 9), 2, id="the self alert is silent on two"),
+        pytest.param(Outage("dns", 0, (), (), (), frozenset(), 0, "no unshare"), 0, id="not taken"),
     ],
 )
 def test_what_is_bad_is_counted(found: Outage, count: int) -> None:
     assert outage.bad([found], lambda _text: None) == count
 
 
-def test_what_was_not_taken_is_said() -> None:
+def test_what_came_again_and_what_was_not_taken_is_said() -> None:
     found = [
-        Outage("500", 4, (), (), outage.CHANNELS, 7),
-        Outage("dns", 0, (), (), frozenset(), 0, "no unshare and mount here"),
+        Outage("500", 4, (), (), ("c × 2",), outage.CHANNELS, 7),
+        Outage("dns", 0, (), (), (), frozenset(), 0, "no unshare and mount here"),
     ]
 
-    assert outage.note(found, 60, 20).endswith("dns not taken: no unshare and mount here")
+    said = outage.note(found, 60, 20)
+
+    assert said.endswith("; 1 came again whose answer was not waited for; dns not taken: no unshare and mount here")
 
 
 @pytest.mark.live
