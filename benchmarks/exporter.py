@@ -16,13 +16,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from topmast import environments
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import TopmastError
 from topmast.measure import Measure, measure
@@ -78,7 +78,7 @@ Script = Callable[..., Any]
 def _scripts(bench: Run) -> Script:
     """Return what runs a script of in_process/ with the peers' interpreter and ours, and reads its JSON."""
     state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
-    python = _peers(state / "benchmark-peers", bench.say)
+    python = environments.made(state / "benchmark-peers", PEERS, bench.say)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TOPMAST_", "PYTHON"))},
         "PYTHONPATH": str(bench.home / "exporter"),
@@ -94,21 +94,6 @@ def _scripts(bench: Run) -> Script:
         return json.loads(done.stdout)
 
     return script
-
-
-def _peers(folder: Path, say: Callable[[str], None]) -> Path:
-    """Return the interpreter of the environment that has the peers, made when it is not there yet."""
-    python, told = folder / "bin" / "python", folder / "peers.txt"
-    wanted = "\n".join(PEERS)
-    if not (told.is_file() and told.read_text() == wanted):
-        say("installs the peers into an environment of their own")
-        venv.create(folder, with_pip=True, clear=True)
-        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise TopmastError(f"the peers cannot be installed: {done.stderr.strip()[-300:]}")
-        told.write_text(wanted)
-    return python
 
 
 def _asgi(bench: Run, script: Script, size: Size) -> Iterator[Measure]:

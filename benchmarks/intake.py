@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from topmast import environments
 from topmast.benchmark import Benchmark, Run
 from topmast.errors import TopmastError
 from topmast.measure import Measure, measure
@@ -49,7 +49,7 @@ def run(bench: Run) -> Sequence[Measure]:
 def _formatting(bench: Run, rounds: int, calls: int) -> Iterator[Measure]:
     bench.say(f"log calls: {rounds} rounds of {calls}")
     state = Path(os.environ.get("TOPMAST_STATE", bench.home / ".topmast"))
-    python = _peers(state / "benchmark-peers-intake", bench.say)
+    python = environments.made(state / "benchmark-peers-intake", PEERS, bench.say)
     with tempfile.TemporaryDirectory(prefix="intake-") as folder:
         argv = [str(python), str(bench.home / "benchmarks" / "in_process" / "formatting.py"), str(rounds), str(calls)]
         environment = {**os.environ, "PYTHONPATH": str(bench.home / "shipper")}
@@ -75,21 +75,6 @@ def formatting(told: dict[str, dict[str, float]], note: str) -> Iterator[Measure
         peer="python-json-logger 4.2.0", peer_value=form["python-json-logger"],
         ratio=form["python-json-logger"] / form["ours"], note=f"{note}; ecs-logging {form['ecs-logging']:.1f} us",
     )  # fmt: skip
-
-
-def _peers(folder: Path, say: Callable[[str], None]) -> Path:
-    """Return the interpreter of the environment that has the peers, made when it is not there yet."""
-    python, told = folder / "bin" / "python", folder / "peers.txt"
-    wanted = "\n".join(PEERS)
-    if not (told.is_file() and told.read_text() == wanted):
-        say("installs the peers into an environment of their own")
-        venv.create(folder, with_pip=True, clear=True)
-        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise TopmastError(f"the peers cannot be installed: {done.stderr.strip()[-300:]}")
-        told.write_text(wanted)
-    return python
 
 
 def _grok(rounds: int, calls: int) -> Iterator[Measure]:

@@ -5,13 +5,12 @@ import os
 import socket
 import subprocess
 import time
-import venv
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
-from topmast import debian
+from topmast import debian, environments
 from topmast.acknowledgers import Acknowledger, lumberjack
 from topmast.errors import TopmastError
 from topmast.processes import cpu_seconds, wait_for
@@ -76,17 +75,7 @@ def _newlines(path: Path) -> int:
 
 def logstash_async(state: Path, say: Say) -> Path:
     """Return the interpreter of an environment that has the handler, made when it is not there yet."""
-    folder = state / "benchmark-logstash-async"
-    python, told = folder / "bin" / "python", folder / "peers.txt"
-    if not (told.is_file() and told.read_text() == LOGSTASH_ASYNC):
-        say(f"installs {LOGSTASH_ASYNC} into an environment of its own")
-        venv.create(folder, with_pip=True, clear=True)
-        argv = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", LOGSTASH_ASYNC]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise TopmastError(f"{LOGSTASH_ASYNC} cannot be installed: {done.stderr.strip()[-300:]}")
-        told.write_text(LOGSTASH_ASYNC)
-    return python
+    return environments.made(state / "benchmark-logstash-async", [LOGSTASH_ASYNC], say)
 
 
 class Handled(NamedTuple):

@@ -17,13 +17,13 @@ import requests
 from topmast import ports
 from topmast.errors import PrerequisiteError, TopmastError
 from topmast.layout import PORTS, Layout
+from topmast.processes import family_cpu_seconds
 
 QUERY_SECONDS = 30.0
 _UP_SECONDS = 400.0
 _DOWN_SECONDS = 120.0
 # Where it looks for ports.
 OFFSETS = range(5000, 9000, 250)
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Stage:
 
     def cpu_seconds(self) -> float:
         """Return what its processes have used of the CPUs so far, those that ended included."""
-        return sum(_cpu_seconds(pid) for pid in _family(self.pid))
+        return family_cpu_seconds(self.pid)
 
 
 @contextmanager
@@ -90,31 +90,3 @@ def query(url: str, expression: str) -> list[dict[str, Any]]:
     except (requests.RequestException, ValueError, KeyError) as error:
         raise TopmastError(f"{url}: {expression[:80]!r}: {error}") from error
     return found
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        fields = _stat(path)
-        if fields:
-            children.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    family, new = [pid], [pid]
-    while new:
-        new = [child for parent in new for child in children.get(parent, [])]
-        family += new
-    return family
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = _stat(Path(f"/proc/{pid}/stat"))
-    # proc(5): utime, stime, and the same of the children it has waited for, in clock ticks
-    return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
-
-
-def _stat(path: Path) -> list[str]:
-    """Return the fields behind the name (from the state on); nothing when the process is gone."""
-    try:
-        return path.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
