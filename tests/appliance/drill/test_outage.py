@@ -43,10 +43,10 @@ def door(doors: Doors, name: str) -> failing.Door:
     return next(each for each in doors.all if each.failure.name == name)
 
 
-def posted(at: failing.Door, **options: Any) -> int:
+def posted(at: failing.Door, *, timeout: float = 30, **options: Any) -> int:
     scheme = "https" if at.failure.tls else "http"
     address = at.http.replace(failing.HOST, "127.0.0.1")
-    return requests.post(f"{scheme}://{address}/w/slack/team", json=BODY, timeout=1, **options).status_code
+    return requests.post(f"{scheme}://{address}/w/slack/team", json=BODY, timeout=timeout, **options).status_code
 
 
 def test_an_open_door_leads_inside(doors: Doors, capture: Capture, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_door_that_times_out_says_nothing(doors: Doors, capture: Capture) -> N
     doors.each("turn", shut=True)
 
     with pytest.raises(requests.ReadTimeout):
-        posted(door(doors, "timeout"))
+        posted(door(doors, "timeout"), timeout=1)
     assert capture.of("w") == []
 
 
@@ -80,7 +80,7 @@ def test_a_door_with_broken_tls_shows_a_strangers_certificate(doors: Doors, capt
 
 def mailed(at: failing.Door, trusted: Path) -> None:
     host, _, port = at.smtp.replace(failing.HOST, "127.0.0.1").rpartition(":")
-    with smtplib.SMTP(host, int(port), timeout=5) as mail:
+    with smtplib.SMTP(host, int(port), timeout=30) as mail:
         if at.failure.tls:
             mail.starttls(context=ssl.create_default_context(cafile=str(trusted)))
         mail.sendmail("a@drill.invalid", [f"team@w.{receivers.DOMAIN}"], "Subject: RedisDown\r\n\r\nFIRING\r\n")
