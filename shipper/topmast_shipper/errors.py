@@ -6,6 +6,7 @@ ShipperError
 ├── StateError       the state folder cannot be used
 │   └── InUseError   another shipper holds it
 ├── TransientError   a sink got nowhere: try again, not before `retry_after_seconds`
+│   └── PlaceError   the place that it writes to takes nothing, whatever it is: no event is to blame
 └── PermanentError   a sink refuses for good: a person must act
 """
 
@@ -41,6 +42,10 @@ class TransientError(ShipperError):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class PlaceError(TransientError):
+    """The place that a sink writes to takes nothing now (a full disk, a lock): no event is to blame."""
 
 
 class PermanentError(ShipperError):

@@ -2,7 +2,8 @@
 
 Each sink has a lane: a thread with its own cursors over the same files, so that a dead sink never blocks another.
 A lane holds one window. A window that fails again and again is halved down to the event that poisons it; whether
-it is the event or the sink is told by its neighbour (SHIPPING.md section 5, poison batch).
+it is the event or the sink is told by another event, best by one that was taken before (SHIPPING.md section 5, poison
+batch).
 """
 
 import logging
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from topmast_shipper.checkpoint import Checkpoint, Place
 from topmast_shipper.component import Block, Cursor, Input, Receipt, Roomy, Sink, Source, Waiting
 from topmast_shipper.dead_letters import DeadLetters
-from topmast_shipper.errors import PermanentError, TransientError
+from topmast_shipper.errors import PermanentError, PlaceError, TransientError
 from topmast_shipper.event import Event
 from topmast_shipper.retry import Backoff
 from topmast_shipper.tail.generation import cursor_at
@@ -27,7 +28,8 @@ _log = logging.getLogger(__name__)
 WINDOW_EVENTS = 2048
 WINDOW_BYTES = 4 << 20
 BLOCK_BYTES = 256 << 10
-# Failures of one window before it is halved, and of one event before its neighbour is asked.
+# Failures of one window before it is halved, of one event before another is tried, and of one event while the other
+# is taken before it is given up.
 _PATIENCE = 3
 _IDLE_SECONDS = 1.0
 
@@ -119,6 +121,14 @@ class Lane:
         self._limit = self._window_events
         self._struggles = 0
         """Failures since the last progress or halving."""
+        self._taken = Window()
+        """The last event that the sink took."""
+        self._blamed = 0
+        """How often the first pending event failed while another was taken."""
+        self._tried = 0
+        """Events behind the first that were tried and failed as it did."""
+        self._served: dict[str, Place] = {}
+        """Of each input, what was read last: the one behind it is next."""
         self._complained = False
 
     @property
@@ -143,6 +153,8 @@ class Lane:
                 return False
             self._send()
         except TransientError as error:
+            if isinstance(error, PlaceError):
+                self._struggles = 0
             self._failed("transient", error, error.retry_after_seconds)
         except PermanentError as error:
             self._struggles = 0  # a person must act: no event is to blame
@@ -186,7 +198,7 @@ class Lane:
         while progress and room > self._window_events // 8 and room_bytes > 0:
             progress = False
             for each in self._inputs:
-                for source in each.sources():
+                for source in self._in_turn(each):
                     if room <= 0 or room_bytes <= 0:
                         break
                     place = (source.stream, source.generation)
@@ -194,6 +206,7 @@ class Lane:
                     if block is None:
                         continue
                     progress = True
+                    self._served[each.name] = place
                     ahead[place] = cursor_at(block, block.end)
                     if not block.lines:
                         skipped[place] = ahead[place]
@@ -206,6 +219,12 @@ class Lane:
         # who was first in this window is last in the next
         self._inputs = self._inputs[1:] + self._inputs[:1]
         return _Batch(Window(pieces), runs, ahead, skipped)
+
+    def _in_turn(self, each: Input) -> list[Source]:
+        """Return what an input has, what was read last at the end: a busy file fills no window after the other."""
+        sources, last = list(each.sources()), self._served.get(each.name)
+        behind = next((at for at, one in enumerate(sources, 1) if (one.stream, one.generation) == last), 0)
+        return sources[behind:] + sources[:behind]
 
     def _read(self, each: Input, source: Source, cursor: Cursor, room: int) -> Block | None:
         try:
@@ -227,35 +246,55 @@ class Lane:
 
     def _send(self) -> None:
         if self._limit == 1 and self._struggles >= _PATIENCE:
-            self._ask_neighbour()
+            self._ask_another()
             return
-        window = self._pending[: self._limit]
+        self._settle(self._sent(self._pending[: self._limit]))
+        self._limit = min(self._limit * 2, self._window_events)
+
+    def _sent(self, window: Window) -> Receipt:
+        """Send a window. Raises TransientError also when nothing of it was settled."""
         receipt = self._sink.send(window)
         if receipt.settled == 0:
             raise TransientError(f"{self.name}: nothing of {len(window)} events was settled")
-        self._settle(receipt)
-        self._limit = min(self._limit * 2, self._window_events)
+        return receipt
 
-    def _ask_neighbour(self) -> None:
-        """Give up on the first event if the sink takes the second and then still not the first."""
+    def _ask_another(self) -> None:
+        """Try the first event once more, and give it up if the sink takes another, again and again, but not this one.
+
+        What was taken before is sent again: it is stored once, and changes no order. Only a sink that took nothing
+        yet is asked with an event from behind, which stays due.
+        """
+        self._struggles = 0
+        suspect = self._pending[:1]
+        try:
+            receipt = self._sent(suspect)
+        except (PermanentError, PlaceError, OSError):
+            raise
+        except Exception as error:
+            # whatever it is: another event tells whether this one brings it about
+            self._sent(self._taken or self._one_behind())
+            self._blamed += 1
+            self._struggles = _PATIENCE
+            self._backoff.reset()
+            if self._blamed < _PATIENCE:
+                raise TransientError(f"{self.name}: {error}") from error
+            _log.error("an event cannot be sent, another can: %s: %s", self.name, error)
+        else:
+            self._settle(receipt)
+            self._limit = 2
+            return
+        self._bury(suspect[0], "poison")
+        self._settle(Receipt(1), buried=1)
+
+    def _one_behind(self) -> Window:
+        """Return an event behind the first, each time another one."""
         if len(self._pending) == 1:
             self._fill_behind()
-        self._struggles = 0
         if len(self._pending) == 1:
             raise TransientError(f"{self.name}: one event fails, and there is none to compare it with")
-        suspect, neighbour = self._pending[:2]
-        if self._sink.send([neighbour]).settled != 1:
-            raise TransientError(f"{self.name}: no event is settled")
-        try:
-            taken = self._sink.send([suspect]).settled == 1
-        except PermanentError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this event that brings it about
-            taken = False
-            _log.error("an event cannot be sent, its neighbour can: %s: %s", self.name, error)
-        if not taken:
-            self._bury(suspect, "poison")
-        self._settle(Receipt(2), buried=0 if taken else 1)
+        at = 1 + self._tried % (len(self._pending) - 1)
+        self._tried += 1
+        return self._pending[at : at + 1]
 
     def _fill_behind(self) -> None:
         """Read more behind a lone pending event."""
@@ -271,12 +310,14 @@ class Lane:
         done = self._pending[: receipt.settled]
         for refusal in receipt.refused:
             self._bury(done[refusal.index], refusal.reason)
+        if not receipt.refused and not buried:
+            self._taken = done[-1:]
         cursors, runs = self._passed(len(done))
         self._checkpoint.advance(self.name, cursors)
         self._pending = self._pending[receipt.settled :]
         self._runs = runs
         self._backoff.reset()
-        self._struggles = 0
+        self._struggles = self._blamed = self._tried = 0
         self._complained = False
         self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused) - buried)
         if self._counts_logs:

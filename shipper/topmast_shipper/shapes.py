@@ -53,7 +53,10 @@ class Shapes:
         self._lines += 1
         if self._lines % _EVERY:
             return False
-        kinds = skeleton(orjson.loads(line))
+        try:
+            kinds = skeleton(orjson.loads(line))
+        except ValueError:
+            return False  # NaN, or a number of hundreds of digits: `swift` takes what JSON has not
         if len(self._seen) >= _MAX_SEEN:
             self._seen.clear()
         self._seen[kinds] += 1

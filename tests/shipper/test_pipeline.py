@@ -8,7 +8,7 @@ import pytest
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.component import Block, Cursor, Line, Receipt, Refusal, Source
 from topmast_shipper.dead_letters import DeadLetters
-from topmast_shipper.errors import PermanentError, TransientError
+from topmast_shipper.errors import PermanentError, PlaceError, TransientError
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.intake import Intake
 from topmast_shipper.parsers import plain
@@ -33,8 +33,10 @@ class Lines:
         self.blank_from = 1 << 30
         """Lines from this number on are blank."""
 
+        self.beside: list[Source] = []
+
     def sources(self) -> Sequence[Source]:
-        return [self]
+        return [self, *self.beside]
 
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
         first = cursor.offset // 10
@@ -66,11 +68,13 @@ class Fake:
         self.sizes: list[int] = []
         self.answers: list[Receipt | Exception] = []
         self.poison: set[str] = set()
+        self.refuses: set[str] = set()
         self.down = False
 
     def send(self, window: Sequence[Event]) -> Receipt:
         self.sizes.append(len(window))
-        answer = self.answers.pop(0) if self.answers else Receipt(len(window))
+        mapping = tuple(Refusal(at, "mapping") for at, event in enumerate(window) if event.message in self.refuses)
+        answer = self.answers.pop(0) if self.answers else Receipt(len(window), mapping)
         if self.down or any(event.message in self.poison for event in window):
             answer = TransientError("fake: reset before any ack")
         if isinstance(answer, Exception):
@@ -79,6 +83,11 @@ class Fake:
         settled = window[: answer.settled]
         self.taken += [event.message for number, event in enumerate(settled) if number not in refused]
         return answer
+
+    @property
+    def stored(self) -> list[str]:
+        """What a store that knows events by their ids has, in the order in which it got them."""
+        return list(dict.fromkeys(self.taken))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -254,43 +263,104 @@ def test_a_refused_event_is_buried_with_its_reason(bench: Callable[..., Bench]) 
     assert at.metric("shipper_events_sent_total", sink="fake") == 3
 
 
-@pytest.mark.parametrize("poison", ["0", "5", "9"], ids=["the first", "in the middle", "next to the last"])
-def test_one_poisonous_event_is_found_and_buried(bench: Callable[..., Bench], poison: str) -> None:
+@pytest.mark.parametrize(
+    "poison",
+    [
+        pytest.param(["0"], id="the first"),
+        pytest.param(["5"], id="in the middle"),
+        pytest.param(["10"], id="the last"),
+        pytest.param(["5", "6", "7"], id="side by side"),
+        pytest.param(["0", "1"], id="the first two"),
+        pytest.param(["2", "4", "10"], id="here and there"),
+    ],
+)
+def test_poisonous_events_are_found_and_buried(bench: Callable[..., Bench], poison: list[str]) -> None:
     at = bench(11, window_events=8)
-    at.sink.poison = {poison}
+    at.sink.poison = set(poison)
 
     at.steps()
 
-    assert at.buried() == [(poison, "poison")]
-    assert at.sink.taken == [number for number in numbers(11) if number != poison]
+    assert at.buried() == [(each, "poison") for each in poison]
+    assert set(at.sink.stored) == set(numbers(11)) - set(poison)
     assert at.offset == 110
+    assert at.metric("shipper_events_sent_total", sink="fake") == 11 - len(poison)
 
 
-def test_the_last_event_is_not_buried_until_another_shows_that_the_sink_is_well(bench: Callable[..., Bench]) -> None:
-    at = bench(4, window_events=4)
-    at.sink.poison = {"3"}
+def test_the_first_event_is_not_buried_until_another_shows_that_the_sink_is_well(bench: Callable[..., Bench]) -> None:
+    at = bench(1, window_events=4)
+    at.sink.poison = {"0"}
     at.steps(50)
     assert at.buried() == []
-    assert at.sink.taken == numbers(3)
 
     at.source.size += 10
     at.steps(50)
 
-    assert at.buried() == [("3", "poison")]
-    assert at.sink.taken == ["0", "1", "2", "4"]
+    assert at.buried() == [("0", "poison")]
+    assert at.sink.stored == ["1"]
 
 
-def test_a_sink_that_is_down_buries_nothing(bench: Callable[..., Bench]) -> None:
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_a_sink_that_was_down_gets_everything_in_order_and_what_it_refuses_is_buried(
+    bench: Callable[..., Bench], calls: int
+) -> None:
     at = bench(20, window_events=8)
+    at.sink.refuses = {"0", "1", "7"}
     at.sink.down = True
-    at.steps(100)
-    assert at.buried() == []
-    assert at.offset == 0
+    at.steps(calls)
+    assert (at.buried(), at.offset) == ([], 0)
 
     at.sink.down = False
     at.steps()
 
-    assert at.sink.taken == numbers(20)
+    assert at.buried() == [("0", "mapping"), ("1", "mapping"), ("7", "mapping")]
+    assert at.sink.taken == [each for each in numbers(20) if each not in at.sink.refuses]
+    assert at.offset == 200
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_an_event_that_failed_for_a_while_is_taken_or_buried(bench: Callable[..., Bench], calls: int) -> None:
+    at = bench(20, window_events=8)
+    at.sink.poison = {"5"}
+    at.steps(calls)
+    at.sink.poison = set()
+
+    at.steps()
+
+    buried = [message for message, _ in at.buried()]
+    assert sorted([*at.sink.stored, *buried], key=int) == numbers(20)
+    assert at.sink.stored == [each for each in numbers(20) if each not in buried]
+
+
+def test_one_failure_beside_a_sink_that_is_well_buries_nothing(bench: Callable[..., Bench]) -> None:
+    at = bench(5, window_events=1)
+    lost = TransientError("fake: reset before any ack")
+    # "0" is taken; "1" fails four times, then "0" is taken again, then "1" is
+    at.sink.answers = [Receipt(1), lost, lost, lost, lost, Receipt(1), Receipt(1)]
+
+    at.steps()
+
+    assert (at.buried(), at.sink.taken) == ([], ["0", "0", "1", "2", "3", "4"])
+
+
+def test_a_place_without_room_blames_no_event_and_its_windows_stay_whole(bench: Callable[..., Bench]) -> None:
+    at = bench(16, window_events=8)
+    at.sink.answers = [PlaceError("fake: no space left")] * 30
+
+    at.steps()
+
+    assert (at.buried(), at.sink.taken) == ([], numbers(16))
+    assert set(at.sink.sizes) == {8}
+
+
+def test_a_busy_file_fills_no_window_after_the_other(bench: Callable[..., Bench]) -> None:
+    at = bench(1_000, window_events=8)
+    quiet = Lines(1)
+    quiet.stream = "fedcba9876543210"
+    at.source.beside = [quiet]
+
+    at.steps(3)
+
+    assert at.checkpoint.cursor("fake", quiet.stream, 0).offset == 10
 
 
 def test_a_sink_that_refuses_for_good_blames_no_event(bench: Callable[..., Bench]) -> None:

@@ -224,3 +224,19 @@ def test_lines_with_flags_keep_them() -> None:
 
     assert [event.flags for event in events] == [(), ("unterminated",)] * OFTEN
     assert events[-1].document["log"]["flags"] == ["unterminated"]
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "-Infinity", "1e999", pytest.param("9" * 400, id="four hundred digits"), "1.5"]
+)
+def test_numbers_that_json_has_not_hold_up_no_other_line(number: str) -> None:
+    usual = json.dumps(USUAL).encode()
+    odd = usual[:-1] + f', "loss": {number}}}'.encode()
+    data = [usual, odd, odd] * 4 * OFTEN
+    intake = Intake(parse)
+
+    for _ in range(2):
+        events = intake.events(Source(SHOP), lines_of(data), READ_AT)
+
+        for event, line in zip(events, lines_of(data), strict=True):
+            assert same(event, careful(line, SHOP))

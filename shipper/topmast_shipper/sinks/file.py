@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from topmast_shipper.component import Kind, Receipt, Sink
-from topmast_shipper.errors import TransientError
+from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
 from topmast_shipper.window import of
 from topmast_shipper.writable import writable
@@ -35,10 +35,10 @@ class FileSink:
                 if file.write(data) != len(data):
                     # a full disk took half of it: half a document is worse than none
                     file.truncate(before)
-                    raise TransientError(f"{self._config.path}: no space left")
+                    raise PlaceError(f"{self._config.path}: no space left")
                 os.fdatasync(file.fileno())
         except OSError as error:
-            raise TransientError(f"{self._config.path}: {error.strerror}") from error
+            raise PlaceError(f"{self._config.path}: {error.strerror}") from error
         return Receipt(settled=len(window))
 
     def check(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from topmast_shipper import store, timestamps
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.day import Day, stored
-from topmast_shipper.errors import InUseError, PermanentError, StateError, TransientError
+from topmast_shipper.errors import InUseError, PermanentError, PlaceError, StateError
 from topmast_shipper.event import Event
 from topmast_shipper.outlines import Outlines
 from topmast_shipper.portion import Portion, portions
@@ -83,12 +83,12 @@ class SqliteSink:
             self._retain()
         except sqlite3.OperationalError as error:
             self._close_days()  # a file that was removed under us is made anew
-            raise TransientError(f"{self._config.path}: {error}") from error
+            raise PlaceError(f"{self._config.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             self._close_days()
             raise PermanentError(f"{self._config.path}: {error}") from error
         except OSError as error:
-            raise TransientError(f"{self._config.path}: {error.strerror}") from error
+            raise PlaceError(f"{self._config.path}: {error.strerror}") from error
         return Receipt(settled=len(window))
 
     def check(self) -> str:

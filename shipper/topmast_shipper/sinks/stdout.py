@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from topmast_shipper.component import Kind, Receipt, Sink
-from topmast_shipper.errors import TransientError
+from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
 from topmast_shipper.window import of
 
@@ -21,7 +21,7 @@ class StdoutSink:
             self._stream.write(b"\n".join((*of(window).documents, b"")))
             self._stream.flush()
         except OSError as error:
-            raise TransientError(f"stdout: {error.strerror}") from error
+            raise PlaceError(f"stdout: {error.strerror}") from error
         return Receipt(settled=len(window))
 
     def check(self) -> str:
