@@ -18,6 +18,7 @@ MAGIC = b"\xf5TM1"
 _HEADER = struct.Struct("<4sII")
 HEADER_BYTES = _HEADER.size
 MAX_PAYLOAD_BYTES = 1 << 20
+LONGEST_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES
 SEGMENT_BYTES = 64 << 20
 # Of many records, so much goes out with one write.
 WRITE_BYTES = 4 << 20
@@ -36,7 +37,7 @@ class Read(NamedTuple):
 
     records: list[Record]
     end: int
-    """Behind the last whole record, or the damage that a whole record follows."""
+    """Behind the last whole record, or the damage behind it."""
     damaged: int
     """Bytes passed over because they were no record."""
 
@@ -49,8 +50,8 @@ def encode(payload: bytes) -> bytes:
 def decode(data: bytes, start: int, max_records: int, *, final: bool) -> Read:
     """Return the whole records in `data`, which begins at byte `start` of its segment.
 
-    The rest may be a record that is being written: it is left alone unless another begins behind it, or the segment
-    is `final` (its writer is gone). Then it is damage.
+    The rest may be a record that is being written: it is left alone unless another begins behind it, it is longer
+    than any record, or the segment is `final` (its writer is gone). Then it is damage.
     """
     records: list[Record] = []
     position, damaged = 0, 0
@@ -63,9 +64,9 @@ def decode(data: bytes, start: int, max_records: int, *, final: bool) -> Read:
             continue
         following = _next(data, position + 1)
         if following < 0:
-            if not final:
-                break
-            following = len(data)
+            following = len(data) if final else max(position, len(data) - LONGEST_BYTES)
+        if following == position:
+            break
         damaged += following - position
         position = following
     return Read(records, start + position, damaged)

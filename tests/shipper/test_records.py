@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from topmast_shipper.records import HEADER_BYTES, MAGIC, Writer, abandoned, decode, encode
+from topmast_shipper.records import HEADER_BYTES, LONGEST_BYTES, MAGIC, Writer, abandoned, decode, encode
 
 ONE, TWO, THREE = (encode(payload) for payload in (b"one", b"two", b"three"))
 
@@ -37,6 +37,13 @@ def test_damage_in_the_middle_is_passed_over_and_counted(damage: bytes) -> None:
     data = ONE + damage + THREE
 
     assert payloads(data) == ([b"one", b"three"], len(data), len(damage))
+
+
+@pytest.mark.parametrize("damage", [1, LONGEST_BYTES])
+def test_what_is_longer_than_any_record_is_none_that_is_being_written(damage: int) -> None:
+    data = ONE + b"\0" * damage + b"\0" * LONGEST_BYTES
+
+    assert payloads(data) == ([b"one"], len(ONE) + damage, damage)
 
 
 def test_positions_are_those_of_the_segment() -> None:

@@ -70,11 +70,7 @@ class Segment:
         with self._lock:
             if self._descriptor < 0 or self.size <= cursor.offset:
                 return None
-            block = self._read(cursor.offset, max_bytes, max_lines)
-            if block is None and self.size - cursor.offset > max_bytes:
-                longest = records.HEADER_BYTES + records.MAX_PAYLOAD_BYTES
-                block = self._read(cursor.offset, 2 * longest, max_lines)
-            return block
+            return self._read(cursor.offset, max_bytes, max_lines)
 
     def close(self) -> None:
         with self._lock:
@@ -82,18 +78,33 @@ class Segment:
                 os.close(self._descriptor)
             self._descriptor = -1
 
-    def _read(self, offset: int, max_bytes: int, max_lines: int) -> Block | None:
-        final = self.final and offset + max_bytes >= self.size
-        data = os.pread(self._descriptor, max_bytes, offset)
-        found = records.decode(data, offset, max_lines, final=final)
-        if found.end <= offset:
+    def _read(self, start: int, max_bytes: int, max_lines: int) -> Block | None:
+        data, found = self._decoded(start, max_bytes, max_lines)
+        position, asked = start, max_bytes
+        # a record longer than a block, or damage of any length: on to the next whole one, with room for the longest
+        while not found.records and len(data) == asked:
+            position, asked = found.end, 2 * records.LONGEST_BYTES
+            data, found = self._decoded(position, asked, max_lines)
+        if found.end <= start:
             return None
-        if found.damaged and found.end > self._counted_to:
-            # each sink passes over it, it is lost once
-            _log.error("records of a spool are damaged: %s: %d bytes", self.path, found.damaged)
-            self._setting.lost("damaged", found.damaged)
+        if found.damaged or position > start:
+            self._count(start, found)
         self._counted_to = max(self._counted_to, found.end)
-        return Block([Line(*record) for record in found.records], found.end, data[: found.end - offset], offset)
+        return Block([Line(*record) for record in found.records], found.end, data[: found.end - position], position)
+
+    def _decoded(self, position: int, asked: int, max_lines: int) -> tuple[bytes, records.Read]:
+        data = os.pread(self._descriptor, asked, position)
+        final = self.final and position + asked >= self.size
+        return data, records.decode(data, position, max_lines, final=final)
+
+    def _count(self, start: int, found: records.Read) -> None:
+        """Count what is no record from there on: each sink passes over it, it is lost once."""
+        for record in (*found.records, records.Record(b"", found.end, found.end)):
+            damaged = record.start - max(start, self._counted_to)
+            if damaged > 0:
+                _log.error("records of a spool are damaged: %s: %d bytes", self.path, damaged)
+                self._setting.lost("damaged", damaged)
+            start = record.end
 
 
 class SpoolInput:

@@ -13,7 +13,7 @@ from topmast_shipper import rooms
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.component import Cursor, Input
 from topmast_shipper.inputs.spool import INPUT
-from topmast_shipper.records import Writer, encode
+from topmast_shipper.records import LONGEST_BYTES, Writer, encode
 from topmast_shipper.rooms import Setting
 
 APPLICATION = """
@@ -118,6 +118,46 @@ def test_damage_is_counted_once(made: Input, setting: Setting, lost: list[tuple[
     assert messages(made, setting, "two") == ["one", "two"]
 
     assert lost == [("damaged", 7)]
+
+
+@pytest.mark.parametrize("size", [4095, LONGEST_BYTES, 3 << 20, 2 * LONGEST_BYTES * 3, (9 << 20) + 1])
+def test_damage_of_any_length_is_passed_over_and_counted_once(
+    made: Input, setting: Setting, lost: list[tuple[str, int]], size: int
+) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    (path,) = segments(setting)
+    with path.open("ab") as file:
+        file.write(bytes(size) + encode(b'{"message": "two"}') + encode(b'{"message": "%b"}' % (b"3" * 9000)))
+    writer.close()
+
+    assert messages(made, setting, "one") == ["one", "two", "3" * 9000]
+    assert messages(made, setting, "two") == ["one", "two", "3" * 9000]
+    made.sweep()
+
+    assert lost == [("damaged", size)]
+    assert segments(setting) == []
+
+
+def test_damage_to_the_end_of_a_segment_is_counted_to_its_last_byte(
+    made: Input, setting: Setting, lost: list[tuple[str, int]]
+) -> None:
+    """While its writer may go on, what may be a record that is being written waits."""
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    (path,) = segments(setting)
+    with path.open("ab") as file:
+        file.write(bytes(5 << 20))
+    assert messages(made, setting, "one") == ["one"]
+    assert lost == [("damaged", (5 << 20) - LONGEST_BYTES)]
+    writer.close()
+
+    assert messages(made, setting, "one") == []
+    assert messages(made, setting, "two") == ["one"]
+    made.sweep()
+
+    assert sum(size for _, size in lost) == 5 << 20
+    assert segments(setting) == []
 
 
 def said(stream: IO[bytes] | None, lines: int) -> int:
