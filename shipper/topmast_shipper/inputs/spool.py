@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ from topmast_shipper.component import Block, Cursor, Input, Kind, Line, Parser, 
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.intake import Intake
 from topmast_shipper.rooms import Setting
+from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.identity import digest, stream_id
 
 _log = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ class SpoolInput:
         self._folder = setting.base / config.path
         self._intake = Intake(parser, redactor=redacting.redactor_of(config.redact, f"input {config.name}"))
         self._setting = setting
+        # a full disk, too: what is followed already is read on, and deleting it is what makes room
+        self._failures = Failures(setting.failed, setting.clock, passed_on=frozenset())
         self._mutex = Lock()
         self._segments: dict[tuple[int, int], Segment] = {}
 
@@ -127,11 +131,13 @@ class SpoolInput:
     def sweep(self) -> bool:
         changed = False
         for path in self._paths():
-            changed |= self._meet(path)
+            with self._failures.at(path):
+                changed |= self._meet(Path(path))
         for key, segment in list(self._segments.items()):
-            changed |= segment.look()
-            if segment.final and self._settled(segment):
-                self._finish(key, segment)
+            with self._failures.at(str(segment.path)):
+                changed |= segment.look()
+                if segment.final and self._settled(segment):
+                    self._finish(key, segment)
         return changed
 
     def sources(self) -> Sequence[Source]:
@@ -153,18 +159,25 @@ class SpoolInput:
                 segment.close()
             self._segments.clear()
 
-    def _paths(self) -> list[Path]:
-        """Return the segments, the oldest first."""
-        try:
-            with os.scandir(self._folder) as entries:
-                found = [(each.stat().st_mtime_ns, each.path) for each in entries if each.name.endswith(".seg")]
-        except FileNotFoundError:
-            return []  # nobody has logged yet
-        return [Path(path) for _, path in sorted(found)]
+    def _paths(self) -> list[str]:
+        """Return the segments that are not followed yet, the oldest first."""
+        found: list[tuple[int, str]] = []
+        # no folder: nobody has logged yet
+        with self._failures.at(str(self._folder)), suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for each in entries:
+                if not each.name.endswith(".seg"):
+                    continue
+                # it may go while we look
+                with self._failures.at(each.path), suppress(FileNotFoundError):
+                    status = each.stat()
+                    if (status.st_dev, status.st_ino) not in self._segments:
+                        found.append((status.st_mtime_ns, each.path))
+        return [path for _, path in sorted(found)]
 
     def _meet(self, path: Path) -> bool:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # what is no file at all is refused at its first read, instead of waiting for somebody to write to it
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         status = os.fstat(descriptor)
@@ -192,9 +205,9 @@ class SpoolInput:
         return bool(cursors) and all(cursor.offset >= segment.size for cursor in cursors)
 
     def _finish(self, key: tuple[int, int], segment: Segment) -> None:
+        segment.path.unlink(missing_ok=True)
         with self._mutex:
             self._segments.pop(key)
-        segment.path.unlink(missing_ok=True)
         segment.close()
 
 

@@ -18,18 +18,21 @@ _OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 class Failures:
     """Keeps who failed when; belongs to one thread."""
 
-    def __init__(self, failed: Callable[[], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, failed: Callable[[], None], clock: Callable[[], float], *, passed_on: frozenset[int] = _OF_WRITING
+    ) -> None:
         self._failed = failed
+        self._passed_on = passed_on
         self._clock = clock
         self._told: dict[str, float] = {}
 
     @contextmanager
     def at(self, path: str) -> Iterator[None]:
-        """Do something with a file; what the system refuses ends it here. Raises OSError of a full disk."""
+        """Do something with a file; what the system refuses ends it here. Raises OSError of `passed_on`."""
         try:
             yield
         except OSError as error:
-            if error.errno in _OF_WRITING:
+            if error.errno in self._passed_on:
                 raise
             self._failed()
             now = self._clock()

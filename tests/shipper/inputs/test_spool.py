@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import pytest
+from nobody import as_nobody
 from topmast_shipper import rooms
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.component import Cursor, Input
@@ -33,7 +35,12 @@ def lost() -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def setting(tmp_path: Path, lost: list[tuple[str, int]]) -> Iterator[Setting]:
+def failed() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def setting(tmp_path: Path, lost: list[tuple[str, int]], failed: list[bool]) -> Iterator[Setting]:
     checkpoint = Checkpoint(tmp_path / "state")
     yield Setting(
         base=tmp_path,
@@ -43,6 +50,7 @@ def setting(tmp_path: Path, lost: list[tuple[str, int]]) -> Iterator[Setting]:
         inputs=("app",),
         lost=lambda reason, size: lost.append((reason, size)),
         clock=time.monotonic,
+        failed=lambda: failed.append(True),
     )
     checkpoint.close()
 
@@ -52,6 +60,16 @@ def made(setting: Setting) -> Iterator[Input]:
     built: Input = INPUT.build({"name": "app", "path": "spool"}, setting)
     yield built
     built.close()
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A spool that nobody may enter, which he may not tmp_path."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
 
 
 def messages(made: Input, setting: Setting, sink: str = "one") -> list[str]:
@@ -158,6 +176,93 @@ def test_damage_to_the_end_of_a_segment_is_counted_to_its_last_byte(
 
     assert sum(size for _, size in lost) == 5 << 20
     assert segments(setting) == []
+
+
+def test_what_cannot_be_read_holds_up_no_other(
+    made: Input, setting: Setting, failed: list[bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = setting.base / "spool"
+    (folder / "folder.seg").mkdir(parents=True)
+    (folder / "link.seg").symlink_to("link.seg")
+    os.mkfifo(folder / "pipe.seg")
+    (folder / "gone.seg").symlink_to("gone")
+    Writer(str(folder), "app").append(b'{"message": "one"}')
+
+    assert messages(made, setting) == ["one"]
+    made.sweep()
+
+    assert len(failed) == 6
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"a file cannot be followed just now, trying again: {folder}/{told}"
+        for told in (
+            "folder.seg: Is a directory",
+            "link.seg: Too many levels of symbolic links",
+            "pipe.seg: Illegal seek",
+        )
+    ]
+
+
+def test_a_segment_that_may_not_be_read_is_tried_again(
+    setting: Setting, open_to_all: Path, failed: list[bool]
+) -> None:
+    made: Input = INPUT.build({"name": "app", "path": str(open_to_all)}, setting)
+    Writer(str(open_to_all), "theirs").append(b'{"message": "theirs"}')
+    (theirs,) = open_to_all.iterdir()
+    theirs.chmod(0)
+    Writer(str(open_to_all), "ours").append(b'{"message": "ours"}')
+    next(open_to_all.glob("ours.*")).chmod(0o644)
+
+    with as_nobody():
+        assert messages(made, setting) == ["ours"]
+        assert len(failed) == 1
+    theirs.chmod(0o600)
+
+    assert messages(made, setting) == ["theirs"]
+    made.close()
+
+
+def test_what_is_followed_is_read_on_when_its_folder_is_closed(
+    setting: Setting, open_to_all: Path, failed: list[bool]
+) -> None:
+    made: Input = INPUT.build({"name": "app", "path": str(open_to_all)}, setting)
+    writer = Writer(str(open_to_all), "app")
+    writer.append(b'{"message": "one"}')
+    assert messages(made, setting) == ["one"]
+    writer.append(b'{"message": "two"}')
+    open_to_all.chmod(0)
+
+    with as_nobody():
+        assert messages(made, setting) == ["two"]
+
+    assert len(failed) == 1
+    made.close()
+    writer.close()
+
+
+def test_a_segment_that_may_not_be_deleted_holds_up_no_other(
+    setting: Setting, open_to_all: Path, failed: list[bool]
+) -> None:
+    made: Input = INPUT.build({"name": "app", "path": str(open_to_all)}, setting)
+    writers = [Writer(str(open_to_all), name) for name in ("one", "two")]
+    for writer in writers:
+        writer.append(b'{"message": "first"}')
+    for sink in ("one", "two"):
+        assert messages(made, setting, sink) == ["first", "first"]
+    writers[0].close()
+    writers[1].append(b'{"message": "second"}')
+    open_to_all.chmod(0o555)
+
+    with as_nobody():
+        assert messages(made, setting) == ["second"]
+        assert messages(made, setting) == []
+        assert made.open_files == 2
+        assert len(failed) == 2
+    open_to_all.chmod(0o755)
+    made.sweep()
+
+    assert [path.name.split(".")[0] for path in open_to_all.iterdir()] == ["two"]
+    made.close()
+    writers[1].close()
 
 
 def said(stream: IO[bytes] | None, lines: int) -> int:

@@ -1,25 +1,13 @@
 """tail/failures.py: files that cannot be read just now."""
 
-import os
+import errno
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from nobody import as_nobody
 from tailing import Reader, append
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """For root, who may read everything; of others this process stays what it is."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
+from topmast_shipper.tail.failures import Failures
 
 
 def test_a_file_that_may_not_be_read_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -59,3 +47,16 @@ def test_a_file_whose_reading_fails_holds_up_no_other(tmp_path: Path) -> None:
     assert sorted(reader.read()) == ["one", "two"]
     append(log, "three\n")
     assert reader.read() == ["three"]
+
+
+def test_a_full_disk_is_passed_on_where_nothing_else_is_asked_for() -> None:
+    failed: list[bool] = []
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), Failures(lambda: failed.append(True), lambda: 0.0).at("a.log"):
+        raise full
+    assert failed == []
+
+    with Failures(lambda: failed.append(True), lambda: 0.0, passed_on=frozenset()).at("a.log"):
+        raise full
+    assert failed == [True]
