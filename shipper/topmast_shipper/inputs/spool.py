@@ -180,12 +180,21 @@ class SpoolInput:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
+        followed = False
+        try:
+            followed = self._follow(path, descriptor)
+        finally:
+            if not followed:
+                os.close(descriptor)
+        return followed
+
+    def _follow(self, path: Path, descriptor: int) -> bool:
+        """Follow what is open there; return whether it is a segment that is not followed yet. Raises OSError."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
         head = os.pread(descriptor, records.HEADER_BYTES, 0)
         young = time.time() - status.st_mtime < _YOUNG_SECONDS
         if key in self._segments or (len(head) < records.HEADER_BYTES and young):
-            os.close(descriptor)
             return False
         # an inode comes again, and a process number too: the first record's CRC tells them apart
         stream = stream_id(*key, path.name.encode() + head)

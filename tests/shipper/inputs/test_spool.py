@@ -1,6 +1,7 @@
 """inputs/spool.py: what was logged is read, also when its writer is killed in the middle of it."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -263,6 +264,31 @@ def test_a_segment_that_may_not_be_deleted_holds_up_no_other(
     assert [path.name.split(".")[0] for path in open_to_all.iterdir()] == ["two"]
     made.close()
     writers[1].close()
+
+
+def test_a_full_disk_of_the_checkpoint_costs_no_descriptors_and_keeps_nothing_from_being_deleted(
+    made: Input, setting: Setting, failed: list[bool]
+) -> None:
+    writer, late = (Writer(str(setting.base / "spool"), name) for name in ("app", "late"))
+    writer.append(b'{"message": "one"}')
+    for sink in ("one", "two"):
+        assert messages(made, setting, sink) == ["one"]
+    writer.close()
+    late.append(b'{"message": "two"}')
+    opened = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is wanted
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        for _ in range(5):
+            made.sweep()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert len(os.listdir("/proc/self/fd")) == opened - 1  # noqa: PTH208 - as above
+    assert len(failed) == 5
+    assert len(segments(setting)) == 1
+    assert messages(made, setting) == ["two"]
+    late.close()
 
 
 def said(stream: IO[bytes] | None, lines: int) -> int:
