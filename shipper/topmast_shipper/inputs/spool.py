@@ -56,8 +56,13 @@ class Segment:
         """When the last of it came."""
         self._descriptor = descriptor
         self._setting = setting
-        self._counted_to = 0
+        # what the fastest sink has settled was counted before it was sent
+        self._counted_to = max((cursor.offset for cursor in self.cursors()), default=0)
         self._lock = Lock()
+
+    def cursors(self) -> list[Cursor]:
+        """Return how far each sink is."""
+        return [self._setting.checkpoint.cursor(sink, self.stream, 0) for sink in self._setting.sinks]
 
     def look(self) -> bool:
         """Take note of its size and of whether its writer is gone; return whether it grew or ended."""
@@ -210,7 +215,7 @@ class SpoolInput:
         return True
 
     def _settled(self, segment: Segment) -> bool:
-        cursors = [self._setting.checkpoint.cursor(sink, segment.stream, 0) for sink in self._setting.sinks]
+        cursors = segment.cursors()
         return bool(cursors) and all(cursor.offset >= segment.size for cursor in cursors)
 
     def _finish(self, key: tuple[int, int], segment: Segment) -> None:

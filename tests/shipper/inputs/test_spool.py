@@ -179,6 +179,28 @@ def test_damage_to_the_end_of_a_segment_is_counted_to_its_last_byte(
     assert segments(setting) == []
 
 
+def test_damage_that_one_sink_has_passed_is_not_counted_again_after_a_restart(
+    made: Input, setting: Setting, lost: list[tuple[str, int]]
+) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    (path,) = segments(setting)
+    with path.open("ab") as file:
+        file.write(b"?" * 7 + encode(b'{"message": "two"}'))
+    assert messages(made, setting, "one") == ["one", "two"]
+    made.close()
+    with path.open("ab") as file:
+        file.write(b"?" * 5 + encode(b'{"message": "three"}'))
+
+    again: Input = INPUT.build({"name": "app", "path": "spool"}, setting)
+    assert messages(again, setting, "two") == ["one", "two", "three"]
+    assert messages(again, setting, "one") == ["three"]
+
+    assert lost == [("damaged", 7), ("damaged", 5)]
+    again.close()
+    writer.close()
+
+
 def test_what_cannot_be_read_holds_up_no_other(
     made: Input, setting: Setting, failed: list[bool], caplog: pytest.LogCaptureFixture
 ) -> None:
