@@ -143,6 +143,8 @@ class SpoolInput:
                 changed |= segment.look()
                 if segment.final and self._settled(segment):
                     self._finish(key, segment)
+        with self._failures.at(str(self._folder)):
+            self._setting.checkpoint.touch(self._segments)
         return changed
 
     def sources(self) -> Sequence[Source]:

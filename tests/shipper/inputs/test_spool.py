@@ -7,13 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 from nobody import as_nobody
 from topmast_shipper import rooms
-from topmast_shipper.checkpoint import Checkpoint
+from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint
 from topmast_shipper.component import Cursor, Input
 from topmast_shipper.inputs.spool import INPUT
 from topmast_shipper.records import LONGEST_BYTES, Writer, encode
@@ -123,6 +124,23 @@ def test_a_sink_that_has_not_all_of_it_keeps_the_segment(made: Input, setting: S
 
     assert len(segments(setting)) == 1
     assert messages(made, setting, "two") == ["one"]
+
+
+def test_a_segment_that_is_written_to_for_months_keeps_its_place(setting: Setting) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    found: list[list[str]] = []
+    for restart in range(4):
+        now = time.time() + restart * FORGET_SECONDS * 0.7
+        checkpoint = Checkpoint(setting.base / "months", clock=lambda now=now: now)
+        at_work = replace(setting, checkpoint=checkpoint)
+        made: Input = INPUT.build({"name": "app", "path": "spool"}, at_work)
+        found.append(messages(made, at_work))
+        made.close()
+        checkpoint.close()
+
+    assert found == [["one"], [], [], []]
+    writer.close()
 
 
 def test_damage_is_counted_once(made: Input, setting: Setting, lost: list[tuple[str, int]]) -> None:
