@@ -199,9 +199,11 @@ class SpoolInput:
         """Follow what is open there; return whether it is a segment that is not followed yet. Raises OSError."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
-        head = os.pread(descriptor, records.HEADER_BYTES, 0)
         young = time.time() - status.st_mtime < _YOUNG_SECONDS
-        if key in self._segments or (len(head) < records.HEADER_BYTES and young):
+        complete = not young and records.abandoned(descriptor)
+        head = os.pread(descriptor, records.HEADER_BYTES, 0)  # after the question: nobody appends after a yes
+        # the stream is named after its beginning, which has to be there
+        if key in self._segments or (len(head) < records.HEADER_BYTES and not complete):
             return False
         # an inode comes again, and a process number too: the first record's CRC tells them apart
         stream = stream_id(*key, path.name.encode() + head)

@@ -1,5 +1,6 @@
 """inputs/spool.py: what was logged is read, also when its writer is killed in the middle of it."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -141,6 +142,24 @@ def test_a_segment_that_is_written_to_for_months_keeps_its_place(setting: Settin
 
     assert found == [["one"], [], [], []]
     writer.close()
+
+
+def test_a_segment_that_was_empty_for_long_keeps_its_ids_after_a_restart(made: Input, setting: Setting) -> None:
+    """The disk was full at its first record: its writer lives, and goes on when there is room."""
+    path = setting.base / "spool" / "app.1.000000.seg"
+    path.parent.mkdir()
+    with path.open("ab") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_SH)
+        os.utime(path, (1_795_000_000, 1_795_000_000))
+        made.sweep()
+        file.write(encode(b'{"message": "one"}'))
+        file.flush()
+        assert messages(made, setting) == ["one"]
+        made.close()
+
+        again: Input = INPUT.build({"name": "app", "path": "spool"}, setting)
+        assert messages(again, setting) == []
+        again.close()
 
 
 def test_damage_is_counted_once(made: Input, setting: Setting, lost: list[tuple[str, int]]) -> None:
