@@ -6,11 +6,13 @@ A record is whole or it is not there: what a killed writer left half-written fai
 whole record is found by its magic (SHIPPING.md sections 5 and 6.5: spool torn tail, corruption in the middle).
 """
 
+import errno
 import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 # Not in UTF-8 text: 0xF5 begins no character.
@@ -108,30 +110,48 @@ class Writer:
     Each process has segments of its own: after a fork the child opens another.
     """
 
-    def __init__(self, folder: str, name: str, segment_bytes: int = SEGMENT_BYTES, *, sync: bool = False) -> None:
-        """With `sync`, a record outlives a power cut too; that costs some 0.3 ms each (SHIPPING.md section 6.5)."""
+    def __init__(
+        self,
+        folder: str,
+        name: str,
+        segment_bytes: int = SEGMENT_BYTES,
+        *,
+        sync: bool = False,
+        make_room: Callable[[str, int], None] | None = None,
+    ) -> None:
+        """`make_room(folder, bytes)` is asked before a segment begins, and raises OSError when it may not.
+
+        With `sync`, a record outlives a power cut too; that costs some 0.3 ms each (SHIPPING.md section 6.5).
+        """
         self._sync = sync
         self._folder = folder
         self._name = name
         self._segment_bytes = segment_bytes
+        self._make_room = make_room
         self._descriptor = -1
         self._pid = 0
         self._left = 0
 
     def append(self, payload: bytes) -> None:
-        """Append a record; it outlives this process when this returns. Raises OSError when it could not."""
+        """Append a record; it outlives this process when this returns. Raises OSError, and then nothing is there."""
         self._write(encode(payload))
 
     def _write(self, record: bytes) -> None:
         if os.getpid() != self._pid or self._left < len(record):
-            self._open()
-        if os.write(self._descriptor, record) != len(record):
-            # a full disk took a part: the reader passes over it, and the next record begins a segment of its own
-            self._left = 0
-            raise OSError(28, "no space left for the spool")
+            self._open(len(record))
+        written = os.write(self._descriptor, record)
+        if written != len(record):
+            self._take_back(written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._left -= len(record)
         if self._sync:
             os.fdatasync(self._descriptor)
+
+    def _take_back(self, written: int) -> None:
+        """Cut off the part that a full disk took. A reader may have passed records in it: nothing follows there."""
+        self._left = 0
+        with suppress(OSError):  # the reader passes over what is left, and counts it
+            os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - written)
 
     def append_many(self, payloads: Sequence[bytes]) -> None:
         """Append records with one write for as many as fit a segment; as `append` otherwise."""
@@ -151,8 +171,10 @@ class Writer:
             os.close(self._descriptor)  # in a child of a fork, only its copy of the parent's
         self._descriptor, self._pid, self._left = -1, 0, 0
 
-    def _open(self) -> None:
+    def _open(self, needed_bytes: int) -> None:
         self.close()
+        if self._make_room is not None:
+            self._make_room(self._folder, max(self._segment_bytes, needed_bytes))
         os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - a path of text, as everywhere here
         pid, number = os.getpid(), 0
         while True:
