@@ -198,7 +198,12 @@ def limit_rates(handler: logging.Handler, limits: Mapping[str, float]) -> RateLi
             "event.action": "rate_limited",
             "labels.dropped": dropped,
         }
-        handler.emit(logging.makeLogRecord(told))
+        # a filter is asked before the handler is locked
+        handler.acquire()
+        try:
+            handler.emit(logging.makeLogRecord(told))
+        finally:
+            handler.release()
 
     limit = RateLimit(limits, time.monotonic, report)
     handler.addFilter(limit)
