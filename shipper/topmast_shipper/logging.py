@@ -15,7 +15,7 @@ from typing import TextIO
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.formatter import EcsFormatter, guarded_record
 from topmast_shipper.ratelimit import RateLimit
-from topmast_shipper.records import MAX_PAYLOAD_BYTES, Writer
+from topmast_shipper.records import MAX_PAYLOAD_BYTES, SYNC_SECONDS, Writer
 from topmast_shipper.redaction import Redactor
 from topmast_shipper.spool_bound import ACTION, MAX_BYTES, WHEN_FULL, Bound, Dropped
 
@@ -23,6 +23,7 @@ __all__ = ["EcsFormatter", "SpoolHandler", "configure_logging"]
 
 # What the environment may say instead of an argument. OTEL_*: OpenTelemetry's own names.
 ENVIRONMENT_SPOOL = "TOPMAST_SPOOL"
+ENVIRONMENT_SYNC = "TOPMAST_SPOOL_SYNC"
 ENVIRONMENT_MAX_BYTES = "TOPMAST_SPOOL_MAX_BYTES"
 ENVIRONMENT_WHEN_FULL = "TOPMAST_SPOOL_WHEN_FULL"
 ENVIRONMENT_SERVICE = "TOPMAST_SERVICE"
@@ -46,14 +47,19 @@ class SpoolHandler(logging.Handler):
         service: str = "",
         formatter: EcsFormatter | None = None,
         *,
+        sync: str = "none",
         max_bytes: int = MAX_BYTES,
         when_full: str = "drop_new",
     ) -> None:
-        """`max_bytes` is what all segments in the folder may hold; `when_full`: `drop_new` or `drop_oldest`.
+        """`sync`: `none`, `interval` or `always`, for a power cut; a killed process loses nothing with each.
+
+        `max_bytes` is what all segments in the folder may hold; `when_full`: `drop_new` or `drop_oldest`.
 
         Raises ConfigError for a value that is none.
         """
         super().__init__()
+        if sync not in SYNC_SECONDS:
+            raise ConfigError(f"sync: not one of {', '.join(SYNC_SECONDS)}: {sync!r}")
         if max_bytes < 1:
             raise ConfigError(f"max_bytes: not a number of bytes: {max_bytes!r}")
         if when_full not in WHEN_FULL:
@@ -62,7 +68,9 @@ class SpoolHandler(logging.Handler):
         self.setFormatter(self._ecs)
         self._dropped = Dropped()
         bound = Bound(max_bytes, when_full, self._dropped.add)
-        self._writer = Writer(os.fspath(path), _file_name(service), bound.segment_bytes, make_room=bound.make_room)
+        self._writer = Writer(
+            os.fspath(path), _file_name(service), bound.segment_bytes, sync=sync, make_room=bound.make_room
+        )
 
     @property
     def dropped(self) -> int:
@@ -92,6 +100,8 @@ class SpoolHandler(logging.Handler):
             if count := self._dropped.to_tell():
                 self._tell_at_the_end(count)
             self._writer.close()
+        except OSError:
+            self.handleError(logging.makeLogRecord({"msg": "the end of the spool could not be synced"}))
         finally:
             self.release()
         super().close()
@@ -118,6 +128,7 @@ def configure_logging(
     version: str = "",
     environment: str = "",
     spool: str | os.PathLike[str] | None = None,
+    spool_sync: str | None = None,
     spool_max_bytes: int | None = None,
     spool_when_full: str | None = None,
     level: int | str | None = None,
@@ -129,11 +140,11 @@ def configure_logging(
     """Send the root logger's records to a spool, or as JSON lines to a stream; return the handler.
 
     Without `spool`, TOPMAST_SPOOL names it, and without both the records go to `stream` (standard error);
-    `spool_max_bytes` and the like are those of SpoolHandler. `redact`: regular expressions beside those of
+    `spool_sync` and the like are those of SpoolHandler. `redact`: regular expressions beside those of
     redaction.py; `rate_limits`: records a second by logger. What is not given is read from TOPMAST_SERVICE,
-    TOPMAST_SPOOL_MAX_BYTES, TOPMAST_SPOOL_WHEN_FULL, TOPMAST_LOG_LEVEL, TOPMAST_REDACT (an expression),
-    TOPMAST_LOG_RATE (`chatty=10,other.one=50`) and OTEL_RESOURCE_ATTRIBUTES. Called again, it replaces what it set
-    up before.
+    TOPMAST_SPOOL_SYNC, TOPMAST_SPOOL_MAX_BYTES, TOPMAST_SPOOL_WHEN_FULL, TOPMAST_LOG_LEVEL, TOPMAST_REDACT (an
+    expression), TOPMAST_LOG_RATE (`chatty=10,other.one=50`) and OTEL_RESOURCE_ATTRIBUTES. Called again, it replaces
+    what it set up before.
     Raises ConfigError for a value that is none.
     """
     attributes = _attributes(environ)
@@ -157,6 +168,7 @@ def configure_logging(
             folder,
             service,
             formatter,
+            sync=spool_sync or environ.get(ENVIRONMENT_SYNC) or "none",
             max_bytes=_max_bytes(environ) if spool_max_bytes is None else spool_max_bytes,
             when_full=spool_when_full or environ.get(ENVIRONMENT_WHEN_FULL) or "drop_new",
         )

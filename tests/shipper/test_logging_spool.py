@@ -180,6 +180,7 @@ def test_a_full_disk_is_counted_and_logging_goes_on_when_there_is_room(small_dis
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"sync": "sometimes"}, "sync: not one of none, interval, always: 'sometimes'"),
         ({"max_bytes": 0}, "max_bytes: not a number of bytes: 0"),
         ({"when_full": "block"}, "when_full: not one of drop_new, drop_oldest: 'block'"),
     ],

@@ -179,23 +179,81 @@ write("unnamed", b"one", True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"durable": b"one", "unsynced": b""}
 
 
-def test_a_spool_that_is_synced(tmp_path: Path, library: Path) -> None:
-    spool = tmp_path / "spool"
-    disk = Disk(library, tmp_path / "kept", spool)
-    program = f"""
-from topmast_shipper.records import Writer
-writer = Writer({str(spool)!r}, "app", sync=True)
-for number in range(50):
-    writer.append(b"record %d" % number)
-    print(number, flush=True)
-import os, signal
-os.kill(os.getpid(), signal.SIGKILL)
+LOGGING = """
+import logging, os, signal, sys, time
+from topmast_shipper.logging import configure_logging
+handler = configure_logging("shop", environ={"TOPMAST_SPOOL": sys.argv[1], "TOPMAST_SPOOL_SYNC": sys.argv[2]})
+def log(count, pause_seconds=0.0):
+    for _ in range(count):
+        logging.info("said at %.6f", time.monotonic())
+        print(flush=True)
+        time.sleep(pause_seconds)
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
 """
-    ended = subprocess.run([sys.executable, "-c", program], env=disk.environment, stdout=subprocess.PIPE, check=False)
+
+
+def logged_and_left(disk: Disk, spool: Path, sync: str, program: str) -> tuple[list[float], list[float]]:
+    """Return when the records were logged that a kill leaves, and those that a power cut leaves of them."""
+    argv = [sys.executable, "-c", LOGGING + program, str(spool), sync]
+    ended = subprocess.run(argv, env=disk.environment, stdout=subprocess.PIPE, check=False)
+    before = said_at(spool)
+    assert len(before) == ended.stdout.count(b"\n")
     disk.lose_power()
+    return before, said_at(spool)
 
-    (segment,) = spool.iterdir()
-    found = records.decode(segment.read_bytes(), 0, 100, final=True)
 
-    assert ended.stdout.split() == [str(number).encode() for number in range(50)]
-    assert [each.payload for each in found.records] == [b"record %d" % number for number in range(50)]
+def said_at(spool: Path) -> list[float]:
+    found: list[float] = []
+    for path in sorted(spool.glob("*.seg")):
+        read = records.decode(path.read_bytes(), 0, 10_000, final=True)
+        found += [float(json.loads(each.payload)["message"].split()[-1]) for each in read.records]
+    return sorted(found)
+
+
+def test_a_spool_that_is_always_synced(tmp_path: Path, library: Path) -> None:
+    disk = Disk(library, tmp_path / "kept", tmp_path / "spool")
+
+    before, left = logged_and_left(disk, tmp_path / "spool", "always", "log(50); die()")
+
+    assert len(before) == 50
+    assert left == before
+
+
+def test_a_spool_that_is_synced_now_and_then(tmp_path: Path, library: Path) -> None:
+    disk = Disk(library, tmp_path / "kept", tmp_path / "spool")
+
+    before, left = logged_and_left(disk, tmp_path / "spool", "interval", "log(200, 0.002); log(3); die()")
+
+    lost = before[len(left) :]
+    assert left == before[: len(left)]
+    assert len(left) > 1
+    assert not lost or lost[-1] - left[-1] < 0.3, "all within 100 ms after a sync, and what a busy machine adds"
+
+
+@pytest.mark.parametrize("end", ["handler.close(); die()", "sys.exit()"])
+def test_a_spool_that_is_synced_now_and_then_is_synced_at_the_end(tmp_path: Path, library: Path, end: str) -> None:
+    disk = Disk(library, tmp_path / "kept", tmp_path / "spool")
+
+    before, left = logged_and_left(disk, tmp_path / "spool", "interval", f"log(50); {end}")
+
+    assert len(before) == 50
+    assert left == before
+
+
+def test_a_spool_that_is_not_synced_loses_nothing_to_a_kill(tmp_path: Path, library: Path) -> None:
+    disk = Disk(library, tmp_path / "kept", tmp_path / "spool")
+
+    before, left = logged_and_left(disk, tmp_path / "spool", "none", "log(50); die()")
+
+    assert (len(before), left) == (50, [])
+
+
+def test_a_folder_that_is_made_for_a_spool_outlives_a_power_cut_too(tmp_path: Path, library: Path) -> None:
+    disk = Disk(library, tmp_path / "kept", tmp_path / "above")
+    argv = [sys.executable, "-c", LOGGING + "log(1); die()", str(tmp_path / "above" / "spool"), "always"]
+
+    subprocess.run(argv, env=disk.environment, stdout=subprocess.PIPE, check=False)
+
+    # there when the folder was fsync'd
+    assert (tmp_path / "kept" / f"{(tmp_path / 'above').stat().st_ino}.names").exists()
