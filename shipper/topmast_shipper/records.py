@@ -53,6 +53,14 @@ def encode(payload: bytes) -> bytes:
     return _HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
+def torn(data: bytes) -> bool:
+    """Return whether that is the beginning of one record: what a writer that was killed had written of it."""
+    if len(data) < HEADER_BYTES:
+        return data[: len(MAGIC)] == MAGIC[: len(data)]
+    magic, length, _ = _HEADER.unpack_from(data)
+    return bool(magic == MAGIC and len(data) < HEADER_BYTES + length <= LONGEST_BYTES)
+
+
 def decode(data: bytes, start: int, max_records: int, *, final: bool) -> Read:
     """Return the whole records in `data`, which begins at byte `start` of its segment.
 

@@ -26,6 +26,8 @@ from topmast_shipper.tail.identity import digest, stream_id
 _log = logging.getLogger(__name__)
 # An empty segment may belong to a writer that has opened it and not locked it yet.
 _YOUNG_SECONDS = 5.0
+# A sink that is well has read it by then.
+_HOLD_DELETED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Segment:
         self.size = 0
         self.final = False
         """Nobody writes to it any more."""
+        self.deleted_at: float | None = None
+        """Since when it has no name any more (the setting's clock): its application made room for newer records."""
         self.written_at = 0.0
         """When the last of it came."""
         self._descriptor = descriptor
@@ -69,6 +73,8 @@ class Segment:
         final = self.final or records.abandoned(self._descriptor)
         status = os.fstat(self._descriptor)  # after the question: nobody appends after a yes
         size, self.written_at = status.st_size, status.st_mtime
+        if status.st_nlink == 0 and self.deleted_at is None:
+            self.deleted_at = self._setting.clock()
         changed = (size, final) != (self.size, self.final)
         self.size, self.final = size, final
         return changed
@@ -95,7 +101,7 @@ class Segment:
         if found.end <= start:
             return None
         if found.damaged or position > start:
-            self._count(start, found)
+            self._count(start, found, data[: found.end - position])
         self._counted_to = max(self._counted_to, found.end)
         return Block([Line(*record) for record in found.records], found.end, data[: found.end - position], position)
 
@@ -104,11 +110,13 @@ class Segment:
         final = self.final and position + asked >= self.size
         return data, records.decode(data, position, max_lines, final=final)
 
-    def _count(self, start: int, found: records.Read) -> None:
-        """Count what is no record from there on: each sink passes over it, it is lost once."""
+    def _count(self, start: int, found: records.Read, data: bytes) -> None:
+        """Count what is no record from there on, to where `data` ends: each sink passes over it, it is lost once."""
         for record in (*found.records, records.Record(b"", found.end, found.end)):
             damaged = record.start - max(start, self._counted_to)
-            if damaged > 0:
+            if damaged > 0 and record.start == self.size and records.torn(data[-damaged:]):
+                _log.warning("the last record of a spool was never finished: %s: %d bytes", self.path, damaged)
+            elif damaged > 0:
                 _log.error("records of a spool are damaged: %s: %d bytes", self.path, damaged)
                 self._setting.lost("damaged", damaged)
             start = record.end
@@ -141,7 +149,7 @@ class SpoolInput:
         for key, segment in list(self._segments.items()):
             with self._failures.at(str(segment.path)):
                 changed |= segment.look()
-                if segment.final and self._settled(segment):
+                if segment.final and (self._settled(segment) or self._held_long(segment)):
                     self._finish(key, segment)
         with self._failures.at(str(self._folder)):
             self._setting.checkpoint.touch(self._segments)
@@ -222,8 +230,17 @@ class SpoolInput:
         cursors = segment.cursors()
         return bool(cursors) and all(cursor.offset >= segment.size for cursor in cursors)
 
+    def _held_long(self, segment: Segment) -> bool:
+        """Return whether a deleted segment was held long enough: it takes the room that was to be made."""
+        return segment.deleted_at is not None and self._setting.clock() - segment.deleted_at >= _HOLD_DELETED_SECONDS
+
     def _finish(self, key: tuple[int, int], segment: Segment) -> None:
-        segment.path.unlink(missing_ok=True)
+        unread = segment.size - min((cursor.offset for cursor in segment.cursors()), default=0)
+        if unread > 0:
+            _log.error("a segment of a spool was deleted before it was shipped: %s: %d bytes", segment.path, unread)
+            self._setting.lost("deleted", unread)
+        if segment.deleted_at is None:  # else its name may be another's by now
+            segment.path.unlink(missing_ok=True)
         with self._mutex:
             self._segments.pop(key)
         segment.close()

@@ -389,3 +389,56 @@ def test_a_line_read_long_after_it_came_is_of_when_it_came(made: Input, setting:
     (event,) = made.events(source, block.lines, 1_795_000_000 + 7200)
 
     assert event.document["@timestamp"] == "2026-11-18T11:06:40.000Z"
+
+
+def test_a_segment_that_its_application_deleted_is_held_for_a_while_then_counted(
+    setting: Setting, lost: list[tuple[str, int]]
+) -> None:
+    now = [1000.0]
+    made = INPUT.build({"name": "app", "path": "spool"}, replace(setting, clock=lambda: now[0]))
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    made.sweep()
+    (path,) = segments(setting)
+    size = path.stat().st_size
+    writer.close()
+
+    path.unlink()
+    assert messages(made, setting, "one") == ["one"]
+    assert (made.open_files, lost) == (1, [])
+    now[0] += 60
+    made.sweep()
+
+    # the sink "two" has nothing of it
+    assert (made.open_files, lost) == (0, [("deleted", size)])
+
+
+@pytest.mark.parametrize("kept", [2, 8, 14], ids=["in its magic", "in its header", "in its payload"])
+def test_a_record_that_a_killed_writer_left_unfinished_is_not_lost(
+    made: Input, setting: Setting, lost: list[tuple[str, int]], kept: int
+) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    writer.close()
+    (path,) = segments(setting)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:kept])
+
+    assert messages(made, setting) == ["one"]
+    made.sweep()
+
+    assert (lost, made.open_files) == ([], 1)
+
+
+def test_the_end_of_a_segment_that_is_no_record_is_counted(
+    made: Input, setting: Setting, lost: list[tuple[str, int]]
+) -> None:
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    writer.close()
+    (path,) = segments(setting)
+    path.write_bytes(path.read_bytes() + b"something else")
+
+    assert messages(made, setting) == ["one"]
+
+    assert lost == [("damaged", 14)]
