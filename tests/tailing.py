@@ -26,9 +26,9 @@ class Reader:
 
     def start(self) -> None:
         self.checkpoint = Checkpoint(self.folder / "state")
-        follow = Follow("app", self._patterns, **self._options)  # type: ignore[arg-type]  # a test's choice
+        self.follow = Follow("app", self._patterns, **self._options)  # type: ignore[arg-type]  # a test's choice
         self.catalogue = Catalogue(
-            follow,
+            self.follow,
             self.checkpoint,
             [SINK],
             ["app"],

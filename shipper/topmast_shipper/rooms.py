@@ -3,10 +3,10 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from topmast_shipper import inputs, parsers, sinks
 from topmast_shipper.checkpoint import Checkpoint
@@ -18,6 +18,12 @@ _ROOMS: dict[str, tuple[ModuleType, str]] = {
     "parsers": (parsers, "PARSER"),
     "sinks": (sinks, "SINK"),
 }
+
+
+class Left(Protocol):
+    """What an input leaves open for the one of its name that follows it."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Setting:
     clock: Callable[[], float]
     failed: Callable[[], None] = lambda: None
     """Told when a file cannot be read just now."""
+    left: dict[str, Left] = field(default_factory=dict)
+    """By input: what outlives a reload. Who closes puts it there, who follows takes it, and the rest is closed."""
 
 
 def names(room: str) -> list[str]:

@@ -17,7 +17,7 @@ from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import StateError
 from topmast_shipper.pipeline import Lane, Lanes, Signal
 from topmast_shipper.replay import ReplayInput
-from topmast_shipper.rooms import Setting
+from topmast_shipper.rooms import Left, Setting
 from topmast_shipper.signatures import Signatures
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.watch import Watch
@@ -49,6 +49,7 @@ class Shipper:
         self._watch = Watch()
         self._signal = Signal()
         self._stopping = False
+        self._left: dict[str, Left] = {}
         self._reload: Callable[[], ShipperConfig] | None = None
         self._marks: dict[tuple[str, int], tuple[int, float]] = {}
         try:
@@ -76,6 +77,7 @@ class Shipper:
                 self._turn()
         finally:
             self._take_down()
+            self._close_left()
             if self._server:
                 self._server.close()
             self._checkpoint.close()
@@ -133,6 +135,7 @@ class Shipper:
             _log.error("the new configuration does not start, the old one goes on: %s", error)
             self._config = before
             self._build()
+        self._close_left()
         self._lanes.start()
         _log.info("the configuration was read again")
 
@@ -151,6 +154,7 @@ class Shipper:
                 inputs=tuple(entry.name for entry in config.inputs),
                 lost=self.telemetry.lost,
                 clock=self._clock,
+                left=self._left,
             )
             for entry in config.inputs:
                 failed = partial(self.telemetry.add, "shipper_read_errors_total", (entry.name,))
@@ -186,6 +190,12 @@ class Shipper:
             each.close()
         for _, sink in self._sinks:
             sink.close()
+
+    def _close_left(self) -> None:
+        """Close what no input goes on with."""
+        for each in self._left.values():
+            each.close()
+        self._left.clear()
 
     @property
     def backlog_bytes(self) -> int:

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from topmast_shipper import search
@@ -248,6 +249,69 @@ def test_a_line_that_is_not_sent_for_long_is_lag(tmp_path: Path) -> None:
         ahead[0] = 600.0
 
         assert metrics(shipper)["shipper_oldest_unsent_seconds"] > 600
+
+
+class TestReloadWithADeletedFile:
+    """Its lines are in an open descriptor and nowhere else, and no sink has taken them yet."""
+
+    DOWN: ClassVar = [{"file": {"name": "store", "path": "/proc/nowhere/out.ndjson"}}]
+    INPUT: ClassVar = {"name": "app", "paths": ["in/*.log*"], "parser": "json_lines"}
+
+    @pytest.fixture
+    def shipper(self, tmp_path: Path) -> Iterator[Shipper]:
+        log = tmp_path / "in" / "app.log"
+        write(log, "one", "two")
+        with shipping(configured(tmp_path, sinks=self.DOWN)) as shipper:
+            until(lambda: metrics(shipper)["shipper_lag_bytes"] > 0)
+            log.unlink()
+            yield shipper
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            pytest.param({}, id="nothing"),
+            pytest.param({"paths": ["elsewhere/*.log"]}, id="its patterns"),
+            pytest.param({"parser": "plain", "multiline": "python"}, id="how it is read"),
+        ],
+    )
+    def test_what_is_unread_is_read_after_it(self, shipper: Shipper, tmp_path: Path, changed: dict[str, Any]) -> None:
+        shipper.reload(lambda: configured(tmp_path, inputs=[{"file": self.INPUT | changed}]))
+
+        until(lambda: search.count(tmp_path / "logs", "") == 2)
+        assert metrics(shipper)["shipper_lost_total"] == 0
+
+    def test_one_that_does_not_start_loses_nothing(self, shipper: Shipper, tmp_path: Path) -> None:
+        tried = threading.Event()
+
+        def load() -> ShipperConfig:
+            tried.set()
+            good = configured(tmp_path)
+            return replace(good, sinks=(Component("sqlite", "sqlite", {"path": "/proc/nowhere"}),))
+
+        shipper.reload(load)
+        assert tried.wait(DEADLINE_SECONDS)
+        shipper.reload(lambda: configured(tmp_path))
+
+        until(lambda: messages(tmp_path) == ["one", "two"])
+
+    @pytest.mark.parametrize("entry", [{"file": {**INPUT, "name": "other"}}, {"spool": {"name": "app", "path": "s"}}])
+    def test_an_input_that_is_gone_is_counted(self, shipper: Shipper, tmp_path: Path, entry: dict[str, Any]) -> None:
+        shipper.reload(lambda: configured(tmp_path, inputs=[entry]))
+
+        until(lambda: metrics(shipper)["shipper_lost_total"] == 1)
+        assert metrics(shipper)["shipper_lost_bytes_total"] == 2 * len('{"message": "one", "level": "info"}\n')
+
+
+def test_what_ends_with_the_shipper_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deleted, kept = tmp_path / "in" / "app.log", tmp_path / "in" / "app.log.1"
+    write(deleted, "one")
+    write(kept, "two")
+    with shipping(configured(tmp_path, sinks=TestReloadWithADeletedFile.DOWN)) as shipper:
+        until(lambda: metrics(shipper)["shipper_lag_bytes"] > 60)
+        deleted.unlink()
+
+    assert metrics(shipper)["shipper_lost_total"] == 1
+    assert f"a deleted file is given up before every sink has it: {deleted}: 36 bytes" in caplog.text
 
 
 @pytest.mark.parametrize("fault", ["refused", "does not start"])

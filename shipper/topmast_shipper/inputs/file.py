@@ -83,15 +83,8 @@ class FileInput:
             hold_deleted_seconds=config.hold_deleted_seconds,
             hold_deleted_bytes=config.hold_deleted_bytes,
         )
-        self._catalogue = Catalogue(
-            follow,
-            setting.checkpoint,
-            setting.sinks,
-            setting.inputs,
-            lost=setting.lost,
-            failed=setting.failed,
-            clock=setting.clock,
-        )
+        self._left = setting.left
+        self._catalogue = catalogue_of(follow, setting)
 
     @property
     def open_files(self) -> int:
@@ -114,7 +107,26 @@ class FileInput:
         return self._intake.events(source, lines, now)
 
     def close(self) -> None:
-        self._catalogue.close()
+        """Leave the files open: at a reload the next one goes on with them, also where they have no name any more."""
+        self._left[self.name] = self._catalogue
+
+
+def catalogue_of(follow: Follow, setting: Setting) -> Catalogue:
+    """Return the catalogue that the input of this name has left, or a new one."""
+    left = setting.left.get(follow.input)
+    if isinstance(left, Catalogue):
+        left.go_on(follow, setting.sinks, setting.inputs)
+        del setting.left[follow.input]
+        return left
+    return Catalogue(
+        follow,
+        setting.checkpoint,
+        setting.sinks,
+        setting.inputs,
+        lost=setting.lost,
+        failed=setting.failed,
+        clock=setting.clock,
+    )
 
 
 def framing_of(config: Config) -> Framing | None:

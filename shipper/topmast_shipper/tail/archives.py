@@ -14,7 +14,8 @@ from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.copies import Copies
 from topmast_shipper.tail.discovery import Found
 from topmast_shipper.tail.generation import Generation
-from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream_id
+from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
+from topmast_shipper.tail.names import Names
 
 _log = logging.getLogger(__name__)
 # Each that is being read keeps some MB of what it inflated.
@@ -32,19 +33,17 @@ class Archives:
     def __init__(
         self,
         make: Callable[[Found, type[Archive]], Archive | None],
-        name: Callable[[Generation, FileRecord, bytes], None],
+        names: Names,
         checkpoint: Checkpoint,
         copies: Copies,
-        input: str,
         lost: Callable[[str, int], None],
         settled: Callable[[Generation], bool],
         wall: Callable[[], float],
     ) -> None:
         self._make = make
-        self._name = name
+        self._names = names
         self._checkpoint = checkpoint
         self._copies = copies
-        self._input = input
         self._lost = lost
         self._settled = settled
         self._wall = wall
@@ -80,6 +79,15 @@ class Archives:
                 break
         self._beside = {key: each for key, each in self._beside.items() if key not in self._done}
         return grew
+
+    def waits_for(self, file: Generation) -> bool:
+        """Return whether a compressed copy is there, and is read once the file is gone."""
+        place = (file.stream, file.generation)
+        return any((each.stream, each.generation) == place for each in self._waiting.values())
+
+    def look_again(self) -> None:
+        """Judge anew what held nothing for anybody: there may be a sink that has nothing of it."""
+        self._done.clear()
 
     def close(self) -> None:
         with self._mutex:
@@ -136,18 +144,11 @@ class Archives:
 
     def _adopt(self, archive: Archive, record: FileRecord | None, head: bytes) -> None:
         if record is not None:
-            stream, generation = record.stream, record.generation
             archive.path, archive.target = record.path, record.target
-            self._copies.adopt((stream, generation))
+            self._copies.adopt((record.stream, record.generation))
+            self._names.store(archive, record.stream, record.generation, head)
         else:
-            stream = stream_id(archive.device, archive.inode, first_line(head) or head)
-            generation = self._checkpoint.next_generation(stream)
-        named = FileRecord(
-            self._input, archive.device, archive.inode, stream, generation,
-            len(head), digest(head), archive.path, self._wall(), archive.target,
-        )  # fmt: skip
-        self._checkpoint.remember(named)
-        self._name(archive, named, head)
+            self._names.store_new(archive, head, first_line(head) or head)
         with self._mutex:
             self._reading[archive.key] = archive
 

@@ -5,7 +5,6 @@ were truncated or replaced; recognise their copies; only then fix the streams of
 stored before its first line is read. Facts: SHIPPING.md section 5.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,18 +12,17 @@ from threading import Lock
 from typing import TypeVar
 
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
-from topmast_shipper.event import Origin
 from topmast_shipper.tail.archives import Archives
-from topmast_shipper.tail.containers import name_of
 from topmast_shipper.tail.copies import Copies, Verdict
+from topmast_shipper.tail.deleted import Deleted
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import Found, discover, folders, looks_rotated, parted, siblings, whereabouts
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.follow import Follow
 from topmast_shipper.tail.generation import Generation
-from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line, stream_id
+from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
+from topmast_shipper.tail.names import Names
 
-_log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 AnyFile = TypeVar("AnyFile", bound=Generation)
 
@@ -58,12 +56,26 @@ class Catalogue:
         self._failures = Failures(failed, clock)
         self._copies = Copies(checkpoint, self._sinks, follow.rotate_wait_seconds, lost, clock)
         self._descriptors = Descriptors(follow.max_open_files)
-        self._deleted_at: dict[tuple[int, int], float] = {}
-        self._lost = lost
-        self._archives = Archives(
-            self._make, self._name, checkpoint, self._copies, follow.input, lost, self.settled, wall
-        )  # fmt: skip
+        self._names = Names(follow, checkpoint, wall)
+        self._archives = Archives(self._make, self._names, checkpoint, self._copies, lost, self.settled, wall)
+        self._deleted = Deleted(self._unread, self._archives.waits_for, lost, clock)
         self._resumed = False
+
+    def go_on(self, follow: Follow, sinks: Sequence[str], inputs: Sequence[str]) -> None:
+        """Follow what a new configuration says, while nobody sweeps.
+
+        What is open stays open: its name may be gone, and with it what is unread.
+        """
+        self._follow = self._names.follow = follow
+        self._sinks = tuple(sinks)
+        self._others = frozenset(inputs) - {follow.input}
+        self._copies.go_on(self._sinks, follow.rotate_wait_seconds)
+        self._descriptors.most = follow.max_open_files
+        self._archives.look_again()
+        self._resumed = False  # what every sink had may be new to one
+        for file in [*self._files.values(), *self._archives.sources()]:
+            file.max_line_bytes, file.framing = follow.max_line_bytes, follow.framing
+            file.origin = self._names.origin(file)
 
     def sources(self) -> list[Generation]:
         with self._mutex:
@@ -119,6 +131,10 @@ class Catalogue:
         return grew
 
     def close(self) -> None:
+        """Let go of everything; what is unread in files that have no name any more is counted."""
+        for file in [*self._files.values(), *self._archives.sources()]:
+            with self._failures.at(file.where):
+                self._deleted.leave(file)
         with self._mutex:
             for file in self._files.values():
                 file.close()
@@ -128,6 +144,7 @@ class Catalogue:
     def _moved(self, seen: set[tuple[int, int]]) -> list[Found]:
         """Return the files that we knew and that have left the patterns while we were away."""
         moved = []
+        seen = seen | self._files.keys() | {each.key for each in self._archives.sources()}
         for record in self._checkpoint.contents():
             key = (record.device, record.inode)
             if record.input != self._follow.input:
@@ -210,15 +227,18 @@ class Catalogue:
         if (status.st_dev, status.st_ino) != found.key:
             os.close(descriptor)
             return None
-        follow = self._follow
-        file = kind(
-            found.path, *found.key, descriptor,
-            max_line_bytes=follow.max_line_bytes, descriptors=self._descriptors, framing=follow.framing,
-        )  # fmt: skip
+        file = self._following(found.path, found.key, descriptor, kind)
         file.size, file.modified_ns = status.st_size, status.st_mtime_ns
         real = os.path.realpath(found.path)
         file.target = real if real != found.path else ""
         return file
+
+    def _following(self, path: str, key: tuple[int, int], descriptor: int, kind: type[AnyFile]) -> AnyFile:
+        follow = self._follow
+        return kind(
+            path, *key, descriptor,
+            max_line_bytes=follow.max_line_bytes, descriptors=self._descriptors, framing=follow.framing,
+        )  # fmt: skip
 
     def _resume(self, file: Generation, record: FileRecord) -> None:
         """Go on in a known file, if its content is still the one that we knew."""
@@ -226,20 +246,10 @@ class Catalogue:
         if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path, file.target = record.path, record.target or file.target
-            self._name(file, record, head)
+            self._names.give(file, record, head)
         else:
             self._copies.await_copy(record, size=None)
             self._fresh.add(file.key)
-
-    def _name(self, file: Generation, record: FileRecord, head: bytes) -> None:
-        stream, generation = record.stream, record.generation
-        file.head = first_line(head) or b""
-        file.generation = generation
-        service = self._follow.service or (name_of(file.path) if self._follow.framing else "")
-        file.origin = Origin(self._follow.input, file.path, service)
-        file.cuts = self._checkpoint.cuts(stream, generation)
-        file.store_cut = lambda offset: self._checkpoint.cut(stream, generation, offset)
-        file.stream = stream
 
     def _let_go(self, file: Generation) -> None:
         """The content is gone, the file goes on with another one."""
@@ -248,10 +258,7 @@ class Catalogue:
             self._copies.await_copy(record, size=file.size)
         status = file.status()
         path, descriptor = file.path, file.release()
-        following = Generation(
-            path, file.device, file.inode, descriptor,
-            max_line_bytes=self._follow.max_line_bytes, descriptors=self._descriptors, framing=self._follow.framing,
-        )  # fmt: skip
+        following = self._following(path, file.key, descriptor, Generation)
         following.where, following.target, following.beside = file.where, file.target, file.beside
         if status is not None:
             following.size, following.modified_ns = status.st_size, status.st_mtime_ns
@@ -306,7 +313,7 @@ class Catalogue:
         if verdict is Verdict.COPY and record is not None:
             head = file.bytes_at(0, HEAD_BYTES)
             file.path, file.target, file.rotated = record.path, record.target, True
-            self._name(file, self._remember(file, record.stream, record.generation, head), head)
+            self._names.store(file, record.stream, record.generation, head)
         elif verdict is not Verdict.WAIT:
             file.waiting = False
             if file.beside:
@@ -319,7 +326,7 @@ class Catalogue:
         for file in list(self._files.values()):
             with self._failures.at(file.where):
                 if file.stream:
-                    self._let_head_grow(file)
+                    self._names.let_head_grow(file)
                 elif file.key not in self._fresh and not file.waiting:
                     fixed |= self._fix_stream(file)
         return fixed
@@ -328,26 +335,8 @@ class Catalogue:
         head = file.bytes_at(0, min(HEAD_BYTES, file.size))  # only what was judged: a copy may have grown since
         line = first_line(head) or (head if file.final else b"")
         if line:
-            stream = stream_id(file.device, file.inode, line)
-            generation = self._checkpoint.next_generation(stream)
-            self._name(file, self._remember(file, stream, generation, head), head)
+            self._names.store_new(file, head, line)
         return bool(line)
-
-    def _let_head_grow(self, file: Generation) -> None:
-        """Of a tiny file: the fingerprint grows with it, the name does not."""
-        record = self._checkpoint.file(*file.key)
-        if record is not None and record.head_length < min(HEAD_BYTES, file.size):
-            head = file.bytes_at(0, HEAD_BYTES)
-            if len(head) == HEAD_BYTES or file.rotated:
-                self._remember(file, file.stream, file.generation, head)
-
-    def _remember(self, file: Generation, stream: str, generation: int, head: bytes) -> FileRecord:
-        record = FileRecord(
-            self._follow.input, file.device, file.inode, stream, generation,
-            len(head), digest(head), file.path, self._wall(), file.target,
-        )  # fmt: skip
-        self._checkpoint.remember(record)
-        return record
 
     def _finish(self) -> bool:
         """Let the last, unterminated lines of rotated files go; give back the descriptors of finished ones.
@@ -360,9 +349,7 @@ class Catalogue:
         for file in list(self._files.values()):
             if framing and not file.paused and self._quiet(file, framing.wait_seconds):
                 file.paused = paused = True
-            deleted = file.rotated and (status := file.status()) is not None and status.st_nlink == 0
-            if deleted:
-                self._deleted_at.setdefault(file.key, self._clock())
+            deleted = file.rotated and self._deleted.note(file)
             if not self._quiet(file):
                 continue
             if file.rotated or looks_rotated(file.path, paths):
@@ -372,21 +359,9 @@ class Catalogue:
                     self._drop(file)
                 elif self._clock() - self._changed_at[file.key] >= self._follow.close_quiet_seconds:
                     file.close()
-        self._let_go_of_deleted()
+        for file in self._deleted.give_up(self._files, self._follow):
+            self._drop(file)
         return paused
-
-    def _let_go_of_deleted(self) -> None:
-        """Keep deleted files for a bounded time and within bounded space only; what is unread then is counted."""
-        now, kept = self._clock(), 0
-        for key, since in sorted(self._deleted_at.items(), key=lambda each: -each[1]):
-            file = self._files[key]
-            unread = self._unread(file)
-            kept += unread
-            if now - since >= self._follow.hold_deleted_seconds or kept > self._follow.hold_deleted_bytes:
-                if unread:
-                    _log.error("a deleted file is given up before every sink has it: %s: %d bytes", file.path, unread)
-                    self._lost("held", unread)
-                self._drop(file)
 
     def _quiet(self, file: Generation, seconds: float | None = None) -> bool:
         least = self._follow.rotate_wait_seconds if seconds is None else seconds
@@ -397,4 +372,4 @@ class Catalogue:
         with self._mutex:
             self._files.pop(file.key, None)
         self._changed_at.pop(file.key, None)
-        self._deleted_at.pop(file.key, None)
+        self._deleted.forget(file.key)

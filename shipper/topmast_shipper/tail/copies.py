@@ -78,13 +78,19 @@ class Copies:
         self._clock = clock
         self._awaited: list[_Awaited] = []
 
+    def go_on(self, sinks: Sequence[str], wait_seconds: float) -> None:
+        """Heed a new configuration; who is awaited is awaited."""
+        self._sinks, self._wait_seconds = tuple(sinks), wait_seconds
+
     def await_copy(self, record: FileRecord, size: int | None, reason: str = "truncated") -> None:
         """Look out for the content of a file that lost it; `size` is None when that was while we were away."""
         self._awaited.append(_Awaited(record, size, reason, self._clock() + _PATIENCE_SECONDS))
 
     def await_gone(self, record: FileRecord) -> None:
         """Look out for the content of a file that is gone since the last run."""
-        self._awaited.append(_Awaited(record, None, "deleted", self._clock() + _SHORT_PATIENCE_SECONDS))
+        place = (record.stream, record.generation)
+        if all((each.record.stream, each.record.generation) != place for each in self._awaited):
+            self._awaited.append(_Awaited(record, None, "deleted", self._clock() + _SHORT_PATIENCE_SECONDS))
 
     def awaited_paths(self) -> set[str]:
         waiting = [each.record for each in self._awaited if not each.adopted]

@@ -19,7 +19,7 @@ class Descriptors:
     """Keeps at most so many holders open, but for those that cannot open their file again. Thread-safe."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._mutex = Lock()
         self._open: deque[Holder] = deque()
 
@@ -29,9 +29,9 @@ class Descriptors:
         with self._mutex:
             if holder not in self._open:
                 self._open.append(holder)
-            if len(self._open) > self._most:
+            if len(self._open) > self.most:
                 self._open = deque(each for each in self._open if each.opened or each is holder)
-            while len(self._open) > self._most and self._open[0] is not holder:
+            while len(self._open) > self.most and self._open[0] is not holder:
                 suspects.append(self._open.popleft())
         kept = [each for each in suspects if not each.give_back()]
         if kept:

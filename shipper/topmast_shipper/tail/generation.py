@@ -82,7 +82,7 @@ class Generation:
         self._descriptor = descriptor
         self._descriptors = descriptors
         self._lock = Lock()
-        self._max_line_bytes = max_line_bytes
+        self.max_line_bytes = max_line_bytes
         if descriptor >= 0:
             descriptors.opened(self)
 
@@ -165,7 +165,7 @@ class Generation:
     def unfinished(self, offset: int) -> bool:
         """Return whether nothing is behind the offset but the beginning of a line: its writer is not done with it."""
         rest = self.size - offset
-        return 0 < rest <= self._max_line_bytes and b"\n" not in self.bytes_at(offset, rest)
+        return 0 < rest <= self.max_line_bytes and b"\n" not in self.bytes_at(offset, rest)
 
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
         if not self.stream or self.replaced or self.size <= cursor.offset:
@@ -173,7 +173,7 @@ class Generation:
         block = self._read(cursor, max_bytes, max_lines, forced=False)
         if block is not None and block.end == cursor.offset and self.size - cursor.offset >= max_bytes:
             # a line or a group longer than a block: once more with room for the longest
-            most = self._max_line_bytes + (self.framing.max_bytes if self.framing else 0) + 4096
+            most = self.max_line_bytes + (self.framing.max_bytes if self.framing else 0) + 4096
             block = self._read(cursor, max(most, max_bytes), max_lines, forced=True)
         return block if block is not None and block.end > cursor.offset else None
 
@@ -209,7 +209,7 @@ class Generation:
     def _split(
         self, data: bytes, start: int, tail: bytes, *, max_lines: int, final: bool
     ) -> tuple[Sequence[Line], int]:
-        most = self._max_line_bytes
+        most = self.max_line_bytes
         if encoding := wide.encoding_of(self.head):
             rest = wide.continues(tail, encoding)
             return wide.split(
