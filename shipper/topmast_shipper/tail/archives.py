@@ -13,6 +13,7 @@ from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.copies import Copies
 from topmast_shipper.tail.discovery import Found
+from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
 from topmast_shipper.tail.names import Names
@@ -36,6 +37,7 @@ class Archives:
         names: Names,
         checkpoint: Checkpoint,
         copies: Copies,
+        failures: Failures,
         lost: Callable[[str, int], None],
         settled: Callable[[Generation], bool],
         wall: Callable[[], float],
@@ -44,6 +46,7 @@ class Archives:
         self._names = names
         self._checkpoint = checkpoint
         self._copies = copies
+        self._failures = failures
         self._lost = lost
         self._settled = settled
         self._wall = wall
@@ -73,7 +76,8 @@ class Archives:
         self.crowded = False
         for each in [*matched.values(), *self._beside.values()]:
             if len(self._reading) < _AT_ONCE:
-                grew |= self._meet(each, files, own=each.key in matched)
+                with self._failures.at(each.path):
+                    grew |= self._meet(each, files, own=each.key in matched)
             elif each.key not in self._reading and self._done.get(each.key) != _stamp(each):
                 self.crowded = True
                 break
@@ -106,9 +110,12 @@ class Archives:
         if archive is None:
             self._beside.pop(found.key, None)  # renamed or removed since
             return False
-        opened = self._judge(archive, found, files, self._waiting.pop(found.key, None), own=own)
-        if not opened:
-            archive.forget()
+        opened = False
+        try:
+            opened = self._judge(archive, found, files, self._waiting.pop(found.key, None), own=own)
+        finally:
+            if not opened:
+                archive.forget()
         return opened
 
     def _judge(self, archive: Archive, found: Found, files: Files, record: FileRecord | None, *, own: bool) -> bool:
@@ -134,7 +141,7 @@ class Archives:
         if record is None and not own:
             self._done[found.key] = stamp
             return False
-        if record is None and _about_to_be_named(head, files):
+        if record is None and self._about_to_be_named(head, files):
             return False
         self._adopt(archive, record, head)
         if not archive.complete:
@@ -163,6 +170,15 @@ class Archives:
         archive.stream = ""
         return ended
 
+    def _about_to_be_named(self, head: bytes, files: Files) -> bool:
+        """Return whether a file that is open and has no name yet begins like this."""
+        for each in [each for each in files.values() if not each.stream]:
+            with self._failures.at(each.where):
+                begun = each.bytes_at(0, HEAD_BYTES)
+                if begun and head.startswith(begun):
+                    return True
+        return False
+
     def _close(self, key: Key, archive: Archive) -> None:
         try:
             status = os.stat(archive.where)  # noqa: PTH116 - as in discovery
@@ -172,12 +188,6 @@ class Archives:
             self._done[key] = (status.st_size, status.st_mtime_ns)
         with self._mutex:
             self._reading.pop(key).forget()
-
-
-def _about_to_be_named(head: bytes, files: Files) -> bool:
-    """Return whether a file that is open and has no name yet begins like this."""
-    begun = [each.bytes_at(0, HEAD_BYTES) for each in files.values() if not each.stream]
-    return any(each and head.startswith(each) for each in begun)
 
 
 def _stamp(found: Found) -> tuple[int, int]:

@@ -57,7 +57,9 @@ class Catalogue:
         self._copies = Copies(checkpoint, self._sinks, follow.rotate_wait_seconds, lost, clock)
         self._descriptors = Descriptors(follow.max_open_files)
         self._names = Names(follow, checkpoint, wall)
-        self._archives = Archives(self._make, self._names, checkpoint, self._copies, lost, self.settled, wall)
+        self._archives = Archives(
+            self._make, self._names, checkpoint, self._copies, self._failures, lost, self.settled, wall
+        )
         self._deleted = Deleted(self._unread, self._archives.waits_for, lost, clock)
         self._resumed = False
 
@@ -296,7 +298,8 @@ class Catalogue:
         compressed, plain = parted([each for path in self._copies.awaited_paths() for each in siblings(path)])
         for each in plain:
             if each.key not in self._files and self._checkpoint.file(*each.key) is None:
-                adopted |= self._open(each)
+                with self._failures.at(each.path):
+                    adopted |= self._open(each)
                 if each.key in self._files:
                     self._files[each.key].beside = True
         for file in [each for each in self._files.values() if not each.stream]:
@@ -349,19 +352,21 @@ class Catalogue:
         for file in list(self._files.values()):
             if framing and not file.paused and self._quiet(file, framing.wait_seconds):
                 file.paused = paused = True
-            deleted = file.rotated and self._deleted.note(file)
-            if not self._quiet(file):
-                continue
-            if file.rotated or looks_rotated(file.path, paths):
+            if self._quiet(file) and (file.rotated or looks_rotated(file.path, paths)):
                 file.final = True
-            if (file.stream or not file.size) and self.settled(file):
-                if deleted:
-                    self._drop(file)
-                elif self._clock() - self._changed_at[file.key] >= self._follow.close_quiet_seconds:
-                    file.close()
+            with self._failures.at(file.where):
+                self._give_back(file)
         for file in self._deleted.give_up(self._files, self._follow):
             self._drop(file)
         return paused
+
+    def _give_back(self, file: Generation) -> None:
+        deleted = file.rotated and self._deleted.note(file)
+        if self._quiet(file) and (file.stream or not file.size) and self.settled(file):
+            if deleted:
+                self._drop(file)
+            elif self._clock() - self._changed_at[file.key] >= self._follow.close_quiet_seconds:
+                file.close()
 
     def _quiet(self, file: Generation, seconds: float | None = None) -> bool:
         least = self._follow.rotate_wait_seconds if seconds is None else seconds

@@ -126,8 +126,11 @@ class Generation:
     def give_back(self) -> bool:
         """Close the file, unless it has no name any more by which it could be opened again."""
         with self._lock:
-            if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
-                return False
+            try:
+                if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
+                    return False
+            except OSError:
+                pass  # a stale handle is good for nothing, and whoever needs room is not to blame for it
             if self._descriptor >= 0:
                 os.close(self._descriptor)
             self._descriptor = -1
