@@ -15,13 +15,20 @@ SINK = "sqlite"
 class Reader:
     """A shipper without a sink: sweeps, reads everything, moves the checkpoint; can be killed at any moment."""
 
-    def __init__(self, folder: Path, patterns: tuple[str, ...] = ("app.log*",), **options: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        patterns: tuple[str, ...] = ("app.log*",),
+        sinks: tuple[str, ...] = (SINK,),
+        **options: object,
+    ) -> None:
         self.folder = folder
         self.now = 1000.0
         self.wall = time.time
         self.lost: list[tuple[str, int]] = []
         self._patterns = tuple(str(folder / pattern) for pattern in patterns)
         self._options = options
+        self._sinks = sinks
         self.start()
 
     def start(self) -> None:
@@ -30,7 +37,7 @@ class Reader:
         self.catalogue = Catalogue(
             self.follow,
             self.checkpoint,
-            [SINK],
+            self._sinks,
             ["app"],
             lost=self.catalogue_lost,
             clock=lambda: self.now,
@@ -48,23 +55,23 @@ class Reader:
         self.kill()
         self.start()
 
-    def read(self, most: int = 1_000_000) -> list[str]:
+    def read(self, most: int = 1_000_000, sink: str = SINK) -> list[str]:
         """Sweep, then return the new lines, settled."""
         self.catalogue.sweep()
-        return [line for line, _ in self.read_ids(most)]
+        return [line for line, _ in self.read_ids(most, sink)]
 
-    def read_ids(self, most: int = 1_000_000) -> list[tuple[str, str]]:
+    def read_ids(self, most: int = 1_000_000, sink: str = SINK) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         for source in self.catalogue.sources():
             while len(found) < most:
-                cursor = self.checkpoint.cursor(SINK, source.stream, source.generation)
+                cursor = self.checkpoint.cursor(sink, source.stream, source.generation)
                 block = source.read(cursor, 65536, most - len(found))
                 if block is None:
                     break
                 found += [
                     (line.data.decode(), f"{source.stream}-{source.generation}-{line.end}") for line in block.lines
                 ]
-                self.checkpoint.advance(SINK, {(source.stream, source.generation): cursor_at(block, block.end)})
+                self.checkpoint.advance(sink, {(source.stream, source.generation): cursor_at(block, block.end)})
         return found
 
     def wait(self, seconds: float = 6.0) -> None:

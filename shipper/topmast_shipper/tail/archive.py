@@ -128,6 +128,12 @@ class Archive(Generation):
             self._streams.clear()
         self.close()
 
+    def set_aside(self) -> None:
+        """Give back as `forget`, but for the descriptor of one that has no name any more; the next read opens it."""
+        with self._inflating:
+            self._streams.clear()
+        self.give_back()
+
     @property
     def trailer_size(self) -> int:
         """The length that the last member says it has, modulo 2^32; -1 when there is none."""

@@ -2,24 +2,27 @@
 
 A content that is known goes on at the decompressed offset under its own name, and ids; one that never was is read
 once. While the original can still be read, its compressed copy waits. Facts: SHIPPING.md section 5 (gz rotated).
+
+Each sink has a few at a time that are open for it: one that is down keeps those, and holds up no other sink.
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.copies import Copies
-from topmast_shipper.tail.discovery import Found
+from topmast_shipper.tail.discovery import Found, whereabouts
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
 from topmast_shipper.tail.names import Names
 
 _log = logging.getLogger(__name__)
-# Each that is being read keeps some MB of what it inflated.
+# For each sink: each that is being read keeps some MB of what it inflated.
 _AT_ONCE = 16
 # A compressed file that still has no end after this time will never have one.
 _BROKEN_AFTER_SECONDS = 60.0
@@ -39,7 +42,7 @@ class Archives:
         copies: Copies,
         failures: Failures,
         lost: Callable[[str, int], None],
-        settled: Callable[[Generation], bool],
+        sinks: Sequence[str],
         wall: Callable[[], float],
     ) -> None:
         self._make = make
@@ -48,12 +51,15 @@ class Archives:
         self._copies = copies
         self._failures = failures
         self._lost = lost
-        self._settled = settled
+        self._sinks = tuple(sinks)
         self._wall = wall
         self.crowded = False
         """Whether some wait until one of those that are being read is settled."""
         self._mutex = Lock()
+        self._unsettled: dict[Key, Archive] = {}
+        """Those that some sink has not got, in the order in which they were met."""
         self._reading: dict[Key, Archive] = {}
+        """Of these the ones that are open."""
         self._done: dict[Key, tuple[int, int]] = {}
         """Size and time of those that hold nothing more for us."""
         self._beside: dict[Key, Found] = {}
@@ -62,48 +68,87 @@ class Archives:
 
     def sources(self) -> list[Generation]:
         with self._mutex:
-            return [each for each in self._reading.values() if each.stream]
+            return list(self._reading.values())
+
+    def unsettled(self) -> list[Archive]:
+        return list(self._unsettled.values())
 
     def sweep(self, found: Iterable[Found], beside: Iterable[Found], files: Files) -> bool:
         """Look at the compressed files that a pattern matches, and those beside a content that is gone."""
-        grew = False
-        for key, archive in list(self._reading.items()):
-            if archive.replaced or self._settled(archive):
-                self._close(key, archive)
         matched = {each.key: each for each in found}
         # what lies beside is looked for only for a while: it is kept in mind until it is judged
         self._beside |= {each.key: each for each in beside if each.key not in matched}
+        there = matched | self._beside
+        for key, archive in list(self._unsettled.items()):
+            if archive.replaced or not self._lacking(archive):
+                self._close(key, archive)
+            elif key in there:
+                archive.where = there[key].path
+            elif not archive.opened and whereabouts(archive.where, "", key) is None:
+                self._gone(key, archive)
+        waiting = Counter(sink for each in self._unsettled.values() for sink in self._lacking(each))
         self.crowded = False
-        for each in [*matched.values(), *self._beside.values()]:
-            if len(self._reading) < _AT_ONCE:
-                with self._failures.at(each.path):
-                    grew |= self._meet(each, files, own=each.key in matched)
-            elif each.key not in self._reading and self._done.get(each.key) != _stamp(each):
+        for each in there.values():
+            if each.key in self._unsettled or self._done.get(each.key) == _stamp(each):
+                continue
+            if self._sinks and all(waiting[sink] >= _AT_ONCE for sink in self._sinks):
                 self.crowded = True
                 break
-        self._beside = {key: each for key, each in self._beside.items() if key not in self._done}
-        return grew
+            with self._failures.at(each.path):
+                if self._meet(each, files, own=each.key in matched):
+                    waiting.update(self._lacking(self._unsettled[each.key]))
+        judged = self._done.keys() | self._unsettled.keys()
+        self._beside = {key: each for key, each in self._beside.items() if key not in judged}
+        return self._take_turns()
 
     def waits_for(self, file: Generation) -> bool:
         """Return whether a compressed copy is there, and is read once the file is gone."""
         place = (file.stream, file.generation)
         return any((each.stream, each.generation) == place for each in self._waiting.values())
 
-    def look_again(self) -> None:
-        """Judge anew what held nothing for anybody: there may be a sink that has nothing of it."""
+    def go_on(self, sinks: Sequence[str]) -> None:
+        """Heed a new configuration: there may be a sink that has nothing of what every other had."""
+        self._sinks = tuple(sinks)
         self._done.clear()
 
     def close(self) -> None:
         with self._mutex:
-            for each in self._reading.values():
+            for each in self._unsettled.values():
                 each.forget()
+            self._unsettled.clear()
             self._reading.clear()
 
+    def drop(self, key: Key) -> None:
+        """Give up on one."""
+        with self._mutex:
+            self._reading.pop(key, None)
+            self._unsettled.pop(key).forget()
+
+    def _take_turns(self) -> bool:
+        """Open the first few that each sink has not got, set aside the others; return whether one is open anew."""
+        taken: Counter[str] = Counter()
+        reading: dict[Key, Archive] = {}
+        for key, archive in self._unsettled.items():
+            lacking = self._lacking(archive)
+            turns = [sink for sink in lacking if taken[sink] < _AT_ONCE]
+            if turns:
+                reading[key] = archive
+                taken.update(turns)
+            else:
+                self.crowded |= bool(lacking)
+                archive.set_aside()
+        opened = reading.keys() - self._reading.keys()
+        with self._mutex:
+            self._reading = reading
+        return bool(opened)
+
+    def _lacking(self, archive: Archive) -> list[str]:
+        """Return the sinks that have not got all of it."""
+        place = (archive.stream, archive.generation)
+        return [sink for sink in self._sinks if self._checkpoint.cursor(sink, *place).offset < archive.size]
+
     def _meet(self, found: Found, files: Files, *, own: bool) -> bool:
-        stamp = _stamp(found)
         record = self._waiting.get(found.key)
-        if found.key in self._reading or self._done.get(found.key) == stamp:
-            return False
         if record is not None and _alive(record, files):
             return False
         archive = self._make(found, Archive)
@@ -156,8 +201,7 @@ class Archives:
             self._names.store(archive, record.stream, record.generation, head)
         else:
             self._names.store_new(archive, head, first_line(head) or head)
-        with self._mutex:
-            self._reading[archive.key] = archive
+        self._unsettled[archive.key] = archive
 
     def _ended(self, archive: Archive, record: FileRecord) -> bool:
         """Return whether a known archive was read to its end, without reading it again."""
@@ -166,7 +210,7 @@ class Archives:
             archive.size = archive.trailer_size
         except OSError:
             return False
-        ended = archive.size >= 0 and self._settled(archive)
+        ended = archive.size >= 0 and not self._lacking(archive)
         archive.stream = ""
         return ended
 
@@ -186,8 +230,14 @@ class Archives:
             status = None  # removed: nothing will be asked about it
         if status is not None and not archive.replaced:
             self._done[key] = (status.st_size, status.st_mtime_ns)
-        with self._mutex:
-            self._reading.pop(key).forget()
+        self.drop(key)
+
+    def _gone(self, key: Key, archive: Archive) -> None:
+        """It was removed while it was set aside: what is unread may be in a copy, or is lost."""
+        record = self._checkpoint.file(*key)
+        if record is not None:
+            self._copies.await_copy(record, archive.size, "deleted")
+        self.drop(key)
 
 
 def _stamp(found: Found) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class Catalogue:
         self._descriptors = Descriptors(follow.max_open_files)
         self._names = Names(follow, checkpoint, wall)
         self._archives = Archives(
-            self._make, self._names, checkpoint, self._copies, self._failures, lost, self.settled, wall
+            self._make, self._names, checkpoint, self._copies, self._failures, lost, self._sinks, wall
         )
         self._deleted = Deleted(self._unread, self._archives.waits_for, lost, clock)
         self._resumed = False
@@ -73,9 +73,9 @@ class Catalogue:
         self._others = frozenset(inputs) - {follow.input}
         self._copies.go_on(self._sinks, follow.rotate_wait_seconds)
         self._descriptors.most = follow.max_open_files
-        self._archives.look_again()
+        self._archives.go_on(self._sinks)
         self._resumed = False  # what every sink had may be new to one
-        for file in [*self._files.values(), *self._archives.sources()]:
+        for file in [*self._files.values(), *self._archives.unsettled()]:
             file.max_line_bytes, file.framing = follow.max_line_bytes, follow.framing
             file.origin = self._names.origin(file)
 
@@ -134,7 +134,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Let go of everything; what is unread in files that have no name any more is counted."""
-        for file in [*self._files.values(), *self._archives.sources()]:
+        for file in [*self._files.values(), *self._archives.unsettled()]:
             with self._failures.at(file.where):
                 self._deleted.leave(file)
         with self._mutex:
@@ -146,7 +146,7 @@ class Catalogue:
     def _moved(self, seen: set[tuple[int, int]]) -> list[Found]:
         """Return the files that we knew and that have left the patterns while we were away."""
         moved = []
-        seen = seen | self._files.keys() | {each.key for each in self._archives.sources()}
+        seen = seen | self._files.keys() | {each.key for each in self._archives.unsettled()}
         for record in self._checkpoint.contents():
             key = (record.device, record.inode)
             if record.input != self._follow.input:
@@ -356,8 +356,15 @@ class Catalogue:
                 file.final = True
             with self._failures.at(file.where):
                 self._give_back(file)
-        for file in self._deleted.give_up(self._files, self._follow):
-            self._drop(file)
+        archives = {each.key: each for each in self._archives.unsettled()}
+        for archive in archives.values():
+            with self._failures.at(archive.where):
+                self._deleted.note(archive)
+        for file in self._deleted.give_up({**archives, **self._files}, self._follow):
+            if file.key in archives:
+                self._archives.drop(file.key)
+            else:
+                self._drop(file)
         return paused
 
     def _give_back(self, file: Generation) -> None:

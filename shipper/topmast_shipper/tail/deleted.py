@@ -46,7 +46,10 @@ class Deleted:
         """Return those held too long or, the oldest first, that take too much space; what is unread is counted."""
         now, kept, given_up = self._clock(), 0, []
         for key, since in sorted(self._since.items(), key=lambda each: -each[1]):
-            file = files[key]
+            file = files.get(key)
+            if file is None:
+                self.forget(key)
+                continue
             kept += self._unread(file)
             if now - since >= follow.hold_deleted_seconds or kept > follow.hold_deleted_bytes:
                 self._count(file)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tailing import Reader, append, copytruncate
+from tailing import SINK, Reader, append, copytruncate
 from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.descriptors import Descriptors
 
@@ -32,6 +32,12 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path)
+
+
+def opened(folder: Path) -> list[str]:
+    """Return the compressed files there that this process has open."""
+    links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return [each for each in links if each.startswith(str(folder)) and ".gz" in each]
 
 
 def rotated(log: Path, number: int = 1) -> Path:
@@ -273,6 +279,41 @@ class TestArchives:
             reader.read_ids()
 
         assert crowded == [True, False, False, False]
+
+    def test_a_sink_that_takes_nothing_holds_up_no_other_and_gets_them_later(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, sinks=(SINK, "late"))
+        for number in range(40):
+            append(log, f"{number}\n")
+            compress(rotated(log, number))
+        most, found = 0, []
+
+        for _ in range(5):
+            found += reader.read()
+            most = max(most, len(opened(tmp_path)))
+        for _ in range(5):
+            found += reader.read(sink="late")
+            most = max(most, len(opened(tmp_path)))
+        reader.catalogue.sweep()
+
+        assert sorted(found, key=int) == [str(number // 2) for number in range(80)]
+        assert most <= 2 * 16
+        assert opened(tmp_path) == []
+
+    def test_one_that_is_deleted_before_the_last_sink_has_it_is_counted(self, tmp_path: Path, log: Path) -> None:
+        reader = Reader(tmp_path, sinks=(SINK, "late"), hold_deleted_seconds=100.0)
+        for number in range(40):
+            append(log, f"{number}\n")
+            compress(rotated(log, number))
+        for _ in range(5):
+            reader.read()
+
+        for number in range(40):
+            log.with_name(f"app.log.{number}.gz").unlink()
+        reader.wait(300.0)
+
+        # sixteen were open for the late one, and held; the others were set aside
+        assert sorted(reason for reason, _ in reader.lost) == ["deleted"] * 24 + ["held"] * 16
+        assert opened(tmp_path) == []
 
     def test_one_that_nobody_takes_keeps_it_crowded(self, reader: Reader, log: Path) -> None:
         for number in range(20):
