@@ -231,7 +231,7 @@ class Shipper:
             place = (source.stream, source.generation)
             _, since = marks.get(place, (0, now))
             old = now - since > _UNFINISHED_SECONDS
-            if old and isinstance(source, Generation) and source.unfinished(source.size - self._unread(source)):
+            if old and isinstance(source, Generation) and _unfinished(source, source.size - self._unread(source)):
                 marks.pop(place, None)
         return marks
 
@@ -244,6 +244,13 @@ class Shipper:
         yield gauge("shipper_oldest_unsent_seconds", "Age of the oldest unsent data.", "", [("", waiting)])
         opened = float(sum(each.open_files for each in [*inputs, *self._replays]))
         yield gauge("shipper_files_open", "Files held open.", "", [("", opened)])
+
+
+def _unfinished(source: Generation, offset: int) -> bool:
+    try:
+        return source.unfinished(offset)
+    except OSError:
+        return False  # what cannot be read just now waits, and that is lag
 
 
 def default_umask() -> None:

@@ -1,5 +1,6 @@
 """shipper.py: a whole shipper in this process, on real files, from the line to the search."""
 
+import errno
 import gzip
 import os
 import select
@@ -244,6 +245,25 @@ def test_a_line_that_is_not_sent_for_long_is_lag(tmp_path: Path) -> None:
     ahead = [0.0]
     down = configured(tmp_path, sinks=[{"logstash": {"hosts": ["127.0.0.1:1"]}}])
     write(tmp_path / "in" / "app.log", "one")
+    with shipping(down, clock=lambda: time.monotonic() + ahead[0]) as shipper:
+        until(lambda: metrics(shipper)["shipper_oldest_unsent_seconds"] > 0)
+        ahead[0] = 600.0
+
+        assert metrics(shipper)["shipper_oldest_unsent_seconds"] > 600
+
+
+def test_a_file_that_cannot_be_read_is_lag_and_no_end_of_metrics(tmp_path: Path, monkeypatch: Any) -> None:
+    log, ahead, pread = tmp_path / "in" / "app.log", [0.0], os.pread
+    write(log, "one")
+    inode = log.stat().st_ino
+
+    def refusing(descriptor: int, length: int, offset: int) -> bytes:
+        if ahead[0] and os.fstat(descriptor).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", refusing)
+    down = configured(tmp_path, sinks=[{"logstash": {"hosts": ["127.0.0.1:1"]}}])
     with shipping(down, clock=lambda: time.monotonic() + ahead[0]) as shipper:
         until(lambda: metrics(shipper)["shipper_oldest_unsent_seconds"] > 0)
         ahead[0] = 600.0
