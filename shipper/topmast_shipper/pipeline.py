@@ -9,7 +9,7 @@ batch).
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import NamedTuple
 
 from topmast_shipper.checkpoint import Checkpoint, Place
@@ -130,6 +130,13 @@ class Lane:
         self._served: dict[str, Place] = {}
         """Of each input, what was read last: the one behind it is next."""
         self._complained = False
+        self._settling = Lock()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Settle nothing any more: another lane goes on from the checkpoint as it is now."""
+        with self._settling:
+            self._abandoned = True
 
     @property
     def oldest_unsent(self) -> float | None:
@@ -171,7 +178,7 @@ class Lane:
         """Take the next window: what was read already, else what there is now."""
         batch = self._following = self._following or self._gather({})
         if batch.skipped:
-            self._checkpoint.advance(self.name, batch.skipped)
+            self._advance(batch.skipped)
         self._following = None
         self._pending, self._runs, self._ahead = batch.window, batch.runs, batch.ahead
 
@@ -307,13 +314,15 @@ class Lane:
 
     def _settle(self, receipt: Receipt, buried: int = 0) -> None:
         """Bury what was refused, move the checkpoint, count. Nothing is counted twice if the disk is full."""
+        if self._abandoned:
+            return
         done = self._pending[: receipt.settled]
         for refusal in receipt.refused:
             self._bury(done[refusal.index], refusal.reason)
         if not receipt.refused and not buried:
             self._taken = done[-1:]
         cursors, runs = self._passed(len(done))
-        self._checkpoint.advance(self.name, cursors)
+        self._advance(cursors)
         self._pending = self._pending[receipt.settled :]
         self._runs = runs
         self._backoff.reset()
@@ -322,6 +331,11 @@ class Lane:
         self._telemetry.add("shipper_events_sent_total", (self.name,), len(done) - len(receipt.refused) - buried)
         if self._counts_logs:
             self._telemetry.count_logs(done)
+
+    def _advance(self, cursors: Mapping[Place, Cursor]) -> None:
+        with self._settling:
+            if not self._abandoned:
+                self._checkpoint.advance(self.name, cursors)
 
     def _passed(self, count: int) -> tuple[dict[Place, Cursor], list[_Run]]:
         """Return the cursors behind so many events, the first pending ones, and the runs that are left then."""
@@ -370,9 +384,12 @@ class Lanes:
             thread.start()
 
     def stop(self, seconds: float = 8.0) -> bool:
-        """Let every lane finish the window in its hands; return whether all did in time."""
+        """Let every lane finish the window in its hands, abandon the others; return whether there are none."""
         self._signal.stop()
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        for lane, thread in zip(self.lanes, self._threads, strict=True):
+            if thread.is_alive():
+                lane.abandon()
         return not any(thread.is_alive() for thread in self._threads)

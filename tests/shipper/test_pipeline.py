@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Event as Moment
 
 import pytest
 from topmast_shipper.checkpoint import Checkpoint
@@ -12,7 +13,7 @@ from topmast_shipper.errors import PermanentError, PlaceError, TransientError
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.intake import Intake
 from topmast_shipper.parsers import plain
-from topmast_shipper.pipeline import Lane, Signal
+from topmast_shipper.pipeline import Lane, Lanes, Signal
 from topmast_shipper.retry import Backoff
 from topmast_shipper.signatures import Signatures
 from topmast_shipper.telemetry import Telemetry
@@ -191,6 +192,39 @@ def test_only_a_receipt_moves_the_checkpoint(bench: Callable[..., Bench]) -> Non
 
     assert at.offset == 40
     assert at.sink.taken == numbers(4)
+
+
+class Slow(Fake):
+    """One whose first answer comes when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.free = Moment(), Moment()
+
+    def send(self, window: Sequence[Event]) -> Receipt:
+        if not self.asked.is_set():
+            self.asked.set()
+            self.free.wait(30)
+        return super().send(window)
+
+
+def test_a_lane_that_was_left_behind_does_not_move_the_checkpoint_back(tmp_path: Path) -> None:
+    sink = Slow()
+    at = Bench(tmp_path, 40, 8, sink)
+    lanes = Lanes([at.lane], at.signal)
+    lanes.start()
+    assert sink.asked.wait(30)
+
+    ended = lanes.stop(0.01)
+    letters = DeadLetters(tmp_path)
+    following = Lane("fake", Fake(), [at.source], at.checkpoint, letters, at.telemetry, Signal(), window_events=8)
+    while following.step():
+        pass
+    before = at.offset
+    sink.free.set()
+    lanes.stop()
+
+    assert (ended, before, at.offset) == (False, 400, 400)
 
 
 def test_the_checkpoint_passes_no_blank_lines_before_what_stands_in_front_of_them(
