@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from topmast import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,16 @@ def test_the_registries_declare_what_the_contract_has(script: ModuleType) -> Non
     }
 
     assert {name: declared.get(name) for name in contract} == contract
+
+
+def test_the_shipper_has_the_labels_of_the_contract() -> None:
+    recorded = ROOT / "tests/monitoring/expositions/topmast_shipper-0.1.0.prom"
+    families = text_string_to_metric_families(recorded.read_text())
+    said = {sample.name: frozenset(sample.labels) for family in families for sample in family.samples}
+
+    contract = {name: metrics.load().families[name].labels or frozenset() for name in said}
+
+    assert said == {name: labels - metrics.TARGET_LABELS for name, labels in contract.items()}
 
 
 def test_what_others_names_became_exists() -> None:

@@ -18,6 +18,7 @@ from topmast_shipper import search
 from topmast_shipper.config import Component, ShipperConfig, parse
 from topmast_shipper.errors import ConfigError, StateError
 from topmast_shipper.shipper import POLL_SECONDS, Shipper
+from topmast_shipper.tail import watch
 from topmast_shipper.tail.watch import Watch
 
 DEADLINE_SECONDS = 30.0
@@ -250,6 +251,20 @@ def test_a_line_that_is_not_sent_for_long_is_lag(tmp_path: Path) -> None:
         ahead[0] = 600.0
 
         assert metrics(shipper)["shipper_oldest_unsent_seconds"] > 600
+
+
+def test_where_nothing_announces_changes_it_looks_ten_times_a_second(tmp_path: Path, monkeypatch: Any) -> None:
+    rests: list[float] = []
+    wait = Watch.wait
+    monkeypatch.setattr(watch, "_open_notifier", lambda: (None, -1))
+    monkeypatch.setattr(Watch, "wait", lambda watch, seconds: (rests.append(seconds), wait(watch, seconds))[1])
+
+    with shipping(configured(tmp_path)):
+        until(lambda: len(rests) > 2)
+        write(tmp_path / "in" / "app.log", "one")
+        until(lambda: messages(tmp_path) == ["one"])
+
+    assert set(rests) == {POLL_SECONDS}
 
 
 def test_a_file_that_cannot_be_read_is_lag_and_no_end_of_metrics(tmp_path: Path, monkeypatch: Any) -> None:
