@@ -25,7 +25,7 @@ from topmast_shipper.event import Event
 from topmast_shipper.inputs.file import INPUT
 from topmast_shipper.pipeline import Lane, Signal
 from topmast_shipper.retry import Backoff
-from topmast_shipper.rooms import Setting
+from topmast_shipper.rooms import Left, Setting
 from topmast_shipper.signatures import Signatures
 from topmast_shipper.telemetry import Telemetry
 
@@ -58,6 +58,7 @@ class World(RuleBasedStateMachine):
         self.log = self.folder / "app.log"
         self.store = Store()
         self.now = 1000.0
+        self.left: dict[str, Left] = {}
         self.written: list[str] = []
         self.half = ""
         self.rotations = 0
@@ -71,6 +72,9 @@ class World(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.checkpoint = Checkpoint(self.folder / "state")
+        self.build()
+
+    def build(self) -> None:
         telemetry = Telemetry(Signatures(self.folder / "signatures"))
         setting = Setting(
             base=self.folder,
@@ -80,6 +84,7 @@ class World(RuleBasedStateMachine):
             inputs=("app",),
             lost=lambda _reason, _size: None,
             clock=lambda: self.now,
+            left=self.left,
         )
         self.input: Any = INPUT.build({"name": "app", "paths": ["app.log*", "current"]}, setting)
         letters, signal = DeadLetters(self.folder), Signal()
@@ -87,6 +92,13 @@ class World(RuleBasedStateMachine):
             "store", self.store, [self.input], self.checkpoint, letters, telemetry, signal,
             window_events=4, backoff=Backoff(0, 0),
         )  # fmt: skip
+
+    def end(self) -> None:
+        self.input.close()
+        for each in self.left.values():
+            each.close()
+        self.left.clear()
+        self.checkpoint.close()
 
     @rule(count=st.integers(1, 6))
     def write(self, count: int) -> None:
@@ -172,12 +184,14 @@ class World(RuleBasedStateMachine):
             self.log.touch()
 
     @precondition(lambda self: any(path.suffix != ".gz" for path in self.others()))
-    @rule(data=st.data())
-    def delete_what_is_open(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), reloaded=st.booleans())
+    def delete_what_is_open(self, data: st.DataObject, reloaded: bool) -> None:
         self.input.sweep()
         path = data.draw(st.sampled_from([each for each in self.others() if each.suffix != ".gz"]))
         path.unlink()
         self.held.append(self.files.pop(path))
+        if reloaded:
+            self.reload()
 
     @precondition(lambda self: self.others())
     @rule(data=st.data())
@@ -229,14 +243,19 @@ class World(RuleBasedStateMachine):
             self.lane.step()
 
     @rule()
+    def reload(self) -> None:
+        """What is held goes on, and no line of it is lost."""
+        self.input.close()
+        self.build()
+
+    @rule()
     def crash(self) -> None:
         """What was in memory is gone: nothing is flushed, nothing is said."""
         self.stop()
         self.start()
 
     def stop(self) -> None:
-        self.input.close()
-        self.checkpoint.close()
+        self.end()
         held, self.held = self.held, []
         for lines in held:
             self.lose(lines)
@@ -264,8 +283,7 @@ class World(RuleBasedStateMachine):
             self.ship_everything()
             assert set(self.store.lines.values()) == set(self.written) - self.unreadable
         finally:
-            self.input.close()
-            self.checkpoint.close()
+            self.end()
             shutil.rmtree(self.folder)
 
 

@@ -12,7 +12,7 @@ from topmast_shipper.component import Cursor, Input, Line
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.inputs.file import INPUT, FileInput
-from topmast_shipper.rooms import Setting
+from topmast_shipper.rooms import Left, Setting
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.generation import Generation
 
@@ -21,6 +21,7 @@ from topmast_shipper.tail.generation import Generation
 def setting(tmp_path: Path) -> Iterator[Setting]:
     checkpoint = Checkpoint(tmp_path / "state")
     lost: list[tuple[str, int]] = []
+    left: dict[str, Left] = {}
     yield Setting(
         base=tmp_path,
         data=tmp_path / "state",
@@ -29,7 +30,10 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
         inputs=("app",),
         lost=lambda reason, size: lost.append((reason, size)),
         clock=time.monotonic,
+        left=left,
     )
+    for each in left.values():
+        each.close()
     checkpoint.close()
 
 
