@@ -225,7 +225,11 @@ class Catalogue:
             descriptor = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         if descriptor < 0:
             return None
-        status = os.fstat(descriptor)
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         if (status.st_dev, status.st_ino) != found.key:
             os.close(descriptor)
             return None

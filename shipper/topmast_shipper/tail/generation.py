@@ -4,9 +4,11 @@ A truncated or replaced file is another generation; whoever reads notices by the
 before the cursor, in the same `pread` that brings the new ones (SHIPPING.md section 5: truncated and regrown).
 """
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TypeVar
 
 from topmast_shipper.component import Block, Cursor, Line
 from topmast_shipper.event import Origin
@@ -19,6 +21,7 @@ from topmast_shipper.tail.identity import TAIL_BYTES, digest
 
 # More than a window has lines: a group may take hundreds of them.
 _LINES_OF_A_BLOCK = 1 << 20
+Answer = TypeVar("Answer")
 
 
 def cursor_at(block: Block, offset: int) -> Cursor:
@@ -30,6 +33,22 @@ def cursor_at(block: Block, offset: int) -> Cursor:
     end = offset - block.data_start
     tail = block.data[max(0, end - TAIL_BYTES) : end]
     return Cursor(offset, len(tail), digest(tail))
+
+
+def descriptor_of(path: str, key: tuple[int, int]) -> int:
+    """Return a descriptor of the file with this identity; -1 when the path leads to none, or to another."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return -1
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        status = None
+    if status is not None and (status.st_dev, status.st_ino) == key:
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 class Generation:
@@ -108,15 +127,9 @@ class Generation:
     def _opened(self) -> int:
         """Return a descriptor of this very file; -1 when it is nowhere near."""
         for _ in range(2):
-            try:
-                descriptor = os.open(self.where, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            except OSError:
-                descriptor = -1
-            else:
-                status = os.fstat(descriptor)
-                if (status.st_dev, status.st_ino) == self.key:
-                    return descriptor
-                os.close(descriptor)
+            descriptor = descriptor_of(self.where, self.key)
+            if descriptor >= 0:
+                return descriptor
             there = holder(self.where, self.key)
             if there is None or there.path == self.where:
                 break
@@ -150,15 +163,25 @@ class Generation:
 
     def status(self) -> os.stat_result | None:
         with self._lock:
-            return os.fstat(self._descriptor) if self._descriptor >= 0 else None
+            return self._asked(os.fstat) if self._descriptor >= 0 else None
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """Return the bytes there; b"" when the file cannot be opened."""
         while self.open():
             with self._lock:
                 if self._descriptor >= 0:
-                    return os.pread(self._descriptor, length, offset)
+                    return self._asked(lambda descriptor: os.pread(descriptor, length, offset))
         return b""
+
+    def _asked(self, ask: Callable[[int], Answer]) -> Answer:
+        try:
+            return ask(self._descriptor)
+        except OSError as error:
+            if error.errno == errno.ESTALE:
+                # what a file server has forgotten stays forgotten: the next one who asks opens it by its name
+                os.close(self._descriptor)
+                self._descriptor = -1
+            raise
 
     def holds(self, cursor: Cursor) -> bool:
         """Return whether the bytes before the cursor are the ones it passed."""

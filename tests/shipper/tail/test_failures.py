@@ -128,7 +128,33 @@ def test_a_stale_handle_of_a_rotated_file_holds_up_no_end_of_another(tmp_path: P
 
     assert {"the end of app.log.1", "the end of app.log.2"} <= set(reader.read())
     reader.wait(30.0)
-    assert reader.catalogue.open_files == 2
+    assert reader.catalogue.open_files == 1
+
+
+def test_a_file_that_a_server_has_forgotten_is_let_go_and_counted(tmp_path: Path, disk: Disk) -> None:
+    reader, log = Reader(tmp_path), tmp_path / "app.log"
+    append(log, "one\n")
+    reader.catalogue.sweep()
+    disk.refuse(log, "fstat", errno.ESTALE)
+    log.unlink()
+
+    reader.wait(300.0)
+
+    assert reader.lost == [("deleted", 4)]
+    assert reader.catalogue.open_files == 0
+
+
+def test_a_handle_that_is_stale_is_opened_anew(tmp_path: Path, disk: Disk) -> None:
+    reader, log = Reader(tmp_path), tmp_path / "app.log"
+    append(log, "one\n")
+    reader.catalogue.sweep()
+    disk.refuse(log, "pread", errno.ESTALE)
+    with pytest.raises(OSError, match="Stale"):
+        reader.read()
+
+    disk.mend()
+
+    assert reader.read() == ["one"]
 
 
 def test_a_stale_handle_gives_its_place_to_the_one_that_needs_it(tmp_path: Path, disk: Disk) -> None:
