@@ -351,6 +351,8 @@ class Lane:
         return cursors, []
 
     def _bury(self, event: Event, reason: str) -> None:
+        if self._abandoned:
+            return  # it is another lane's
         self._dead_letters.add(self.name, event, reason)
         self._telemetry.add("shipper_dead_letters_total", (reason,))
         self._telemetry.add("shipper_events_refused_total", (self.name, reason))
