@@ -2,9 +2,10 @@
 
 `hand_over` puts letters into `replay/SINK/` of the data folder, whoever is at work there; the shipper of that folder
 follows those files as it follows logs, each sink its own, and deletes one that is settled. What is refused again is a
-dead letter again.
+dead letter again; a file with a line that is no letter is kept and told.
 """
 
+import logging
 import os
 import time
 from collections import Counter
@@ -24,10 +25,13 @@ from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow
 from topmast_shipper.tail.generation import Generation
 
+_log = logging.getLogger(__name__)
 FOLDER = "replay"
-# An escaped line of the longest kind, and what is said about it.
-_LETTER_BYTES = 16 << 20
-_BLOCK_BYTES = 16 << 10
+# What the file input's schema allows: a line of 16 MiB that ends an event of 8 MiB, the line itself joined from parts
+# of 8 MiB; in JSON a byte has six at the most (\u0001). The rest is for what is said about it.
+_LETTER_BYTES = 6 * (32 << 20) + (64 << 20)
+_PIECE_BYTES = 16 << 10
+_UNREADABLE = ".unreadable"
 
 
 class HandedOver(NamedTuple):
@@ -52,17 +56,24 @@ def hand_over(data: Path, sinks: Sequence[str], saved: Path | None = None) -> Ha
         path = data / name
         if not path.exists():
             continue
-        with opened(path) as descriptor:
+        with opened(path):
             found, rest = _spread(data, sinks, path.read_bytes())
             # a kill before this hands them over twice: the ids are the same
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, rest)
+            _leave(path, rest)
         total = HandedOver(
             dict(Counter(total.sinks) + Counter(found.sinks)),
             dict(Counter(total.kept) + Counter(found.kept)),
             total.unreadable + found.unreadable,
         )
     return total
+
+
+def _leave(path: Path, rest: bytes) -> None:
+    """Let a file have this content alone; at no moment does it lack it, nor is room needed for it."""
+    with path.open("r+b") as file:
+        file.write(rest)
+        file.flush()
+        file.truncate()
 
 
 def _spread(data: Path, sinks: Sequence[str], letters: bytes) -> tuple[HandedOver, bytes]:
@@ -125,11 +136,21 @@ class _OneByOne:
         self.size = file.size
 
     def read(self, cursor: Cursor, max_bytes: int, max_lines: int) -> Block | None:
-        del max_lines
-        block = self._file.read(cursor, min(max_bytes, _BLOCK_BYTES), 1)
+        del max_bytes, max_lines
+        block = self._file.read(cursor, self._length(cursor.offset), 1)
         if block is None or (block.lines and letter_of(block.lines[0].data) is not None):
             return block
         return block._replace(lines=[])
+
+    def _length(self, offset: int) -> int:
+        """Return how many bytes the line there has, with its newline: a block for the longest would cost each one."""
+        length = 0
+        while piece := self._file.bytes_at(offset + length, _PIECE_BYTES):
+            newline = piece.find(b"\n")
+            if newline >= 0:
+                return length + newline + 1
+            length += len(piece)
+        return max(length, 1)
 
 
 class _Place(NamedTuple):
@@ -145,6 +166,16 @@ class _Place(NamedTuple):
         return None
 
 
+def _unreadable(path: Path) -> tuple[int, int]:
+    """Return how many lines of a file of letters, but for its first one, are none, and their bytes."""
+    with path.open("rb") as file:
+        next(file, b"")
+        sizes = [
+            len(line) for line in file if len(line) > _LETTER_BYTES or (line.strip() and letter_of(line) is None)
+        ]
+    return len(sizes), sum(sizes)
+
+
 class ReplayInput:
     """The letters handed over to one sink. `sweep` belongs to one thread."""
 
@@ -154,6 +185,7 @@ class ReplayInput:
         self.name = f"replay.{sink}"
         self._inputs = inputs
         self._folder = setting.data / FOLDER / sink
+        self._lost = setting.lost
         self._unknown = Intake(plain.parse)
         # a letter is whole when it is there, and the name of its file no one's else
         follow = Follow(self.name, (str(self._folder / "*.ndjson"),), max_line_bytes=_LETTER_BYTES)
@@ -169,8 +201,22 @@ class ReplayInput:
         grew = self._catalogue.sweep()
         for file in self._catalogue.sources():
             if file.size and self._catalogue.settled(file):
-                Path(file.path).unlink(missing_ok=True)
+                self._put_away(Path(file.path))
         return grew
+
+    def _put_away(self, path: Path) -> None:
+        """Delete a settled file, unless something in it was not sent because it is no letter."""
+        try:
+            lines, size = _unreadable(path)
+        except FileNotFoundError:
+            return  # put away before: the catalogue follows it for a while
+        if not lines:
+            path.unlink(missing_ok=True)
+            return
+        kept = path.with_suffix(_UNREADABLE)
+        path.replace(kept)
+        _log.error("not every line of a file of dead letters is a letter, it is kept: %s: %d lines", kept, lines)
+        self._lost("damaged", size)
 
     def sources(self) -> Sequence[Source]:
         return [_OneByOne(file) for file in self._catalogue.sources()]

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,44 @@ def test_what_nobody_can_send_stays(setting: Setting) -> None:
 
     assert hand_over(setting.data, ["store"]) == HandedOver({}, {"gone": 1}, 1)
     assert letters.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"\xff" * 3_600_000, id="no UTF-8, five bytes for one"),
+        pytest.param(b"\1" * (4 << 20), id="control characters, six bytes for one"),
+    ],
+)
+def test_a_long_letter_is_sent(setting: Setting, line: bytes) -> None:
+    sink, one = Store(), event(3)._replace(line=line)
+    buried(setting.data, event(1), one, event(4))
+
+    hand_over(setting.data, ["store"])
+
+    assert shipped(sink, setting) == []
+    assert list(sink.stored) == [event(1).id, one.id, event(4).id]
+    assert sink.stored[one.id]["message"] == one.message
+
+
+def test_a_file_with_something_that_is_no_letter_is_kept_and_counted(setting: Setting) -> None:
+    sink = Store()
+    lost: list[tuple[str, int]] = []
+    setting = replace(setting, lost=lambda reason, size: lost.append((reason, size)))
+    buried(setting.data, *events(3))
+    hand_over(setting.data, ["store"])
+    handed = next((setting.data / "replay" / "store").iterdir())
+    damaged = handed.read_bytes().replace(b'"line 1"', b'"line\n1"')
+    handed.write_bytes(damaged)
+
+    left = shipped(sink, setting)
+
+    assert list(sink.stored) == [event(0).id, event(2).id]
+    assert left == [f"{handed.stem}.unreadable"]
+    assert handed.with_suffix(".unreadable").read_bytes() == damaged
+    assert lost == [("damaged", sum(map(len, damaged.split(b"\n")[2:4])) + 2)]
+    assert shipped(sink, setting) == left
+    assert len(lost) == 1
 
 
 def test_nothing_to_send_is_nothing(setting: Setting) -> None:
