@@ -4,6 +4,7 @@ One append-only file, a line a fact: CRC-32 of the rest as 8 hexadecimal charact
 Every append is one write and one fdatasync (0.25 ms, SHIPPING.md section 6.5). A bad line is skipped: each
 fact is whole in itself and the last one wins, so the worst is an older cursor, and the stores know re-sent
 events by their ids. The file is rewritten (tmp, fsync, rename, fsync of the folder) when it has grown enough.
+A path that is no UTF-8 is an array of one text, the hexadecimal digits of its bytes.
 """
 
 import fcntl
@@ -155,7 +156,7 @@ class Checkpoint:
     def remember(self, record: FileRecord) -> None:
         """Store which stream a file is. Raises OSError when it could not be made durable."""
         with self._mutex:
-            self._append([_line("file", *astuple(record))])
+            self._append([_file_line(record)])
             self._files[(record.device, record.inode)] = record
             self._contents[(record.stream, record.generation)] = record
 
@@ -230,7 +231,7 @@ class Checkpoint:
         self._cuts = {place: cuts for place, cuts in kept.items() if cuts and place in named}
         lines = [_line(*_FORMAT)]
         # of two with one inode the last one has it
-        lines += [_line("file", *astuple(record)) for record in [*left, *self._files.values()]]
+        lines += [_file_line(record) for record in [*left, *self._files.values()]]
         for place, sinks in self._cursors.items():
             lines += [_line("cursor", sink, *place, *cursor) for sink, cursor in sinks.items()]
         lines += [_line("cut", *place, offset) for place, cuts in self._cuts.items() for offset in sorted(cuts)]
@@ -265,7 +266,7 @@ def _take(fact: list[Any], into: Remembered) -> bool:
     if fact == _FORMAT:
         return True
     if kind == "file" and len(values) in (9, 10):
-        record = FileRecord(*values)
+        record = FileRecord(*map(_read, values))
         into.files[(record.device, record.inode)] = record
         into.contents[(record.stream, record.generation)] = record
         return True
@@ -278,6 +279,24 @@ def _take(fact: list[Any], into: Remembered) -> bool:
         into.cuts.setdefault((stream, generation), set()).add(offset)
         return True
     return False
+
+
+def _file_line(record: FileRecord) -> bytes:
+    return _line("file", *map(_written, astuple(record)))
+
+
+def _written(value: Any) -> Any:
+    """Return a record's value as JSON can have it."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return [os.fsencode(value).hex()]
+    return value
+
+
+def _read(written: Any) -> Any:
+    return os.fsdecode(bytes.fromhex(written[0])) if isinstance(written, list) else written
 
 
 def _line(*values: object) -> bytes:

@@ -8,7 +8,7 @@ from topmast_shipper.checkpoint import FileRecord, Remembered, remembered
 from topmast_shipper.component import Cursor
 from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.descriptors import Descriptors
-from topmast_shipper.tail.discovery import ARCHIVE, look, whereabouts
+from topmast_shipper.tail.discovery import ARCHIVE, legible, look, whereabouts
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import digest
 
@@ -22,7 +22,7 @@ class FileState:
 
     input: str
     path: str
-    """Where it is now; where it was when it is gone."""
+    """Where it is now; where it was when it is gone. As text: other bytes as `\\xff`."""
     sink: str
     stream: str
     generation: int
@@ -53,7 +53,7 @@ def _state(memory: Remembered, record: FileRecord, sink: str) -> FileState:
     found = whereabouts(record.path, record.target, (record.device, record.inode))
     if found is None:
         return FileState(
-            record.input, record.path, sink, record.stream, record.generation, cursor.offset, None, 0, "gone"
+            record.input, legible(record.path), sink, record.stream, record.generation, cursor.offset, None, 0, "gone"
         )  # fmt: skip
     kind = Archive if found.path.endswith(ARCHIVE) else Generation
     file = kind(found.path, *found.key, -1, max_line_bytes=_LINE_BYTES, descriptors=Descriptors(1))
@@ -64,7 +64,8 @@ def _state(memory: Remembered, record: FileRecord, sink: str) -> FileState:
     file.close()
     unread = max(0, file.size - cursor.offset) if verdict in ("read on", "complete", _UNFINISHED) else file.size
     return FileState(
-        record.input, found.path, sink, record.stream, record.generation, cursor.offset, file.size, unread, verdict
+        record.input, legible(found.path), sink, record.stream, record.generation,
+        cursor.offset, file.size, unread, verdict,
     )  # fmt: skip
 
 

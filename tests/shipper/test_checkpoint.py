@@ -1,5 +1,6 @@
 """checkpoint.py: what is durable, and what a damaged file costs."""
 
+import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,22 @@ def test_what_was_stored_is_there_at_the_next_start(tmp_path: Path) -> None:
     assert checkpoint.file(1, 2) == RECORD
     assert checkpoint.cursor("sqlite", *PLACE) == SECOND
     assert checkpoint.cursor("other", *PLACE) == Cursor()
+    assert checkpoint.bad_lines == 0
+    checkpoint.close()
+
+
+def test_names_of_any_bytes_are_there_at_the_next_start(tmp_path: Path) -> None:
+    odd = replace(RECORD, path=os.fsdecode(b"/caf\xe9/\\xe9.log"), target=os.fsdecode(b"/\xff\xfe"))
+    like = replace(RECORD, inode=3, path="/caf\\xe9/\\udce9.log", target='["2f"]')
+    checkpoint = opened(tmp_path)
+    checkpoint.remember(odd)
+    checkpoint.remember(like)
+    checkpoint.close()
+    opened(tmp_path).close()
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.files() == [odd, like]
     assert checkpoint.bad_lines == 0
     checkpoint.close()
 

@@ -1,5 +1,6 @@
 """inspection.py: what is said of a file is what the shipper will do with it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,13 @@ def log(tmp_path: Path) -> Path:
     checkpoint.advance("sqlite", {("s" * 16, 0): Cursor(8, 4, digest(b"two\n"))})
     checkpoint.close()
     return path
+
+
+def test_a_name_that_is_no_utf_8_is_legible(log: Path) -> None:
+    odd = log.rename(log.with_name(os.fsdecode(b"app.log-\xe9")))
+
+    assert [each.path for each in states(log.parent / "data", ["sqlite"])] == [f"{log}-\\xe9"]
+    assert [each.path for each in explain(log.parent / "data", ["sqlite"], odd)] == [f"{log}-\\xe9"]
 
 
 def rewrite(content: bytes) -> Callable[[Path], object]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
 import pytest
 from topmast_shipper import search
 from topmast_shipper.config import Component, ShipperConfig, parse
@@ -110,6 +111,28 @@ def test_a_restart_goes_on(tmp_path: Path) -> None:
         until(lambda: messages(tmp_path) == ["one", "two"])
 
         assert metrics(shipper)["shipper_events_read_total"] == 1
+
+
+def test_a_file_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+    odd = tmp_path / "in" / os.fsdecode(b"caf\xe9.log")
+    out = tmp_path / "out.ndjson"
+    sinks = [{"sqlite": {"path": str(tmp_path / "logs")}}, {"file": {"path": str(out)}}]
+    for number in range(2):
+        with shipping(configured(tmp_path, sinks=sinks)):
+            write(odd, f"odd {number}")
+            write(tmp_path / "in" / "app.log", f"usual {number}")
+            count = 2 * number + 2
+            until(lambda count=count: len(messages(tmp_path)) == count)  # type: ignore[misc]  # bound at once
+            until(lambda count=count: out.exists() and out.read_bytes().count(b"\n") == count)  # type: ignore[misc]  # as above
+
+    stored, written = (
+        {each["message"]: each["log"]["file"]["path"] for each in found}
+        for found in (search.search(tmp_path / "logs", ""), map(orjson.loads, out.read_bytes().splitlines()))
+    )
+    place = f"{tmp_path}/in/caf\\xe9.log"
+    assert stored == written
+    assert [stored["odd 0"], stored["odd 1"]] == [place, place]
+    assert sorted(stored) == ["odd 0", "odd 1", "usual 0", "usual 1"]
 
 
 def test_two_sinks_each_get_everything(tmp_path: Path) -> None:

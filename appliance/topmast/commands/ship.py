@@ -129,7 +129,8 @@ def explain(ctx: click.Context, file: Path, as_json: bool) -> None:
     found = inspection.explain(data, sinks, file)
     if not found and not as_json:
         click.echo(
-            f"{file}: never read; no input matches it, or no shipper has run since its first line was complete"
+            f"{click.format_filename(file)}: never read; no input matches it, "
+            "or no shipper has run since its first line was complete"
         )
         return
     _print(found, as_json)

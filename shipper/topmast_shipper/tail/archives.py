@@ -15,7 +15,7 @@ from threading import Lock
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.tail.archive import Archive
 from topmast_shipper.tail.copies import Copies
-from topmast_shipper.tail.discovery import Found, whereabouts
+from topmast_shipper.tail.discovery import Found, legible, whereabouts
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
@@ -190,7 +190,7 @@ class Archives:
             return False
         self._adopt(archive, record, head)
         if not archive.complete:
-            _log.error("a compressed file is damaged, its beginning is read: %s", found.path)
+            _log.error("a compressed file is damaged, its beginning is read: %s", legible(found.path))
             self._lost("damaged", 0)
         return True
 

@@ -13,6 +13,7 @@ from enum import Enum
 
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.component import Cursor
+from topmast_shipper.tail.discovery import legible
 from topmast_shipper.tail.generation import Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest
 
@@ -139,7 +140,7 @@ class Copies:
             elif not each.adopted and each.size is not None:
                 unread = each.size - min(cursor.offset for cursor in self._cursors(each.record))
                 if unread > 0:
-                    path = each.record.path
+                    path = legible(each.record.path)
                     _log.error("a file was %s before it was read: %s: %d bytes", each.reason, path, unread)
                     self._lost(each.reason, unread)
         self._awaited = waiting

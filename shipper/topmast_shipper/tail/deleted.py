@@ -64,5 +64,5 @@ class Deleted:
     def _count(self, file: Generation) -> None:
         unread = self._unread(file)
         if unread and not self._copied(file):
-            _log.error("a deleted file is given up before every sink has it: %s: %d bytes", file.path, unread)
+            _log.error("a deleted file is given up before every sink has it: %s: %d bytes", file.shown, unread)
             self._lost("held", unread)

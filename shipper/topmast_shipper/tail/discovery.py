@@ -65,6 +65,11 @@ def siblings(path: str) -> list[Found]:
     return [each for each in looked if each is not None]
 
 
+def legible(path: str) -> str:
+    """Return the path as text for people and stores: bytes of a name that are no UTF-8 as `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def holder(path: str, key: tuple[int, int]) -> Found | None:
     """Return where the file with this identity is now: at its path, or under another name in that folder."""
     here = look(path)

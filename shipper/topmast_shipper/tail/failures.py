@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from topmast_shipper.tail.discovery import legible
+
 _log = logging.getLogger(__name__)
 _TELL_AGAIN_SECONDS = 600.0
 _PATHS = 1000
@@ -40,4 +42,5 @@ class Failures:
                 if len(self._told) >= _PATHS:
                     self._told.clear()
                 self._told[path] = now
-                _log.warning("a file cannot be followed just now, trying again: %s: %s", path, error.strerror)
+                shown = legible(path)
+                _log.warning("a file cannot be followed just now, trying again: %s: %s", shown, error.strerror)

@@ -15,7 +15,7 @@ from topmast_shipper.event import Origin
 from topmast_shipper.tail import lines as narrow
 from topmast_shipper.tail import wide
 from topmast_shipper.tail.descriptors import Descriptors
-from topmast_shipper.tail.discovery import holder
+from topmast_shipper.tail.discovery import holder, legible
 from topmast_shipper.tail.grouping import Framing, group
 from topmast_shipper.tail.identity import TAIL_BYTES, digest
 
@@ -108,6 +108,11 @@ class Generation:
     @property
     def key(self) -> tuple[int, int]:
         return (self.device, self.inode)
+
+    @property
+    def shown(self) -> str:
+        """The path as its lines say it."""
+        return legible(self.path)
 
     @property
     def opened(self) -> bool:

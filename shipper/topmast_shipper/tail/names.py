@@ -31,7 +31,7 @@ class Names:
     def origin(self, file: Generation) -> Origin:
         """Return what its lines say of where they are from."""
         service = self.follow.service or (name_of(file.path) if self.follow.framing else "")
-        return Origin(self.follow.input, file.path, service)
+        return Origin(self.follow.input, file.shown, service)
 
     def store(self, file: Generation, stream: str, generation: int, head: bytes) -> None:
         """Store what the file is, then let it be that. Raises OSError when it could not be made durable."""

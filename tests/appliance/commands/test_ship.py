@@ -57,6 +57,16 @@ def test_check_of_a_wrong_file(config: Path) -> None:
     }
 
 
+def test_explain_of_a_name_that_is_no_utf_8(config: Path) -> None:
+    odd = config.with_name(os.fsdecode(b"caf\xe9.log"))
+    odd.write_text("one\n")
+
+    explained = CliRunner().invoke(topmast, ["ship", "-c", str(config), "explain", str(odd)])
+
+    assert explained.exit_code == 0
+    assert "never read" in explained.stdout
+
+
 def sinks(config: Path, entry: str) -> None:
     config.write_text(f"shipper:\n  data: data\n  sinks:\n    - {entry}\n")
 

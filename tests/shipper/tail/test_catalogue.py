@@ -39,6 +39,24 @@ def test_a_restart_goes_on_where_it_was(reader: Reader, log: Path) -> None:
     assert reader.read() == ["three"]
 
 
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    reader = Reader(folder, ("*.log", "current"))
+    log = folder / os.fsdecode(b"\xe9.log")
+    append(log, "one\n")
+    (folder / "current").symlink_to(log)
+    assert reader.read() == ["one"]
+    append(log, "two\n")
+    log.rename(log.with_suffix(".1"))
+
+    reader.restart()
+
+    assert reader.read() == ["two"]
+    (source,) = reader.catalogue.sources()
+    assert source.origin.path == f"{tmp_path}/caf\\xe9/\\xe9.log"
+
+
 def test_an_unfinished_line_waits_for_its_end(reader: Reader, log: Path) -> None:
     append(log, "one\nhal")
     assert reader.read() == ["one"]

@@ -1,14 +1,13 @@
 """tail/discovery.py: which files there are, and which folders announce new ones."""
 
+import os
 from pathlib import Path
 
 import pytest
-from topmast_shipper.tail.discovery import discover, folders, holder, look, looks_rotated, siblings
+from topmast_shipper.tail.discovery import discover, folders, holder, legible, look, looks_rotated, siblings
 
 
 def test_the_longest_unchanged_comes_first(tmp_path: Path) -> None:
-    import os
-
     for number, name in enumerate(("b.log", "a.log", "c.log")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (number, number))
@@ -31,6 +30,17 @@ def test_folders(tmp_path: Path, pattern: str, expected: list[str]) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
 
     assert folders([str(tmp_path / pattern)]) == {str(tmp_path / each) for each in expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("café.log".encode(), "café.log", id="UTF-8"),
+        pytest.param(b"caf\xe9.log", "caf\\xe9.log", id="Latin-1"),
+    ],
+)
+def test_legible(name: bytes, text: str) -> None:
+    assert legible(os.fsdecode(name)) == text
 
 
 def test_siblings_begin_with_the_name(tmp_path: Path) -> None:
