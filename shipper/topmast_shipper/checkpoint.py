@@ -49,6 +49,8 @@ class FileRecord:
     """Unix seconds, to the day."""
     target: str = ""
     """Where the path led, when it was a symbolic link."""
+    born_ns: int | None = None
+    """When the inode was made; None where nobody knows."""
 
 
 class Remembered(NamedTuple):
@@ -265,7 +267,7 @@ def _take(fact: list[Any], into: Remembered) -> bool:
     kind, *values = fact
     if fact == _FORMAT:
         return True
-    if kind == "file" and len(values) in (9, 10):
+    if kind == "file" and len(values) in (9, 10, 11):
         record = FileRecord(*map(_read, values))
         into.files[(record.device, record.inode)] = record
         into.contents[(record.stream, record.generation)] = record

@@ -7,6 +7,7 @@ from pathlib import Path
 from topmast_shipper.checkpoint import FileRecord, Remembered, remembered
 from topmast_shipper.component import Cursor
 from topmast_shipper.tail.archive import Archive
+from topmast_shipper.tail.birth import differ
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import ARCHIVE, legible, look, whereabouts
 from topmast_shipper.tail.generation import Generation
@@ -72,6 +73,8 @@ def _state(memory: Remembered, record: FileRecord, sink: str) -> FileState:
 def _verdict(file: Generation, record: FileRecord, cursor: Cursor) -> str:
     if not file.open():
         return "unreadable: it cannot be opened"
+    if differ(file.born_ns, record.born_ns):
+        return "another file: the one that was read is gone, and its inode came again"
     if file.size < cursor.offset:
         return "truncated: its content is read as a new one"
     if digest(file.bytes_at(0, record.head_length)) != record.head_digest:

@@ -2,9 +2,11 @@
 
 import os
 import resource
-from dataclasses import replace
+import zlib
+from dataclasses import astuple, replace
 from pathlib import Path
 
+import orjson
 import pytest
 from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint, FileRecord, remembered
 from topmast_shipper.component import Cursor
@@ -54,6 +56,20 @@ def test_names_of_any_bytes_are_there_at_the_next_start(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path)
 
     assert checkpoint.files() == [odd, like]
+    assert checkpoint.bad_lines == 0
+    checkpoint.close()
+
+
+def test_a_file_of_an_older_shipper_is_read(tmp_path: Path) -> None:
+    lines = []
+    for length in (9, 10):
+        data = orjson.dumps(["file", *astuple(replace(RECORD, inode=length))[:length]])
+        lines.append(b"%08x %s\n" % (zlib.crc32(data), data))
+    (tmp_path / "checkpoint.log").write_bytes(b"".join(lines))
+
+    checkpoint = opened(tmp_path)
+
+    assert checkpoint.files() == [replace(RECORD, inode=9), replace(RECORD, inode=10)]
     assert checkpoint.bad_lines == 0
     checkpoint.close()
 

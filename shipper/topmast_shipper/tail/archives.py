@@ -168,8 +168,7 @@ class Archives:
         stamp = _stamp(found)
         head = archive.bytes_at(0, HEAD_BYTES)
         known = self._checkpoint.file(*found.key)
-        same = known is not None and digest(head[: known.head_length]) == known.head_digest
-        if known is not None and same and self._ended(archive, known):
+        if known is not None and archive.may_be(known, head) and self._ended(archive, known):
             self._done[found.key] = stamp
             return False
         archive.measure()

@@ -249,7 +249,7 @@ class Catalogue:
     def _resume(self, file: Generation, record: FileRecord) -> None:
         """Go on in a known file, if its content is still the one that we knew."""
         head = file.bytes_at(0, record.head_length)
-        if digest(head) == record.head_digest and self._held(file, record.stream, record.generation):
+        if file.may_be(record, head) and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path, file.target = record.path, record.target or file.target
             self._names.give(file, record, head)
@@ -261,7 +261,7 @@ class Catalogue:
         """The content is gone, the file goes on with another one."""
         record = self._checkpoint.file(*file.key)
         if file.stream and record is not None:
-            self._copies.await_copy(record, size=file.size)
+            self._copies.await_copy(record, file.size, file.fate)
         status = file.status()
         path, descriptor = file.path, file.release()
         following = self._following(path, file.key, descriptor, Generation)

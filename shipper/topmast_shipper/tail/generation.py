@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TypeVar
 
+from topmast_shipper.checkpoint import FileRecord
 from topmast_shipper.component import Block, Cursor, Line
 from topmast_shipper.event import Origin
 from topmast_shipper.tail import lines as narrow
 from topmast_shipper.tail import wide
+from topmast_shipper.tail.birth import born_ns, differ
 from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import holder, legible
 from topmast_shipper.tail.grouping import Framing, group
@@ -90,7 +92,9 @@ class Generation:
         self.beside = False
         """Matched by no pattern: looked at because it may be the copy of a content that is gone."""
         self.replaced = False
-        """A read met other bytes than those it had passed: the content is a new one."""
+        """A read met other bytes than those it had passed, or another file its inode: the content is a new one."""
+        self.fate = "truncated"
+        """What became of a content that is replaced: how it is counted if it does not come back."""
         self.paused = False
         """Nothing was added for a while: an event of several lines is complete."""
         self.cuts: frozenset[int] = frozenset()
@@ -102,6 +106,7 @@ class Generation:
         self._descriptors = descriptors
         self._lock = Lock()
         self.max_line_bytes = max_line_bytes
+        self.born_ns = born_ns(descriptor) if descriptor >= 0 else None
         if descriptor >= 0:
             descriptors.opened(self)
 
@@ -134,12 +139,20 @@ class Generation:
         for _ in range(2):
             descriptor = descriptor_of(self.where, self.key)
             if descriptor >= 0:
+                self._recognise(descriptor)
                 return descriptor
             there = holder(self.where, self.key)
             if there is None or there.path == self.where:
                 break
             self.where = there.path
         return -1
+
+    def _recognise(self, descriptor: int) -> None:
+        """Take note when the inode was given to another file while this one was not open."""
+        born = born_ns(descriptor)
+        if differ(self.born_ns, born):
+            self.replaced, self.fate = True, "deleted"
+        self.born_ns = self.born_ns or born
 
     def give_back(self) -> bool:
         """Close the file, unless it has no name any more by which it could be opened again."""
@@ -188,6 +201,10 @@ class Generation:
                 self._descriptor = -1
             raise
 
+    def may_be(self, record: FileRecord, head: bytes) -> bool:
+        """Return whether this is the file of a record, as far as its birth and its first bytes tell."""
+        return not differ(self.born_ns, record.born_ns) and digest(head[: record.head_length]) == record.head_digest
+
     def holds(self, cursor: Cursor) -> bool:
         """Return whether the bytes before the cursor are the ones it passed."""
         tail = self.bytes_at(cursor.offset - cursor.tail_length, cursor.tail_length)
@@ -214,7 +231,7 @@ class Generation:
         data = self.bytes_at(before, cursor.tail_length + max_bytes)
         tail = data[: cursor.tail_length]
         met = digest(tail) == cursor.tail_digest if tail else cursor.offset > 0 or data.startswith(self.head)
-        if len(tail) < cursor.tail_length or not met:
+        if len(tail) < cursor.tail_length or not met or self.replaced:
             self.replaced = self.opened
             return None
         at_end = len(data) < cursor.tail_length + max_bytes

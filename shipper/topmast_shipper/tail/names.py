@@ -53,7 +53,7 @@ class Names:
     def _remember(self, file: Generation, stream: str, generation: int, head: bytes) -> FileRecord:
         record = FileRecord(
             self.follow.input, file.device, file.inode, stream, generation,
-            len(head), digest(head), file.path, self._wall(), file.target,
+            len(head), digest(head), file.path, self._wall(), file.target, file.born_ns,
         )  # fmt: skip
         self._checkpoint.remember(record)
         return record
