@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,9 @@ _COMPACT_BYTES = 1 << 20
 # Contents that left their file are looked for when a compressed file comes to light.
 _MAX_LEFT = 4096
 FORGET_SECONDS = 30 * 86400.0
+# A start forgets nothing: only after this time has every input looked at its files, and touched what is there.
+GRACE_SECONDS = 600.0
+_DAY_SECONDS = 86400.0
 
 Place = tuple[str, int]
 """Stream and generation."""
@@ -99,9 +102,16 @@ def held(folder: Path) -> bool:
 class Checkpoint:
     """The one durable memory of a shipper. Thread-safe; holds the lock of its folder until closed."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
-        self._clock = clock
+        self._monotonic = monotonic
+        self._began = clock() - monotonic()
+        self._forget_at = self._now() + GRACE_SECONDS
         self._mutex = Lock()
         self._files: dict[tuple[int, int], FileRecord] = {}
         self._contents: dict[Place, FileRecord] = {}
@@ -157,10 +167,11 @@ class Checkpoint:
 
     def remember(self, record: FileRecord) -> None:
         """Store which stream a file is. Raises OSError when it could not be made durable."""
+        now = self._now()
+        if abs(now - record.seen_at) > _DAY_SECONDS:
+            record = replace(record, seen_at=now)  # the wall clock was set since the start
         with self._mutex:
-            self._append([_file_line(record)])
-            self._files[(record.device, record.inode)] = record
-            self._contents[(record.stream, record.generation)] = record
+            self._store([record])
 
     def advance(self, sink: str, cursors: Mapping[Place, Cursor]) -> None:
         """Store how far a sink is. Raises OSError, and changes nothing, when it could not be made durable."""
@@ -183,12 +194,17 @@ class Checkpoint:
             self._cuts.setdefault((stream, generation), set()).add(offset)
 
     def touch(self, keys: Iterable[tuple[int, int]]) -> None:
-        """Note that these files are still there, so that they are not forgotten."""
-        now = self._clock()
-        for key in keys:
-            record = self._files.get(key)
-            if record is not None and now - record.seen_at > 86400:
-                self.remember(replace(record, seen_at=now))
+        """Note that these files are still there, so that they are not forgotten; once a day, forget the others."""
+        now = self._now()
+        known = [record for record in map(self._files.get, keys) if record is not None]
+        seen = [replace(each, seen_at=now) for each in known if abs(now - each.seen_at) > _DAY_SECONDS]
+        with self._mutex:
+            if seen:
+                self._store(seen)
+            if now >= self._forget_at:
+                self._forget_at = now + _DAY_SECONDS
+                self._forget(now)
+                self._compact()
 
     def close(self) -> None:
         with self._mutex:
@@ -196,6 +212,16 @@ class Checkpoint:
                 os.close(self._file)
                 os.close(self._lock_file)
             self._file = -1
+
+    def _now(self) -> float:
+        """Return Unix seconds as the start had them: a clock that is set meanwhile makes nothing old."""
+        return self._began + self._monotonic()
+
+    def _store(self, records: Sequence[FileRecord]) -> None:
+        self._append(map(_file_line, records))
+        for record in records:
+            self._files[(record.device, record.inode)] = record
+            self._contents[(record.stream, record.generation)] = record
 
     def _append(self, lines: Iterable[bytes]) -> None:
         data = b"\n" * self._torn + b"".join(lines)
@@ -215,14 +241,17 @@ class Checkpoint:
         found = remembered(self._folder)
         self._files, self._contents, self._cursors, self._cuts, self.bad_lines = found
 
+    def _forget(self, now: float) -> None:
+        """Let go of what was not seen for long, also of what a wrong clock says was seen long after now."""
+        self._files = {key: each for key, each in self._files.items() if abs(now - each.seen_at) < FORGET_SECONDS}
+        self._contents = {
+            place: each for place, each in self._contents.items() if abs(now - each.seen_at) < FORGET_SECONDS
+        }
+
     def _compact(self) -> None:
         """Write what is still of use to a new file in place of the old one."""
-        forgotten = self._clock() - FORGET_SECONDS
-        self._files = {key: record for key, record in self._files.items() if record.seen_at > forgotten}
         left = [
-            record
-            for record in self._contents.values()
-            if record.seen_at > forgotten and self._files.get((record.device, record.inode)) != record
+            record for record in self._contents.values() if self._files.get((record.device, record.inode)) != record
         ][-_MAX_LEFT:]
         self._contents = {(each.stream, each.generation): each for each in [*left, *self._files.values()]}
         named = self._contents.keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from topmast_shipper.checkpoint import FORGET_SECONDS, Checkpoint, FileRecord, remembered
+from topmast_shipper.checkpoint import FORGET_SECONDS, GRACE_SECONDS, Checkpoint, FileRecord, remembered
 from topmast_shipper.component import Cursor
 from topmast_shipper.errors import StateError
 
@@ -131,25 +131,88 @@ def opened_size(folder: Path) -> int:
     return (folder / "checkpoint.log").stat().st_size
 
 
-def test_a_file_that_was_not_seen_for_a_month_is_forgotten(tmp_path: Path) -> None:
+class Time:
+    """A wall clock, and the one that nobody sets."""
+
+    def __init__(self, wall: float) -> None:
+        self.wall = wall
+        self.passed = 1000.0
+
+    def wait(self, seconds: float) -> None:
+        self.wall += seconds
+        self.passed += seconds
+
+    def opened(self, folder: Path) -> Checkpoint:
+        return Checkpoint(folder, lambda: self.wall, lambda: self.passed)
+
+
+MONTH = FORGET_SECONDS + 86400
+
+
+def test_what_is_not_there_after_a_month_is_forgotten_once_everything_was_looked_at(tmp_path: Path) -> None:
     filled(tmp_path)
+    time = Time(NOW + MONTH)
+    checkpoint = time.opened(tmp_path)
+    there = replace(RECORD, inode=3, stream="x" * 16, seen_at=time.wall)
+    checkpoint.remember(there)
 
-    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS + 1)
+    checkpoint.touch([(1, 3)])
+    assert len(checkpoint.files()) == 2
+    time.wait(GRACE_SECONDS)
+    checkpoint.touch([(1, 3)])
 
-    assert checkpoint.files() == []
+    assert checkpoint.files() == checkpoint.contents() == [there]
     assert checkpoint.cursor("sqlite", *PLACE) == Cursor()
     checkpoint.close()
+    assert list(remembered(tmp_path).files.values()) == [there]
 
 
-def test_a_file_that_is_still_there_is_not(tmp_path: Path) -> None:
-    filled(tmp_path)
-    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS - 86400)
-    checkpoint.touch([(1, 2)])
+def test_what_goes_while_a_shipper_runs_is_forgotten_after_a_month(tmp_path: Path) -> None:
+    time = Time(NOW)
+    checkpoint = time.opened(tmp_path)
+    checkpoint.remember(RECORD)
+    known = []
+
+    for _ in range(32):
+        time.wait(86400)
+        checkpoint.touch([])
+        known.append(len(checkpoint.files()))
+
+    assert known == [1] * 29 + [0] * 3
     checkpoint.close()
 
-    checkpoint = opened(tmp_path, NOW + FORGET_SECONDS + 86400)
+
+@pytest.mark.parametrize("step", [pytest.param(MONTH, id="a month ahead"), pytest.param(-MONTH, id="a month back")])
+def test_a_clock_that_is_set_makes_nothing_forgotten(tmp_path: Path, step: float) -> None:
+    filled(tmp_path)
+    time = Time(NOW)
+    for _ in range(3):
+        checkpoint = time.opened(tmp_path)
+        checkpoint.touch([(1, 2)])
+        time.wall += step
+        checkpoint.remember(replace(RECORD, inode=3, stream="x" * 16, seen_at=time.wall))
+        time.wait(GRACE_SECONDS)
+        checkpoint.touch([(1, 2)])
+        assert len(checkpoint.files()) == 2
+        checkpoint.close()
+
+    checkpoint = time.opened(tmp_path)
+    assert checkpoint.cursor("sqlite", *PLACE) == SECOND
+    assert checkpoint.next_generation(RECORD.stream) == 1
+    checkpoint.close()
+
+
+def test_a_file_that_is_still_there_is_not_forgotten(tmp_path: Path) -> None:
+    filled(tmp_path)
+    time = Time(NOW)
+    checkpoint = time.opened(tmp_path)
+
+    for _ in range(40):
+        checkpoint.touch([(1, 2)])
+        time.wait(86400.5)
 
     assert [record.stream for record in checkpoint.files()] == [RECORD.stream]
+    assert checkpoint.cursor("sqlite", *PLACE) == SECOND
     checkpoint.close()
 
 

@@ -90,6 +90,27 @@ def segments(setting: Setting) -> list[Path]:
     return sorted((setting.base / "spool").glob("*.seg"))
 
 
+def test_a_segment_that_is_quiet_for_a_month_is_not_sent_again(setting: Setting) -> None:
+    passed = [0.0]
+    checkpoint = Checkpoint(setting.base / "other", monotonic=lambda: passed[0])
+    setting = replace(setting, checkpoint=checkpoint)
+    made: Input = INPUT.build({"name": "app", "path": "spool"}, setting)
+    writer = Writer(str(setting.base / "spool"), "app")
+    writer.append(b'{"message": "one"}')
+    assert messages(made, setting) == ["one"]
+
+    for _ in range(33):
+        passed[0] += 86401
+        made.sweep()
+        checkpoint.touch([])  # another input
+    writer.append(b'{"message": "two"}')
+
+    assert messages(made, setting) == ["two"]
+    made.close()
+    writer.close()
+    checkpoint.close()
+
+
 def test_records_are_read_in_their_order(made: Input, setting: Setting) -> None:
     writer = Writer(str(setting.base / "spool"), "app")
     writer.append(b'{"message": "one"}')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tailing import SINK, Reader, append, copytruncate
+from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.tail.birth import born_ns
 from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow
@@ -55,6 +56,24 @@ def test_a_restart_goes_on_where_it_was(reader: Reader, log: Path) -> None:
     reader.restart()
 
     assert reader.read() == ["three"]
+
+
+def test_a_month_without_a_shipper_reads_nothing_again(reader: Reader, log: Path) -> None:
+    append(log, "one\n")
+    assert reader.read() == ["one"]
+    os.truncate(log, 0)
+    reader.catalogue.sweep()
+    append(log, "one\ntwo\n")
+    reader.wait()
+    assert reader.read() == ["one", "two"]
+    reader.kill()
+    Checkpoint(reader.folder / "state", clock=lambda: time.time() + 31 * 86400).close()
+    append(log, "three\n")
+
+    reader.start()
+
+    assert reader.read() == ["three"]
+    assert reader.catalogue.sources()[0].generation == 1
 
 
 def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
