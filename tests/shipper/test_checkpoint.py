@@ -2,12 +2,14 @@
 
 import os
 import resource
+import time
 import zlib
 from dataclasses import astuple, replace
 from pathlib import Path
 
 import orjson
 import pytest
+from tailing import Reader, append
 from topmast_shipper.checkpoint import FORGET_SECONDS, GRACE_SECONDS, Checkpoint, FileRecord, remembered
 from topmast_shipper.component import Cursor
 from topmast_shipper.errors import StateError
@@ -131,7 +133,7 @@ def opened_size(folder: Path) -> int:
     return (folder / "checkpoint.log").stat().st_size
 
 
-class Time:
+class Clocks:
     """A wall clock, and the one that nobody sets."""
 
     def __init__(self, wall: float) -> None:
@@ -151,14 +153,14 @@ MONTH = FORGET_SECONDS + 86400
 
 def test_what_is_not_there_after_a_month_is_forgotten_once_everything_was_looked_at(tmp_path: Path) -> None:
     filled(tmp_path)
-    time = Time(NOW + MONTH)
-    checkpoint = time.opened(tmp_path)
-    there = replace(RECORD, inode=3, stream="x" * 16, seen_at=time.wall)
+    clocks = Clocks(NOW + MONTH)
+    checkpoint = clocks.opened(tmp_path)
+    there = replace(RECORD, inode=3, stream="x" * 16, seen_at=clocks.wall)
     checkpoint.remember(there)
 
     checkpoint.touch([(1, 3)])
     assert len(checkpoint.files()) == 2
-    time.wait(GRACE_SECONDS)
+    clocks.wait(GRACE_SECONDS)
     checkpoint.touch([(1, 3)])
 
     assert checkpoint.files() == checkpoint.contents() == [there]
@@ -167,14 +169,33 @@ def test_what_is_not_there_after_a_month_is_forgotten_once_everything_was_looked
     assert list(remembered(tmp_path).files.values()) == [there]
 
 
+def test_a_month_without_a_shipper_reads_nothing_again(tmp_path: Path) -> None:
+    log, reader = tmp_path / "app.log", Reader(tmp_path)
+    append(log, "one\n")
+    assert reader.read() == ["one"]
+    os.truncate(log, 0)
+    reader.catalogue.sweep()
+    append(log, "one\ntwo\n")
+    reader.wait()
+    assert reader.read() == ["one", "two"]
+    reader.kill()
+    Checkpoint(reader.folder / "state", clock=lambda: time.time() + MONTH).close()
+    append(log, "three\n")
+
+    reader.start()
+
+    assert reader.read() == ["three"]
+    assert reader.catalogue.sources()[0].generation == 1
+
+
 def test_what_goes_while_a_shipper_runs_is_forgotten_after_a_month(tmp_path: Path) -> None:
-    time = Time(NOW)
-    checkpoint = time.opened(tmp_path)
+    clocks = Clocks(NOW)
+    checkpoint = clocks.opened(tmp_path)
     checkpoint.remember(RECORD)
     known = []
 
     for _ in range(32):
-        time.wait(86400)
+        clocks.wait(86400)
         checkpoint.touch([])
         known.append(len(checkpoint.files()))
 
@@ -185,18 +206,18 @@ def test_what_goes_while_a_shipper_runs_is_forgotten_after_a_month(tmp_path: Pat
 @pytest.mark.parametrize("step", [pytest.param(MONTH, id="a month ahead"), pytest.param(-MONTH, id="a month back")])
 def test_a_clock_that_is_set_makes_nothing_forgotten(tmp_path: Path, step: float) -> None:
     filled(tmp_path)
-    time = Time(NOW)
+    clocks = Clocks(NOW)
     for _ in range(3):
-        checkpoint = time.opened(tmp_path)
+        checkpoint = clocks.opened(tmp_path)
         checkpoint.touch([(1, 2)])
-        time.wall += step
-        checkpoint.remember(replace(RECORD, inode=3, stream="x" * 16, seen_at=time.wall))
-        time.wait(GRACE_SECONDS)
+        clocks.wall += step
+        checkpoint.remember(replace(RECORD, inode=3, stream="x" * 16, seen_at=clocks.wall))
+        clocks.wait(GRACE_SECONDS)
         checkpoint.touch([(1, 2)])
         assert len(checkpoint.files()) == 2
         checkpoint.close()
 
-    checkpoint = time.opened(tmp_path)
+    checkpoint = clocks.opened(tmp_path)
     assert checkpoint.cursor("sqlite", *PLACE) == SECOND
     assert checkpoint.next_generation(RECORD.stream) == 1
     checkpoint.close()
@@ -204,12 +225,12 @@ def test_a_clock_that_is_set_makes_nothing_forgotten(tmp_path: Path, step: float
 
 def test_a_file_that_is_still_there_is_not_forgotten(tmp_path: Path) -> None:
     filled(tmp_path)
-    time = Time(NOW)
-    checkpoint = time.opened(tmp_path)
+    clocks = Clocks(NOW)
+    checkpoint = clocks.opened(tmp_path)
 
     for _ in range(40):
         checkpoint.touch([(1, 2)])
-        time.wait(86400.5)
+        clocks.wait(86400.5)
 
     assert [record.stream for record in checkpoint.files()] == [RECORD.stream]
     assert checkpoint.cursor("sqlite", *PLACE) == SECOND

@@ -18,7 +18,7 @@ from topmast_shipper.tail.copies import Copies
 from topmast_shipper.tail.discovery import Found, legible, whereabouts
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.generation import Generation
-from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
+from topmast_shipper.tail.identity import HEAD_BYTES, first_line
 from topmast_shipper.tail.names import Names
 
 _log = logging.getLogger(__name__)

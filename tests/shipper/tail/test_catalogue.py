@@ -2,31 +2,12 @@
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tailing import SINK, Reader, append, copytruncate
-from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.tail.birth import born_ns
 from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow
-
-
-def made_anew(log: Path, content: str) -> None:
-    """Delete a file and make it again on the same inode, as ext4 does; skip where that does not come about."""
-    inode = log.stat().st_ino
-    with log.open("rb") as file:
-        if born_ns(file.fileno()) is None:
-            pytest.skip("this file system does not know when a file was made")
-    log.unlink()
-    for number in range(50):
-        made = log.with_name(f"made.{number}")
-        made.write_text(content)
-        if made.stat().st_ino == inode:
-            made.rename(log)
-            return
-    pytest.skip("this file system does not give the inode away again")
 
 
 @pytest.fixture
@@ -56,42 +37,6 @@ def test_a_restart_goes_on_where_it_was(reader: Reader, log: Path) -> None:
     reader.restart()
 
     assert reader.read() == ["three"]
-
-
-def test_a_month_without_a_shipper_reads_nothing_again(reader: Reader, log: Path) -> None:
-    append(log, "one\n")
-    assert reader.read() == ["one"]
-    os.truncate(log, 0)
-    reader.catalogue.sweep()
-    append(log, "one\ntwo\n")
-    reader.wait()
-    assert reader.read() == ["one", "two"]
-    reader.kill()
-    Checkpoint(reader.folder / "state", clock=lambda: time.time() + 31 * 86400).close()
-    append(log, "three\n")
-
-    reader.start()
-
-    assert reader.read() == ["three"]
-    assert reader.catalogue.sources()[0].generation == 1
-
-
-def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
-    folder = tmp_path / os.fsdecode(b"caf\xe9")
-    folder.mkdir()
-    reader = Reader(folder, ("*.log", "current"))
-    log = folder / os.fsdecode(b"\xe9.log")
-    append(log, "one\n")
-    (folder / "current").symlink_to(log)
-    assert reader.read() == ["one"]
-    append(log, "two\n")
-    log.rename(log.with_suffix(".1"))
-
-    reader.restart()
-
-    assert reader.read() == ["two"]
-    (source,) = reader.catalogue.sources()
-    assert source.origin.path == f"{tmp_path}/caf\\xe9/\\xe9.log"
 
 
 def test_an_unfinished_line_waits_for_its_end(reader: Reader, log: Path) -> None:
@@ -442,48 +387,6 @@ class TestOthers:
         reader.wait(30)
 
         assert found + reader.read() == ["one"]
-
-    def test_an_inode_that_comes_again_while_we_are_away(self, reader: Reader, log: Path) -> None:
-        append(log, "started\n")
-        reader.catalogue.sweep()
-        first = reader.read_ids()
-        reader.kill()
-        made_anew(log, "started\nmore\n")
-        reader.start()
-
-        reader.catalogue.sweep()
-        found = reader.read_ids()
-
-        assert [line for line, _ in found] == ["started", "more"]
-        assert not {identity for _, identity in found} & {identity for _, identity in first}
-        reader.restart()
-        assert reader.read() == []
-
-    def test_an_inode_that_comes_again_while_it_is_not_open(self, reader: Reader, log: Path) -> None:
-        append(log, "started\n")
-        assert reader.read() == ["started"]
-        reader.wait(600)
-        append(log, "unread\n")
-        reader.catalogue.sweep()
-        next(iter(reader.catalogue.sources())).give_back()
-        made_anew(log, "started\nunread\nmore\n")
-
-        found = reader.read()
-        reader.wait(100)
-
-        assert found == ["started", "unread", "more"]
-        assert reader.lost == [("deleted", 7)]
-
-    def test_a_record_of_before_there_were_births_is_any_file_s(self, reader: Reader, log: Path) -> None:
-        append(log, "one\n")
-        assert reader.read() == ["one"]
-        (record,) = reader.checkpoint.files()
-        reader.checkpoint.remember(replace(record, born_ns=None))
-        append(log, "two\n")
-
-        reader.restart()
-
-        assert reader.read() == ["two"]
 
     def test_two_names_of_one_file_are_one_file(self, reader: Reader, log: Path) -> None:
         append(log, "one\n")

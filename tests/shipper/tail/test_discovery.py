@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tailing import Reader, append
 from topmast_shipper.tail.discovery import discover, folders, holder, legible, look, looks_rotated, siblings
 
 
@@ -41,6 +42,24 @@ def test_folders(tmp_path: Path, pattern: str, expected: list[str]) -> None:
 )
 def test_legible(name: bytes, text: str) -> None:
     assert legible(os.fsdecode(name)) == text
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    reader = Reader(folder, ("*.log", "current"))
+    log = folder / os.fsdecode(b"\xe9.log")
+    append(log, "one\n")
+    (folder / "current").symlink_to(log)
+    assert reader.read() == ["one"]
+    append(log, "two\n")
+    log.rename(log.with_suffix(".1"))
+
+    reader.restart()
+
+    assert reader.read() == ["two"]
+    (source,) = reader.catalogue.sources()
+    assert source.origin.path == f"{tmp_path}/caf\\xe9/\\xe9.log"
 
 
 def test_siblings_begin_with_the_name(tmp_path: Path) -> None:
