@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from topmast import composition, config, outside
-from topmast.errors import NotRunningError, PrerequisiteError
+from topmast.errors import NotRunningError, PrerequisiteError, StateError
 from topmast.layout import LOOPBACK, PORTS, Layout
 from topmast.setup import given
 from topmast.size import size
@@ -43,7 +43,11 @@ def mode(layout: Layout, chosen: str | None) -> str:
         layout.state.mkdir(parents=True, exist_ok=True)
         remembered.write_text(chosen + "\n")
         return chosen
-    return remembered.read_text().strip() if remembered.is_file() else "embedded"
+    try:
+        return remembered.read_text().strip() if remembered.is_file() else "embedded"
+    except PermissionError as error:
+        whose = "run this as the user who started topmast, or name a folder of your own (--state)"
+        raise StateError(f"{layout.state}: no permission to read it; {whose}") from error
 
 
 def demo(layout: Layout, chosen: bool | None = None) -> bool:

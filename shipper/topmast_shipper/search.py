@@ -4,24 +4,28 @@ Words go through the full-text index, level, service, status and time through th
 other field is found by its words first and then compared. A part is walked in slices that grow, so that the
 hundred newest of a million are found without looking at the rest. Target: SHIPPING.md section 7 (issue numbers
 `delivery.search.*`).
+
+Whatever is asked raises StateError when the store cannot be read. A single file that cannot be read is `told`, and
+the others are searched without it when that returns.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from topmast_shipper import query as language
-from topmast_shipper import sql, store, timestamps
-from topmast_shipper.errors import QueryError
+from topmast_shipper import sql, store, timestamps, unreadable
+from topmast_shipper.errors import QueryError, StateError
 from topmast_shipper.sql import Condition
 from topmast_shipper.store import Part
+from topmast_shipper.unreadable import Told
 
-__all__ = ["QueryError", "around", "count", "facets", "histogram", "lines", "messages", "search"]
+__all__ = ["QueryError", "StateError", "around", "count", "facets", "histogram", "lines", "messages", "search"]
 
 _FIRST_SLICE = 4096
 _GROWTH = 8
@@ -32,28 +36,38 @@ _RARE = 5000
 _SPREAD = 32
 _HOUR_MICROSECONDS = 3600 * 1_000_000
 _EVER = (0, 1 << 62)
+_Found = TypeVar("_Found")
 
 
 def search(
-    folder: Path, query: str, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+    folder: Path,
+    query: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    told: Told = unreadable.refuse,
 ) -> list[dict[str, Any]]:
     """Return matching ECS documents, newest first. `since` is included, `until` is not.
 
     Raises QueryError with the position of what is wrong. An empty or absent store has no matches.
     """
-    return [orjson.loads(document) for document in lines(folder, query, since, until, limit)]
+    return [orjson.loads(document) for document in lines(folder, query, since, until, limit, told)]
 
 
 def lines(
-    folder: Path, query: str, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+    folder: Path,
+    query: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    told: Told = unreadable.refuse,
 ) -> list[str]:
     """Return what `search` does as JSON text, one a document, unparsed."""
     found: list[tuple[int, str]] = []
     condition = sql.compile_node(language.parse(query))
     low, high = _range(since, until)
     for day in _days(folder, low, high):
-        for connection in _opened(day):
-            found += _newest(connection, condition, low, high, limit)
+        found += _asked(day, lambda opened: _newest(opened, condition, low, high, limit), told)
         # parts of one day may overlap in time; days do not
         found.sort(key=lambda row: row[0], reverse=True)
         if len(found) >= limit:
@@ -61,11 +75,17 @@ def lines(
     return [document for _, document in found[:limit]]
 
 
-def count(folder: Path, query: str, since: datetime | None = None, until: datetime | None = None) -> int:
+def count(
+    folder: Path,
+    query: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    told: Told = unreadable.refuse,
+) -> int:
     """Return how many events match."""
     condition = sql.compile_node(language.parse(query))
     text = f"SELECT count(*) FROM events e {_where(condition.sql)}"  # noqa: S608 - values are bound
-    return sum(row[0] for row in _rows(folder, text, condition, since, until))
+    return sum(row[0] for row in _rows(folder, text, condition, since, until, told))
 
 
 def histogram(
@@ -74,13 +94,14 @@ def histogram(
     bucket_seconds: int,
     since: datetime | None = None,
     until: datetime | None = None,
+    told: Told = unreadable.refuse,
 ) -> list[dict[str, Any]]:
     """Return `{"time": unix seconds, "count": n, "levels": {level: n}}` per bucket that has any, oldest first."""
     condition = sql.compile_node(language.parse(query))
     width = max(1, bucket_seconds) * 1_000_000
     text = f"SELECT e.time / {width} AS bucket, e.level, count(*) FROM events e {_where(condition.sql)} GROUP BY 1, 2"  # noqa: S608 - values are bound
     buckets: dict[int, dict[str, int]] = {}
-    for bucket, level, number in _rows(folder, text, condition, since, until):
+    for bucket, level, number in _rows(folder, text, condition, since, until, told):
         levels = buckets.setdefault(bucket, {})
         levels[level] = levels.get(level, 0) + number
     return [
@@ -96,6 +117,7 @@ def facets(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 20,
+    told: Told = unreadable.refuse,
 ) -> dict[str, list[tuple[str, int]]]:
     """Return the most frequent values of each field (an ECS name or an alias) among the matches, with counts."""
     condition = sql.compile_node(language.parse(query))
@@ -104,7 +126,7 @@ def facets(
         column, bound = sql.column(language.ALIASES.get(field, field))
         text = f"SELECT {column} AS value, count(*) FROM events e {_where(condition.sql)} GROUP BY 1"  # noqa: S608 - values are bound
         counts: dict[str, int] = {}
-        for value, number in _rows(folder, text, condition, since, until, bound):
+        for value, number in _rows(folder, text, condition, since, until, told, bound):
             if value is not None and value != "":
                 counts[str(value)] = counts.get(str(value), 0) + number
         found[field] = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:limit]
@@ -112,38 +134,51 @@ def facets(
 
 
 def messages(
-    folder: Path, query: str, since: datetime | None = None, until: datetime | None = None
+    folder: Path,
+    query: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    told: Told = unreadable.refuse,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield level, service and message of every match, in no order; nothing is kept."""
     condition = sql.compile_node(language.parse(query))
     text = f"SELECT e.level, e.service, json_extract(e.document, '$.message') FROM events e {_where(condition.sql)}"  # noqa: S608 - values are bound
-    for level, service, message in _rows(folder, text, condition, since, until):
+    for level, service, message in _rows(folder, text, condition, since, until, told):
         yield level, service, str(message)
 
 
-def around(folder: Path, document: Mapping[str, Any], before: int, after: int) -> tuple[list[str], list[str]]:
+def around(
+    folder: Path, document: Mapping[str, Any], before: int, after: int, told: Told = unreadable.refuse
+) -> tuple[list[str], list[str]]:
     """Return what the same file (else the same service) said just before and just after a found event, oldest first.
 
     Up to so many documents each, as JSON text, of the same day and within an hour.
     """
+    for day in _days(folder, *_range(None, None)):
+        for found in _asked(day, lambda opened: _around(opened, document, before, after), told):
+            return found
+    return [], []
+
+
+def _around(
+    connection: sqlite3.Connection, document: Mapping[str, Any], before: int, after: int
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield what stands around the event, once, if this part holds it."""
     path = ((document.get("log") or {}).get("file") or {}).get("path")
     said = (document.get("service") or {}).get("name") or ""
     same = "json_extract(e.document, '$.log.file.path') = :of" if path else "e.service = :of"
-    for day in _days(folder, *_range(None, None)):
-        for connection in _opened(day):
-            found = connection.execute(
-                "SELECT time, n FROM events WHERE id = ?", (document.get("event", {}).get("id"),)
-            ).fetchone()
-            if found is None:
-                continue
-            values = {"of": path or said, "time": found[0], "n": found[1], "hour": _HOUR_MICROSECONDS}
-            text = "SELECT e.document FROM events e WHERE {} AND {} ORDER BY e.time {}, e.n {} LIMIT {}"
-            earlier = "e.time >= :time - :hour AND (e.time, e.n) < (:time, :n)"
-            later = "e.time <= :time + :hour AND (e.time, e.n) > (:time, :n)"
-            first = connection.execute(text.format(same, earlier, "DESC", "DESC", int(before)), values).fetchall()
-            last = connection.execute(text.format(same, later, "ASC", "ASC", int(after)), values).fetchall()
-            return [row[0] for row in reversed(first)], [row[0] for row in last]
-    return [], []
+    found = connection.execute(
+        "SELECT time, n FROM events WHERE id = ?", (document.get("event", {}).get("id"),)
+    ).fetchone()
+    if found is None:
+        return
+    values = {"of": path or said, "time": found[0], "n": found[1], "hour": _HOUR_MICROSECONDS}
+    text = "SELECT e.document FROM events e WHERE {} AND {} ORDER BY e.time {}, e.n {} LIMIT {}"
+    earlier = "e.time >= :time - :hour AND (e.time, e.n) < (:time, :n)"
+    later = "e.time <= :time + :hour AND (e.time, e.n) > (:time, :n)"
+    first = connection.execute(text.format(same, earlier, "DESC", "DESC", int(before)), values).fetchall()
+    last = connection.execute(text.format(same, later, "ASC", "ASC", int(after)), values).fetchall()
+    yield [row[0] for row in reversed(first)], [row[0] for row in last]
 
 
 def _where(test: str) -> str:
@@ -156,14 +191,14 @@ def _rows(
     condition: Condition,
     since: datetime | None,
     until: datetime | None,
+    told: Told,
     bound: Mapping[str, object] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a statement over every part in the range."""
     low, high = _range(since, until)
     values = {**sql.WHOLE, **condition.values, **(bound or {}), "low": low, "high": high}
     for day in _days(folder, low, high):
-        for connection in _opened(day):
-            yield from connection.execute(text, values)
+        yield from _asked(day, lambda opened: opened.execute(text, values), told)
 
 
 def _newest(
@@ -218,10 +253,10 @@ def _is_rare(connection: sqlite3.Connection, match: str) -> bool:
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """Return both ends in microseconds."""
+    """Return both ends in microseconds, neither before 1970: nothing is stored of then."""
     low = timestamps.from_datetime(since) if since is not None else _EVER[0]
     high = timestamps.from_datetime(until) if until is not None else _EVER[1]
-    return low, high
+    return max(low, _EVER[0]), max(high, _EVER[0])
 
 
 def _days(folder: Path, low: int, high: int) -> Iterator[list[Part]]:
@@ -229,20 +264,31 @@ def _days(folder: Path, low: int, high: int) -> Iterator[list[Part]]:
     first = timestamps.day(low)
     last = timestamps.day(high - 1) if high < _EVER[1] else "9999"
     days: dict[str, list[Part]] = {}
-    for part in store.parts(folder):
+    try:
+        parts = store.parts(folder)
+    except OSError as error:
+        raise unreadable.folder(folder, error) from error
+    for part in parts:
         if first <= part.day <= last:
             days.setdefault(part.day, []).append(part)
     yield from (days[day] for day in sorted(days, reverse=True))
 
 
-def _opened(parts: Sequence[Part]) -> Iterator[sqlite3.Connection]:
-    """Yield a connection to each part, the newest first; one that retention has just deleted is passed over."""
+def _asked(
+    parts: Sequence[Part], ask: Callable[[sqlite3.Connection], Iterable[_Found]], told: Told
+) -> Iterator[_Found]:
+    """Yield what each part answers, the newest first; one that retention has just deleted is passed over."""
     for part in reversed(parts):
         try:
             connection = store.open_for_reading(part.path)
-        except sqlite3.OperationalError:
-            if part.path.exists():
-                raise
+        except sqlite3.Error as error:
+            if not unreadable.is_gone(part.path):
+                told(unreadable.file(part.path, error))
             continue
         with closing(connection):
-            yield connection
+            try:
+                yield from ask(connection)
+            except sqlite3.DatabaseError as error:
+                if not unreadable.is_damage(error):
+                    raise
+                told(unreadable.file(part.path, error))

@@ -132,17 +132,26 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Return a read-only connection. Raises sqlite3.Error when the file is gone or is no store."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
     try:
-        connection.execute("PRAGMA cache_size=-8192")
-        connection.execute("SELECT n FROM events LIMIT 1").fetchone()
+        return _looked_into(path, "mode=ro")
     except sqlite3.OperationalError:
-        connection.close()
         if os.access(path.parent, os.W_OK):
             raise
         # a folder that we may not write to: no write-ahead log can be there, then
-        connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
+        return _looked_into(path, "immutable=1")
+
+
+def _looked_into(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None, timeout=5)
+    try:
+        connection.execute("PRAGMA cache_size=-8192")
         connection.execute("SELECT n FROM events LIMIT 1").fetchone()
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found != FORMAT:
+            raise sqlite3.DatabaseError(f"format {found}, not {FORMAT}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from nobody import as_nobody
 from topmast import cli, compose, composition, config, marking, preflight, running, silencing
-from topmast.errors import ConfigError, NotRunningError
+from topmast.errors import ConfigError, NotRunningError, StateError
 from topmast.layout import Layout
 
 HOME = Path(__file__).resolve().parents[2]
@@ -226,6 +227,16 @@ def test_what_a_volume_holds_is_asked_for_in_its_container(
         "python -m topmast --state /var/lib/topmast logs level:error --since 1h --json"
     )
     assert capfd.readouterr().out == "from the container\n"
+
+
+def test_a_state_folder_of_another_user_is_told(layout: Layout) -> None:
+    layout.state.mkdir(parents=True, exist_ok=True)
+    layout.state.chmod(0)
+    try:
+        with as_nobody(), pytest.raises(StateError, match="no permission to read it; run this as the user who"):
+            compose.mode(layout, None)
+    finally:
+        layout.state.chmod(0o700)
 
 
 def test_the_inbox_too(topmast_in_compose_mode: Path, layout: Layout) -> None:

@@ -7,14 +7,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from topmast import compose, logprint
 from topmast.cli import ARGUMENTS, Call
+from topmast.errors import StateError
 from topmast.layout import Layout
+
+if TYPE_CHECKING:  # imported when the command needs it: the others start sooner
+    from topmast.logsearch import Search
 
 _AGO = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d|w)$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -23,6 +26,7 @@ _POLL_SECONDS = 0.25
 # A line may be stored after younger ones of other files; following looks back so far for it.
 _LATE_SECONDS = 30
 _REMEMBERED = 20_000
+_YEARS = (1971, 2999)
 
 
 @click.command()
@@ -75,58 +79,63 @@ def logs(
 
     All of it: docs/search.md. `--json` and `--csv` with a high --limit export what is found.
 
-    Exit code 2 for a query that does not parse; it is shown with the place.
+    Exit code 2 for a query that does not parse; it is shown with the place. 73 when the store, or a file of it,
+    cannot be read; the others are searched.
     """
+    from topmast_shipper import errors
     from topmast_shipper import query as language
-    from topmast_shipper import search
-    from topmast_shipper.errors import QueryError
+
+    from topmast.logsearch import Search
 
     call: Call = ctx.obj
     layout = Layout(call.home, call.state)
     if compose.mode(layout, None) == "compose":
         ctx.exit(compose.inside(layout, "page", ctx.meta[ARGUMENTS]))
-    store = layout.log_store
     asked = _asked(query, service, trace)
-    begin, end = _moment(since), _moment(until)
-    if not store.is_dir() and not follow:
-        click.echo(f"no logs in {store}: `topmast up --demo` writes some", err=True)
+    search = Search(layout.log_store, asked, _left_out, _moment(since), _moment(until))
+    if not follow and not search.is_there():
+        click.echo(f"no logs in {search.store}: `topmast up --demo` writes some", err=True)
     chosen = [language.ALIASES.get(name, name) for name in (fields or "").split(",") if name]
     out = Output(chosen, as_json, as_csv)
     try:
         if count:
-            number = search.count(store, asked, begin, end)
+            number = search.count()
             click.echo(json.dumps({"count": number}) if as_json else number)
         elif histogram:
-            _histogram(store, asked, begin, end, as_json)
+            _histogram(search, as_json)
         elif top:
-            _top(store, asked, begin, end, top, as_json)
+            _top(search, top, as_json)
         elif patterns:
-            _patterns(store, asked, begin, end, limit, as_json)
+            _patterns(search, limit, as_json)
         else:
             out.head()
-            seen = recent(store, asked) if follow else OrderedDict()
-            _found(store, search.lines(store, asked, begin, end, limit), context, out, seen)
+            seen = recent(search) if follow else OrderedDict()
+            _found(search, limit, context, out, seen)
             if follow:
-                for document in newer(store, asked, seen):
+                for document in newer(search, seen):
                     out(document)
-    except QueryError as error:
+    except errors.QueryError as error:
         click.echo(f"topmast logs: {error.message}\n  {asked}\n  {' ' * error.position}^", err=True)
         ctx.exit(2)
+    except errors.StateError as error:
+        raise StateError(str(error)) from error
     except KeyboardInterrupt:
         ctx.exit(130)
+    # half an answer is none for a script
+    ctx.exit(StateError.exit_code if search.left_out else 0)
 
 
-def recent(store: Path, query: str) -> "OrderedDict[str, None]":
+def recent(search: "Search") -> "OrderedDict[str, None]":
     """Return the ids of the matches that following would look back to."""
     since = datetime.now(UTC) - timedelta(seconds=_LATE_SECONDS)
-    return OrderedDict((each["event"]["id"], None) for each in _since(store, query, since))
+    return OrderedDict((each["event"]["id"], None) for each in search.from_then_on(since, _REMEMBERED))
 
 
-def newer(store: Path, query: str, seen: "OrderedDict[str, None]") -> Iterator[dict[str, Any]]:
+def newer(search: "Search", seen: "OrderedDict[str, None]") -> Iterator[dict[str, Any]]:
     """Yield matches as they are stored, each once, without end; those `seen` are known already."""
     latest = datetime.now(UTC)
     while True:
-        for document in _since(store, query, latest - timedelta(seconds=_LATE_SECONDS)):
+        for document in search.from_then_on(latest - timedelta(seconds=_LATE_SECONDS), _REMEMBERED):
             key = document["event"]["id"]
             if key not in seen:
                 seen[key] = None
@@ -135,13 +144,6 @@ def newer(store: Path, query: str, seen: "OrderedDict[str, None]") -> Iterator[d
         while len(seen) > 2 * _REMEMBERED:
             seen.popitem(last=False)
         time.sleep(_POLL_SECONDS)
-
-
-def _since(store: Path, query: str, since: datetime) -> list[dict[str, Any]]:
-    """Return the matches from then on, oldest first."""
-    from topmast_shipper import search
-
-    return [json.loads(line) for line in reversed(search.lines(store, query, since, None, _REMEMBERED))]
 
 
 @dataclass
@@ -167,6 +169,10 @@ class Output:
             click.echo(logprint.one_line(document, self.fields))
 
 
+def _left_out(reason: str) -> None:
+    click.echo(f"topmast logs: left out: {reason}", err=True)
+
+
 def _asked(query: Sequence[str], service: str | None, trace: str | None) -> str:
     asked = " ".join(query)
     for name, value in (("service", service), ("trace", trace)):
@@ -176,19 +182,16 @@ def _asked(query: Sequence[str], service: str | None, trace: str | None) -> str:
     return asked
 
 
-def _found(store: Path, lines: Sequence[str], context: int, out: Output, seen: "OrderedDict[str, None]") -> None:
+def _found(search: "Search", limit: int, context: int, out: Output, seen: "OrderedDict[str, None]") -> None:
     """Print what was found, oldest first; with context, what stood around each match, and nothing twice."""
-    from topmast_shipper import search
-
     shown: set[str] = set()
-    matches = [json.loads(line) for line in reversed(lines)]
-    for number, document in enumerate(matches):
+    for number, document in enumerate(search.newest(limit)):
         seen[document["event"]["id"]] = None
         if not context:
             out(document)
             continue
-        before, after = search.around(store, document, context, context)
-        some = [*map(json.loads, before), document, *map(json.loads, after)]
+        before, after = search.around(document, context)
+        some = [*before, document, *after]
         fresh = [each for each in some if each["event"]["id"] not in shown]
         if number and len(fresh) == len(some) and not (out.as_json or out.as_csv):
             click.echo("--")
@@ -197,38 +200,31 @@ def _found(store: Path, lines: Sequence[str], context: int, out: Output, seen: "
             out(each)
 
 
-def _histogram(store: Path, asked: str, begin: datetime | None, end: datetime | None, as_json: bool) -> None:
-    from topmast_shipper import search
-
+def _histogram(search: "Search", as_json: bool) -> None:
     # the day's buckets tell how long the matches go on, where nobody said it
-    days = search.histogram(store, asked, 60, begin, end)
+    days = search.histogram(60)
     seconds = days[-1]["time"] - days[0]["time"] + 60 if days else 60
     width = logprint.width_of(seconds)
-    buckets = search.histogram(store, asked, width, begin, end)
+    buckets = search.histogram(width)
     if as_json:
         click.echo(json.dumps({"bucket_seconds": width, "buckets": buckets}))
     else:
         click.echo("\n".join(logprint.bars(buckets, width)) or "nothing matches")
 
 
-def _top(store: Path, asked: str, begin: datetime | None, end: datetime | None, field: str, as_json: bool) -> None:
-    from topmast_shipper import search
-
-    found = search.facets(store, asked, [field], begin, end)[field]
+def _top(search: "Search", field: str, as_json: bool) -> None:
+    found = search.values(field)
     if as_json:
         click.echo(json.dumps({"field": field, "values": [{"value": v, "count": n} for v, n in found]}))
     else:
         click.echo("\n".join(f"{number:>9}  {logprint.harmless(value)}" for value, number in found) or "no values")
 
 
-def _patterns(
-    store: Path, asked: str, begin: datetime | None, end: datetime | None, limit: int, as_json: bool
-) -> None:
-    from topmast_shipper import search
+def _patterns(search: "Search", limit: int, as_json: bool) -> None:
     from topmast_shipper.clusters import Clusters
 
     clusters = Clusters()
-    for level, service, message in search.messages(store, asked, begin, end):
+    for level, service, message in search.messages():
         clusters.add(level, service, message)
     found = clusters.largest(limit)
     if as_json:
@@ -250,12 +246,19 @@ def _patterns(
 def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
-    if ago := _AGO.match(text):
-        return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * _UNIT_SECONDS[ago[2]])
     try:
-        moment = datetime.fromisoformat(text)
+        if ago := _AGO.match(text):
+            moment = datetime.now(UTC) - timedelta(seconds=float(ago[1]) * _UNIT_SECONDS[ago[2]])
+        else:
+            moment = datetime.fromisoformat(text)
+    except OverflowError:
+        moment = datetime.min
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}: 90s, 15m, 2h, 7d, or 2026-11-22T21:00") from error
+        raise click.BadParameter(f"{text[:40]!r}: 90s, 15m, 2h, 7d, or 2026-11-22T21:00") from error
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise click.BadParameter(
+            f"{text[:40]!r}: a time of the years {_YEARS[0]} to {_YEARS[1]}, or ago: 90s, 2h, 7d"
+        )
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 

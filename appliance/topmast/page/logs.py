@@ -39,7 +39,7 @@ def endpoint(store: Path, answer: Callable[[Path, str, Span, Request], Response]
     """Return the endpoint around a search: its parameters read, a broken query answered with its position."""
 
     def ask(request: Request) -> Response:
-        from topmast_shipper.errors import QueryError
+        from topmast_shipper.errors import QueryError, StateError
 
         try:
             span = _time(request.query_params.get("since")), _time(request.query_params.get("until"))
@@ -50,7 +50,7 @@ def endpoint(store: Path, answer: Callable[[Path, str, Span, Request], Response]
         except QueryError as error:
             told = {"status": "error", "errorType": "query", "error": str(error), "position": error.position}
             return JSONResponse(told, status_code=400)
-        except sqlite3.Error as error:
+        except (StateError, sqlite3.Error) as error:
             return failed(503, "unavailable", f"the log store cannot be read: {error}")
 
     return ask

@@ -1,9 +1,12 @@
 """`topmast logs`: what a person and a script see."""
 
 import json
+import os
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,11 +14,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from nobody import as_nobody
 from topmast.cli import topmast
 from topmast.commands.logs import newer, recent
+from topmast.errors import StateError
 from topmast.layout import Layout
 from topmast.logprint import harmless, one_line
+from topmast.logsearch import Search
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
+from topmast_shipper.store import parts
 from topmast_shipper.testing import event
 
 
@@ -38,6 +45,10 @@ def stored(sink: SqliteSink, number: int, minutes_ago: float = 0, **fields: Any)
 
 def logs(state: Path, *arguments: str) -> Result:
     return CliRunner().invoke(topmast, ["--state", str(state), "logs", *arguments])
+
+
+def everything(state: Path) -> Search:
+    return Search(Layout(Path(), state).log_store, "", pytest.fail)
 
 
 def messages(result: Result) -> list[str]:
@@ -101,6 +112,93 @@ class TestLogs:
         assert result.exit_code == 2
         assert "'yesterday': 90s, 15m, 2h, 7d" in result.stderr
 
+    @pytest.mark.parametrize(
+        "moment",
+        ["999999d", "99999999999d", f"{10**400}d", "0001-01-01", "9999-12-31T23:59:59.999999-01:00", "1970-01-01"],
+        ids=lambda moment: moment[:20],
+    )
+    @pytest.mark.parametrize("option", ["--since", "--until"])
+    def test_a_time_beyond_the_years_is_refused(self, state: Path, option: str, moment: str) -> None:
+        result = logs(state, option, moment)
+
+        assert result.exit_code == 2
+        assert "a time of the years 1971 to 2999" in result.stderr
+
+
+WAYS = [
+    pytest.param(("--json",), id="lines"),
+    pytest.param(("--json", "-C", "2"), id="context"),
+    pytest.param(("--count",), id="count"),
+    pytest.param(("--histogram",), id="histogram"),
+    pytest.param(("--top", "message"), id="top"),
+    pytest.param(("--patterns",), id="patterns"),
+]
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("options", WAYS)
+class TestUnreadable:
+    """Whose store it is not, and what is no store."""
+
+    def test_a_store_of_another_user_is_told_with_the_remedy(self, state: Path, options: tuple[str, ...]) -> None:
+        store = Layout(Path(), state).log_store
+        for folder in (state, *state.parents[:4]):
+            folder.chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(store, 12345, 12345)
+        store.chmod(0)
+        try:
+            with as_nobody():
+                result = logs(state, *options)
+        finally:
+            store.chmod(0o700)
+
+        assert isinstance(result.exception, StateError), result.exception
+        assert f"{store}: no permission to read it; it belongs to " in str(result.exception)
+
+    def test_a_damaged_day_is_told_once_and_the_others_answer(self, state: Path, options: tuple[str, ...]) -> None:
+        damaged = Layout(Path(), state).log_store / "2026-01-02.sqlite"
+        before = logs(state, *options).stdout
+        damaged.write_text("x\n" * 512)
+
+        result = logs(state, *options)
+
+        assert result.exit_code == 73
+        assert result.stderr.endswith(f"left out: {damaged}: file is not a database: no log store; move it away\n")
+        assert result.stderr.count("\n") == 1
+        assert result.stdout == before
+
+
+def test_a_database_of_others_is_no_log_store(state: Path, sink: SqliteSink) -> None:
+    stored(sink, 0, message="ours")
+    foreign = Layout(Path(), state).log_store / "2026-01-02.sqlite"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE events(n)")
+
+    result = logs(state, "--json")
+
+    assert messages(result) == ["ours"]
+    assert f"left out: {foreign}: format 0, not 1: no log store; move it away" in result.stderr
+
+
+def test_a_page_that_is_damaged_costs_its_day_only(state: Path) -> None:
+    store = Layout(Path(), state).log_store
+    with closing(SqliteSink(Config(store))) as sink:
+        stored(sink, 0, 3 * 1440, message="damaged " + "x" * 100_000)
+        stored(sink, 1, message="well")
+    path = parts(store)[0].path
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * (size // 2))
+
+    result = logs(state, "--json")
+
+    assert messages(result) == ["well"]
+    assert (
+        f"left out: {path}: database disk image is malformed; move it away, `sqlite3 FILE .recover`" in result.stderr
+    )
+
 
 def test_no_store_says_what_to_do(state: Path) -> None:
     result = logs(state)
@@ -110,21 +208,21 @@ def test_no_store_says_what_to_do(state: Path) -> None:
 
 
 def test_following_yields_what_is_stored_from_now_on_each_once(state: Path, sink: SqliteSink) -> None:
-    store = Layout(Path(), state).log_store
+    search = everything(state)
     stored(sink, 0, message="before")
-    seen = recent(store, "")
+    seen = recent(search)
     stored(sink, 1, message="one")
     stored(sink, 2, 0.2, message="late")
 
-    found = [each["message"] for each in islice(newer(store, "", seen), 2)]
+    found = [each["message"] for each in islice(newer(search, seen), 2)]
     stored(sink, 3, message="two")
-    found += [each["message"] for each in islice(newer(store, "", seen), 1)]
+    found += [each["message"] for each in islice(newer(search, seen), 1)]
 
     assert found == ["late", "one", "two"]
 
 
 def test_following_waits_for_a_store(state: Path) -> None:
-    assert recent(Layout(Path(), state).log_store, "") == OrderedDict()
+    assert recent(everything(state)) == OrderedDict()
 
 
 def test_no_log_line_drives_a_terminal() -> None:

@@ -101,3 +101,14 @@ def test_a_store_that_is_none_is_one_sentence(client: TestClient, layout: Layout
 
     assert answer.status_code == 503
     assert answer.json()["error"].startswith("the log store cannot be read: ")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_day_that_is_damaged_is_named_with_what_to_do(client: TestClient, layout: Layout) -> None:
+    damaged = layout.log_store / "2026-01-02.sqlite"
+    damaged.write_text("x\n" * 512)
+
+    answer = client.get("/api/logs", params={"q": ""})
+
+    assert answer.status_code == 503
+    assert f"{damaged}: file is not a database: no log store; move it away" in answer.json()["error"]
