@@ -22,46 +22,89 @@ if TYPE_CHECKING:  # imported when a command needs it: the others start sooner
 _CONFIG = "topmast.ship.config"
 
 
-@click.group(invoke_without_command=True)
-@click.option(
-    "-c", "--config", metavar="FILE", type=Path, help="topmast.yml; its `shipper` section. [as `topmast -c`]"
+def _named(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.meta[_CONFIG] = value
+
+
+# it may stand before the command's name and behind it
+_config = click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_named,
+    help="topmast.yml; its `shipper` section. [as `topmast -c`]",
 )
+
+
+@click.group(invoke_without_command=True)
+@_config
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
 @click.option("--stdin", is_flag=True, help="Take in what comes on standard input: myapp | topmast ship --stdin")
 @click.option("--service", default="", metavar="NAME", help="With --stdin: whose lines they are.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print {checks: […]} as JSON.")
 @click.pass_context
-def ship(ctx: click.Context, config: Path | None, check: bool, stdin: bool, service: str, as_json: bool) -> None:
+def ship(ctx: click.Context, check: bool, stdin: bool, service: str, as_json: bool) -> None:
     """Ship logs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again. A backlog is shown on a terminal.
 
     Exit code 78 for a configuration that is refused, 75 when another shipper holds its data folder.
     `topmast ship -c FILE lag` (and `explain`, `fsck`) only look, also while a shipper is at work.
     """
     call: Call = ctx.obj
+    _refuse_what_would_be_ignored(ctx, check, stdin, service, as_json)
     if stdin:
-        from topmast_shipper import standard_input
-
-        layout = Layout(call.home, call.state)
-        if compose.mode(layout, None) == "compose":
-            # The shipper is in a container, which has no part of the state folder: nobody would read the lines.
-            raise PrerequisiteError(
-                "--stdin is embedded mode's; in compose mode an application writes its lines into a file of the "
-                f"volume topmast-app-logs ({layout.home / 'docs/connect-your-app.md'})"
-            )
-        standard_input.take(sys.stdin.buffer, sys.stdout.buffer, layout.spool, service)
+        _take_in(call, service)
         return
-    rendered = Layout(call.home, call.state).rendered / "topmast.yml"
-    path = config or call.config or (rendered if rendered.is_file() else None)
-    if path is None:
-        raise ConfigError("no configuration: name one with `topmast ship -c FILE`")
-    ctx.meta[_CONFIG] = path
     if ctx.invoked_subcommand is not None:
-        return
+        return  # which looks for the configuration by itself: its --help needs none
+    path = _path(ctx)
     if check:
         ctx.exit(_check(path, as_json))
     # the shipper takes this process's place: signals reach it, and nothing of the command line stays in memory
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "topmast_shipper", "-c", str(path)])  # noqa: S606 - no shell wanted
+
+
+def _refuse_what_would_be_ignored(ctx: click.Context, check: bool, stdin: bool, service: str, as_json: bool) -> None:
+    command = ctx.invoked_subcommand
+    if command is not None and (check or stdin or as_json):
+        raise click.UsageError(
+            f"--check, --stdin and --json do not go with {command}: `topmast ship {command} --help`"
+        )
+    if check and stdin:
+        raise click.UsageError("--check or --stdin, not both")
+    if as_json and not check:
+        raise click.UsageError("--json goes with --check: `topmast ship --check --json`")
+    if service and not stdin:
+        raise click.UsageError("--service goes with --stdin; an input has `service: NAME` in the configuration")
+    if stdin and _CONFIG in ctx.meta:
+        raise click.UsageError("--stdin writes into the state folder's spool (`topmast --state DIR`), without -c")
+
+
+def _take_in(call: Call, service: str) -> None:
+    """Write what comes on standard input into the spool, for the shipper of this state folder."""
+    from topmast_shipper import standard_input
+
+    layout = Layout(call.home, call.state)
+    if compose.mode(layout, None) == "compose":
+        # The shipper is in a container, which has no part of the state folder: nobody would read the lines.
+        raise PrerequisiteError(
+            "--stdin is embedded mode's; in compose mode an application writes its lines into a file of the "
+            f"volume topmast-app-logs ({layout.home / 'docs/connect-your-app.md'})"
+        )
+    standard_input.take(sys.stdin.buffer, sys.stdout.buffer, layout.spool, service)
+
+
+def _path(ctx: click.Context) -> Path:
+    """Return the configuration: as named, else the one here, else what the appliance rendered."""
+    call: Call = ctx.obj
+    rendered = Layout(call.home, call.state).rendered / "topmast.yml"
+    found: Path | None = ctx.meta.get(_CONFIG) or call.config or (rendered if rendered.is_file() else None)
+    if found is None:
+        raise ConfigError("no configuration: name one with `topmast ship -c FILE`")
+    return found
 
 
 def _check(path: Path, as_json: bool) -> int:
@@ -83,6 +126,7 @@ def _check(path: Path, as_json: bool) -> int:
 
 
 @ship.command("check")
+@_config
 @click.option("--json", "as_json", is_flag=True, help="Print {checks: […]} as JSON.")
 @click.pass_context
 def check_sinks(ctx: click.Context, as_json: bool) -> None:
@@ -107,6 +151,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print {files: [
 
 
 @ship.command()
+@_config
 @_as_json
 @click.pass_context
 def lag(ctx: click.Context, as_json: bool) -> None:
@@ -118,6 +163,7 @@ def lag(ctx: click.Context, as_json: bool) -> None:
 
 
 @ship.command()
+@_config
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_as_json
 @click.pass_context
@@ -137,6 +183,7 @@ def explain(ctx: click.Context, file: Path, as_json: bool) -> None:
 
 
 @ship.command()
+@_config
 @click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print {sinks: …, kept: …, unreadable: …} as JSON.")
 @click.pass_context
@@ -167,6 +214,7 @@ def replay(ctx: click.Context, file: Path | None, as_json: bool) -> None:
 
 
 @ship.command()
+@_config
 @click.option("--json", "as_json", is_flag=True, help="Print {checks: […]} as JSON.")
 @click.pass_context
 def fsck(ctx: click.Context, as_json: bool) -> None:
@@ -197,7 +245,7 @@ def _loaded(ctx: click.Context) -> "ShipperConfig":
     from topmast_shipper.errors import ConfigError as RefusedError
 
     try:
-        return config.load(ctx.meta[_CONFIG])
+        return config.load(_path(ctx))
     except RefusedError as error:
         raise ConfigError(str(error)) from error
 

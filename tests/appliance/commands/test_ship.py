@@ -221,6 +221,57 @@ def test_without_a_configuration_it_says_what_it_needs(tmp_path: Path) -> None:
     assert "no configuration: name one with `topmast ship -c FILE`" in done.stderr
 
 
+COMMANDS = ["check", "explain", "fsck", "lag", "replay"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param("ship {} --help", id="no configuration"),
+        pytest.param("ship -c nowhere.yml {} --help", id="before the command"),
+        pytest.param("ship {} -c nowhere.yml --help", id="behind it"),
+        pytest.param("ship {} --help -c nowhere.yml", id="at the end"),
+    ],
+)
+def test_the_help_needs_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, where: str
+) -> None:
+    monkeypatch.setenv("TOPMAST_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(topmast, ["--state", "state", *where.format(command).split()])
+
+    assert (result.exit_code, result.stdout.split("\n")[0].startswith("Usage: ")) == (0, True)
+    assert f" {command} [OPTIONS]" in result.stdout
+
+
+def test_a_configuration_may_be_named_behind_the_command(config: Path) -> None:
+    result = CliRunner().invoke(topmast, ["ship", "fsck", "-c", str(config)])
+
+    assert (result.exit_code, result.stdout) == (0, f"{config.with_name('data')}: 0 files, 0 damaged lines\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param("--json", "--json goes with --check: `topmast ship --check --json`", id="json alone"),
+        pytest.param("--service x", "--service goes with --stdin", id="a service alone"),
+        pytest.param("--check --stdin", "--check or --stdin, not both", id="check and stdin"),
+        pytest.param("--stdin -c topmast.yml", "--stdin writes into the state folder's spool", id="stdin and a file"),
+        pytest.param("--check lag", "do not go with lag: `topmast ship lag --help`", id="check and a command"),
+        pytest.param("--json lag", "do not go with lag", id="json before a command"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(config: Path, arguments: str, said: str) -> None:
+    named = [] if "--stdin" in arguments else ["-c", str(config)]
+
+    result = CliRunner().invoke(topmast, ["ship", *named, *arguments.split()], input="a line\n")
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
 def test_what_a_program_prints_is_taken_in(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "topmast", "--state", str(tmp_path), "ship", "--stdin", "--service", "mine"]
 
