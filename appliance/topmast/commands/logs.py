@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from topmast import compose, logprint
 from topmast.cli import ARGUMENTS, Call
@@ -27,6 +28,15 @@ _POLL_SECONDS = 0.25
 _LATE_SECONDS = 30
 _REMEMBERED = 20_000
 _YEARS = (1971, 2999)
+# What is printed instead of the matches, and the options that would say nothing to it.
+_OF_LINES = ("follow", "context", "fields", "as_csv")
+_INSTEAD = {
+    "count": (*_OF_LINES, "limit"),
+    "histogram": (*_OF_LINES, "limit"),
+    "top": (*_OF_LINES, "limit"),
+    "patterns": _OF_LINES,
+}
+_NAMES = {"service": "a service", "trace": "a trace", "fields": "fields, such as time,message", "top": "a field"}
 
 
 @click.command()
@@ -87,6 +97,7 @@ def logs(
 
     from topmast.logsearch import Search
 
+    _refuse_what_would_be_ignored(ctx)
     call: Call = ctx.obj
     layout = Layout(call.home, call.state)
     if compose.mode(layout, None) == "compose":
@@ -95,7 +106,7 @@ def logs(
     search = Search(layout.log_store, asked, _left_out, _moment(since), _moment(until))
     if not follow and not search.is_there():
         click.echo(f"no logs in {search.store}: `topmast up --demo` writes some", err=True)
-    chosen = [language.ALIASES.get(name, name) for name in (fields or "").split(",") if name]
+    chosen = [language.ALIASES.get(name, name) for name in _listed(fields)]
     out = Output(chosen, as_json, as_csv)
     try:
         if count:
@@ -123,6 +134,23 @@ def logs(
         ctx.exit(130)
     # half an answer is none for a script
     ctx.exit(StateError.exit_code if search.left_out else 0)
+
+
+def _refuse_what_would_be_ignored(ctx: click.Context) -> None:
+    spelt = {each.name: max(each.opts, key=len) for each in ctx.command.params if each.name}
+    given = [name for name in spelt if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    for name, what in _NAMES.items():
+        if name in given and not ctx.params[name].strip(" ,"):
+            raise click.UsageError(f"{spelt[name]} is empty: name {what}, or leave it out")
+    instead = [name for name in given if name in _INSTEAD]
+    for pair in (instead, [name for name in ("as_csv", "as_json") if name in given]):
+        if len(pair) > 1:
+            raise click.UsageError(f"{' or '.join(spelt[name] for name in pair)}: one of them")
+    for name in instead:
+        if idle := [spelt[each] for each in _INSTEAD[name] if each in given]:
+            raise click.UsageError(f"{spelt[name]} makes nothing of {' and '.join(idle)}: leave out one or the other")
+    if "follow" in given and "until" in given:
+        raise click.UsageError("--follow goes on without end: leave out --until")
 
 
 def recent(search: "Search") -> "OrderedDict[str, None]":
@@ -167,6 +195,10 @@ class Output:
             click.echo(json.dumps(told, ensure_ascii=False))
         else:
             click.echo(logprint.one_line(document, self.fields))
+
+
+def _listed(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 def _left_out(reason: str) -> None:

@@ -125,6 +125,30 @@ class TestLogs:
         assert "a time of the years 1971 to 2999" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param("--csv --json", "--csv or --json: one of them", id="two forms"),
+        pytest.param("--count --top level", "--count or --top: one of them", id="two answers"),
+        pytest.param("--count --histogram --patterns", "--count or --histogram or --patterns: one", id="three"),
+        pytest.param("-f --count", "--count makes nothing of --follow: leave out one", id="a number for ever"),
+        pytest.param("--count --csv", "--count makes nothing of --csv", id="a number as rows"),
+        pytest.param("--top level --limit 5", "--top makes nothing of --limit", id="a limit"),
+        pytest.param("--histogram -C 1 --fields a", "--histogram makes nothing of --context and --fields", id="two"),
+        pytest.param("-f --until 1h", "--follow goes on without end: leave out --until", id="an end of following"),
+        pytest.param("--top=", "--top is empty: name a field, or leave it out", id="no field"),
+        pytest.param("--fields=,", "--fields is empty: name fields, such as time,message", id="no fields"),
+        pytest.param("--service=", "--service is empty: name a service", id="no service"),
+        pytest.param("--trace=", "--trace is empty: name a trace", id="no trace"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(state: Path, arguments: str, said: str) -> None:
+    result = logs(state, *arguments.split())
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
 WAYS = [
     pytest.param(("--json",), id="lines"),
     pytest.param(("--json", "-C", "2"), id="context"),
@@ -255,7 +279,7 @@ class TestWays:
         assert messages(logs(state, "level:error", "--trace", "t0", "--json")) == []
 
     def test_fields(self, state: Path) -> None:
-        told = logs(state, "level:error", "--fields", "trace,level,nothing", "--json").stdout
+        told = logs(state, "level:error", "--fields", "trace, level,nothing", "--json").stdout
 
         assert json.loads(told) == {"trace.id": "t1", "log.level": "error"}
         assert logs(state, "level:error", "--fields", "message,level").stdout == "step 3 of 6  error\n"
