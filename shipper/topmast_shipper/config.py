@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from topmast_shipper import rooms
+from topmast_shipper import rooms, schema_errors, strict_yaml
 from topmast_shipper.errors import ConfigError
 
 
@@ -71,9 +71,8 @@ def load(path: Path, *, checked: bool = False) -> ShipperConfig:
 
     A file that is `checked` has been loaded before, and is not held against the schema again.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        whole = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - one of the two safe loaders
+        whole = strict_yaml.load(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -89,13 +88,8 @@ def load(path: Path, *, checked: bool = False) -> ShipperConfig:
 
 def parse(section: Mapping[str, Any], where: str = "$.shipper", base: Path | None = None) -> ShipperConfig:
     """Return the section as values. Raises ConfigError: `$.json.path: what is wrong`."""
-    # jsonschema costs 7 MB and a tenth of a second; a shipper that runs has no more use for it
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema()).iter_errors(section))
-    if error is not None:
-        raise ConfigError(f"{where}{error.json_path[1:]}: {error.message[:200]}")
+    if wrong := schema_errors.first(schema(), section):
+        raise ConfigError(f"{where}{wrong}")
     config = _values(section, where, base or Path.cwd())
     for number, each in enumerate(config.inputs):
         chosen = each.options.get("parser")
@@ -116,17 +110,13 @@ def _values(section: Mapping[str, Any], where: str, folder: Path) -> ShipperConf
 
 def _check_parser(value: str | Mapping[str, Any], where: str) -> None:
     """Refuse a parser that is not there, whose options do not fit, or that cannot be built."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     try:
         name, options = rooms.entry(value)
         kind = rooms.kind("parsers", name)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    found = best_match(Draft202012Validator(dict(kind.schema)).iter_errors(options))
-    if found is not None:
-        raise ConfigError(f"{where}.{name}{found.json_path[1:]}: {found.message[:200]}")
+    if wrong := schema_errors.first(kind.schema, options):
+        raise ConfigError(f"{where}.{name}{wrong}")
     try:
         kind.build(options)
     except ConfigError as error:
