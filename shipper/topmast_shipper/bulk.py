@@ -203,6 +203,8 @@ def client(config: Config) -> Elasticsearch:
         options["basic_auth"] = (config.username, _secret(config.password_file))
     if config.tls is not None:
         options["ssl_context"] = config.tls.context()
+    # it has a line for every request, and one for every try of it: what failed is told by the pipeline, once
+    logging.getLogger("elastic_transport").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # a configuration that turns verification off has said so
         warnings.simplefilter("ignore")

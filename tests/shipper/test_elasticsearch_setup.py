@@ -1,5 +1,6 @@
 """elasticsearch_setup.py on a stand-in: lifecycles and our field types are in no server that tests can have."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def test_what_is_missing_is_installed_once(server: StandIn, tmp_path: Path) -> N
     assert server.changes == ["PUT /_ilm/policy/topmast-logs", "PUT /_index_template/topmast-logs"]
     policy = server.things["/_ilm/policy/topmast-logs"]["policy"]
     assert policy["phases"]["delete"]["min_age"] == "7d"
+
+
+def test_a_request_is_no_line_of_the_log(server: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    one = sink(server, tmp_path)
+
+    one.connected()
+    one.close()
+
+    assert [each.getMessage() for each in caplog.records if each.name.startswith("elastic_transport")] == []
 
 
 def test_a_stream_of_another_name_is_added_and_none_taken_away(server: StandIn, tmp_path: Path) -> None:
