@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from topmast.cli import topmast
+from topmast.errors import ConfigError
 from topmast_shipper.checkpoint import Checkpoint
 from topmast_shipper.sinks.sqlite import Config, SqliteSink
 from topmast_shipper.testing_elasticsearch import BulkStandIn
@@ -244,6 +245,21 @@ def test_the_help_needs_no_configuration(
 
     assert (result.exit_code, result.stdout.split("\n")[0].startswith("Usage: ")) == (0, True)
     assert f" {command} [OPTIONS]" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_without_a_configuration_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("TOPMAST_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "app.log"
+    file.touch()
+
+    result = CliRunner().invoke(topmast, ["--state", "state", "ship", command, *[str(file)] * (command == "explain")])
+
+    assert isinstance(result.exception, ConfigError), result.exception
+    assert "no configuration: name one with `topmast ship -c FILE`" in str(result.exception)
 
 
 def test_a_configuration_may_be_named_behind_the_command(config: Path) -> None:
