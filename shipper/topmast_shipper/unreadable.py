@@ -26,6 +26,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return _code(error) in _DAMAGE
 
 
+def is_no_store(error: sqlite3.Error) -> bool:
+    """Return whether nothing in the file can be relied on, now or later."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def is_gone(path: Path) -> bool:
     """Return whether retention has deleted it; what may not be looked at is there."""
     try:

@@ -5,6 +5,7 @@ arrive in order, so only ids up to the greatest one stored need a look (SHIPPING
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast_shipper import store, timestamps
+from topmast_shipper import store, timestamps, unreadable
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.day import Day, stored
 from topmast_shipper.errors import InUseError, PermanentError, PlaceError, StateError
@@ -24,6 +25,7 @@ from topmast_shipper.portion import Portion, portions
 from topmast_shipper.window import Window, of
 from topmast_shipper.writable import writable
 
+_log = logging.getLogger(__name__)
 # Most windows touch one day, some two around midnight; a backlog goes through its days in order.
 _OPEN_PARTS = 3
 _RETENTION_SECONDS = 30.0
@@ -56,6 +58,8 @@ class SqliteSink:
         self._clock = clock
         self._days: dict[str, Day] = {}
         self._elsewhere: dict[str, dict[Path, str]] = {}
+        self._damaged: set[Path] = set()
+        """Parts that were told to be damaged."""
         self._checked_at = 0.0
         self._writer = ThreadPoolExecutor(1, "sqlite-write")
         self._copier = ThreadPoolExecutor(1, "sqlite-copy")
@@ -134,7 +138,7 @@ class SqliteSink:
             self._elsewhere[prefix] = {
                 part.path: last
                 for part in store.parts(self._config.path)
-                if (last := store.last_keys(part.path, [prefix]).get(prefix))
+                if (last := self._last_key(part.path, prefix))
             }
         suspects: dict[Path, list[str]] = {}
         if any(first <= last for prefix, first in least.items() for last in self._elsewhere[prefix].values()):
@@ -151,6 +155,18 @@ class SqliteSink:
                 finally:
                     connection.close()
         return known
+
+    def _last_key(self, path: Path, prefix: str) -> str | None:
+        """Return the greatest id of a stream in a part; None also for a damaged one, which tells of no event."""
+        try:
+            return store.last_keys(path, [prefix]).get(prefix)
+        except sqlite3.DatabaseError as error:
+            if not unreadable.is_no_store(error):
+                raise
+            if path not in self._damaged:
+                self._damaged.add(path)
+                _log.warning("a file of the store is passed over: %s", unreadable.file(path, error))
+            return None
 
     def _day(self, name: str) -> Day:
         day = self._days.pop(name, None)

@@ -269,6 +269,22 @@ def test_a_file_deleted_under_the_sink_is_made_anew(folder: Path) -> None:
     assert ids(folder) == [each.id for each in events(3, first=3)]
 
 
+def test_a_damaged_day_holds_up_no_other_and_is_told_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder.mkdir()
+    damaged = folder / "2026-11-20.sqlite"
+    damaged.write_text("x\n" * 512)
+    sink = opened(folder)
+
+    for number in range(2):
+        sink.send([event(number, stream=f"{number:016x}")])
+    sink.close()
+
+    assert search.count(folder, "", told=lambda _error: None) == 2
+    assert [each.getMessage() for each in caplog.records] == [
+        f"a file of the store is passed over: {damaged}: file is not a database: no log store; move it away"
+    ]
+
+
 def test_a_second_writer_is_refused(folder: Path) -> None:
     sink = opened(folder)
 
