@@ -149,6 +149,10 @@ class Checkpoint:
         with self._mutex:
             return list(self._contents.values())
 
+    def content(self, stream: str, generation: int) -> FileRecord | None:
+        """Return the file that has this content, by what was stored last; None when it is not remembered."""
+        return self._contents.get((stream, generation))
+
     def cursor(self, sink: str, stream: str, generation: int) -> Cursor:
         """Return how far the sink is; the beginning when it never got anything of it."""
         return self._cursors.get((stream, generation), {}).get(sink, Cursor())
@@ -199,6 +203,7 @@ class Checkpoint:
         known = [record for record in map(self._files.get, keys) if record is not None]
         seen = [replace(each, seen_at=now) for each in known if abs(now - each.seen_at) > _DAY_SECONDS]
         with self._mutex:
+            seen += [replace(each, seen_at=now) for each in self._holders(seen)]
             if seen:
                 self._store(seen)
             if now >= self._forget_at:
@@ -216,6 +221,16 @@ class Checkpoint:
     def _now(self) -> float:
         """Return Unix seconds as the start had them: a clock that is set meanwhile makes nothing old."""
         return self._began + self._monotonic()
+
+    def _holders(self, records: Iterable[FileRecord]) -> list[FileRecord]:
+        """Return the other files in which the content of one of these went on: what is stored last has it."""
+        holders = [(each, self._contents.get((each.stream, each.generation), each)) for each in records]
+        return [
+            holder
+            for each, holder in holders
+            if (holder.device, holder.inode) != (each.device, each.inode)
+            and self._files.get((holder.device, holder.inode)) == holder
+        ]
 
     def _store(self, records: Sequence[FileRecord]) -> None:
         self._append(map(_file_line, records))
@@ -253,7 +268,11 @@ class Checkpoint:
         left = [
             record for record in self._contents.values() if self._files.get((record.device, record.inode)) != record
         ][-_MAX_LEFT:]
-        self._contents = {(each.stream, each.generation): each for each in [*left, *self._files.values()]}
+        # of two with one content, or with one inode, the last one has it
+        files = sorted(
+            self._files.values(), key=lambda each: self._contents.get((each.stream, each.generation)) == each
+        )
+        self._contents = {(each.stream, each.generation): each for each in [*left, *files]}
         named = self._contents.keys()
         self._cursors = {place: sinks for place, sinks in self._cursors.items() if place in named}
         # a sink reads on from its cursor: what lies before all of them is of no use any more
@@ -261,8 +280,7 @@ class Checkpoint:
         kept = {place: {each for each in cuts if each > first.get(place, 0)} for place, cuts in self._cuts.items()}
         self._cuts = {place: cuts for place, cuts in kept.items() if cuts and place in named}
         lines = [_line(*_FORMAT)]
-        # of two with one inode the last one has it
-        lines += [_file_line(record) for record in [*left, *self._files.values()]]
+        lines += [_file_line(record) for record in [*left, *files]]
         for place, sinks in self._cursors.items():
             lines += [_line("cursor", sink, *place, *cursor) for sink, cursor in sinks.items()]
         lines += [_line("cut", *place, offset) for place, cuts in self._cuts.items() for offset in sorted(cuts)]

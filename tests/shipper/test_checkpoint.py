@@ -76,6 +76,24 @@ def test_a_file_of_an_older_shipper_is_read(tmp_path: Path) -> None:
     checkpoint.close()
 
 
+def test_of_two_files_with_one_content_the_last_has_it_however_often_the_file_is_rewritten(tmp_path: Path) -> None:
+    clocks = Clocks(NOW)
+    checkpoint = clocks.opened(tmp_path)
+    copy = replace(RECORD, inode=3, path="/var/log/app.log.1")
+    for record in (replace(copy, stream="another"), RECORD, copy):
+        checkpoint.remember(record)
+    clocks.wait(2 * 86400.0)
+    checkpoint.touch([(1, 2)])
+
+    for _ in range(3):
+        holder = checkpoint.content(*PLACE)
+        assert holder is not None
+        assert holder.path == copy.path
+        checkpoint.close()
+        checkpoint = clocks.opened(tmp_path)
+    checkpoint.close()
+
+
 def test_a_torn_tail_costs_the_last_step_at_most(tmp_path: Path) -> None:
     whole = filled(tmp_path)
 

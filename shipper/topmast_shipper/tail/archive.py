@@ -122,6 +122,23 @@ class Archive(Generation):
             stream.need(offset, offset + length)
             return stream.bytes[:length] if stream.begin == offset else b""
 
+    def within(self, other: Generation) -> bool | None:
+        """Return whether another file has all of its bytes at the same places; None when that cannot be said now."""
+        size = other.size
+        if not isinstance(other, Archive):
+            status = other.status() if other.open() else None
+            if status is None or status.st_size < size:
+                return None  # removed or truncated since the last look
+            size = status.st_size
+        for offset in range(0, self.size if self.size <= size else 0, _PIECE_BYTES):
+            length = min(_PIECE_BYTES, self.size - offset)
+            there = other.bytes_at(offset, length)
+            if len(there) < length:
+                return None
+            if self.bytes_at(offset, length) != there:
+                return False
+        return self.size <= size
+
     def forget(self) -> None:
         """Give the descriptor and the memory back."""
         with self._inflating:

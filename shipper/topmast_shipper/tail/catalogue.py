@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
-from typing import TypeVar
 
 from topmast_shipper.checkpoint import Checkpoint, FileRecord
 from topmast_shipper.tail.archives import Archives
@@ -19,12 +18,11 @@ from topmast_shipper.tail.descriptors import Descriptors
 from topmast_shipper.tail.discovery import Found, discover, folders, looks_rotated, parted, siblings, whereabouts
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.follow import Follow
-from topmast_shipper.tail.generation import Generation
+from topmast_shipper.tail.generation import AnyFile, Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
 from topmast_shipper.tail.names import Names
 
 Clock = Callable[[], float]
-AnyFile = TypeVar("AnyFile", bound=Generation)
 
 
 class Catalogue:
@@ -249,7 +247,10 @@ class Catalogue:
     def _resume(self, file: Generation, record: FileRecord) -> None:
         """Go on in a known file, if its content is still the one that we knew."""
         head = file.bytes_at(0, record.head_length)
-        if file.may_be(record, head) and self._held(file, record.stream, record.generation):
+        # its copy may go on with it: two under one name would take each other's ids
+        holder = self._checkpoint.content(record.stream, record.generation)
+        its = holder is None or (holder.device, holder.inode) == file.key
+        if its and file.may_be(record, head) and self._held(file, record.stream, record.generation):
             file.rotated = file.path != record.path
             file.path, file.target = record.path, record.target or file.target
             self._names.give(file, record, head)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from topmast_shipper.checkpoint import Checkpoint, FileRecord
+from topmast_shipper.checkpoint import Checkpoint, FileRecord, Place
 from topmast_shipper.component import Cursor
 from topmast_shipper.tail.discovery import legible
 from topmast_shipper.tail.generation import Generation
-from topmast_shipper.tail.identity import HEAD_BYTES, digest
+from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
 
 _log = logging.getLogger(__name__)
 # How long a content with unread bytes that left its file waits for its copy to appear.
@@ -51,6 +51,7 @@ class _Heads:
     def __init__(self, file: Generation) -> None:
         self._head = file.bytes_at(0, HEAD_BYTES)
         self._digests: dict[int, str] = {}
+        self.line = first_line(self._head) or self._head
 
     def match(self, record: FileRecord) -> bool:
         length = record.head_length
@@ -89,8 +90,7 @@ class Copies:
 
     def await_gone(self, record: FileRecord) -> None:
         """Look out for the content of a file that is gone since the last run."""
-        place = (record.stream, record.generation)
-        if all((each.record.stream, each.record.generation) != place for each in self._awaited):
+        if all(_place(each.record) != _place(record) for each in self._awaited):
             self._awaited.append(_Awaited(record, None, "deleted", self._clock() + _SHORT_PATIENCE_SECONDS))
 
     def awaited_paths(self) -> set[str]:
@@ -101,15 +101,18 @@ class Copies:
         self, file: Generation, files: Mapping[tuple[int, int], Generation], changed_at: float
     ) -> tuple[Verdict, FileRecord | None]:
         """Return what the file is, and for a copy whose content it has."""
-        doubtful = False
         heads = _Heads(file)
-        for each in self._awaited:
-            record = each.record
-            if (record.device, record.inode) != file.key and self._may_be(file, heads, record):
-                if self._continues(file, record):
-                    each.adopted = True
-                    return Verdict.COPY, record
-                doubtful = True
+        known = [
+            each
+            for each in self._awaited
+            if (each.record.device, each.record.inode) != file.key and self._may_be(file, heads, each.record)
+        ]
+        for each in sorted(known, key=lambda each: self._known(each.record), reverse=True):
+            # two that go on under one name would take each other's ids
+            if not each.adopted and self._continues(file, each.record):
+                self._mark(each.record)
+                return Verdict.COPY, each.record
+        doubtful = bool(known)
         for record in self._checkpoint.files():
             original = files.get((record.device, record.inode))
             whole = original is not None and original is not file and original.stream == record.stream
@@ -117,19 +120,25 @@ class Copies:
         quiet = self._clock() - changed_at >= self._wait_seconds
         return (Verdict.WAIT if doubtful and not quiet else Verdict.OWN), None
 
-    def judge_archive(self, file: Generation) -> FileRecord | None:
-        """Return whose content a compressed file has, also when its original is still there; None for its own."""
+    def alike(self, file: Generation) -> list[FileRecord]:
+        """Return the contents whose beginning, as far as it is known, a compressed file has: the longest first."""
         heads = _Heads(file)
-        for record in self._checkpoint.contents():
-            if heads.match(record) and self._continues(file, record):
-                return record
-        return None
+        known = [(self._known(each), each) for each in self._checkpoint.contents() if heads.match(each)]
+        known.sort(key=lambda each: each[0])  # there is no way back in such a file
+        found = [
+            (length, (record.device, record.inode) == file.key, record)
+            for length, record in known
+            if self._continues(file, record) and not self._doubtful(file, record, heads.line)
+        ]
+        return [record for *_, record in sorted(found, key=lambda each: each[:2], reverse=True)]
 
-    def adopt(self, place: tuple[str, int]) -> None:
-        """Take note that a content was found again."""
-        for each in self._awaited:
-            if (each.record.stream, each.record.generation) == place:
-                each.adopted = True
+    def has(self, file: Generation, record: FileRecord) -> bool:
+        """Return whether the file has what is known of a content."""
+        return file.may_be(record, file.bytes_at(0, HEAD_BYTES)) and self._continues(file, record)
+
+    def adopt(self, record: FileRecord, size: int) -> None:
+        """Take note that a content was found again, with so many bytes of it."""
+        self._mark(record, size)
 
     def expire(self) -> None:
         """Give up on copies that did not come; what was unread then is counted as lost."""
@@ -138,15 +147,34 @@ class Copies:
             if self._clock() < each.until:
                 waiting.append(each)
             elif not each.adopted and each.size is not None:
-                unread = each.size - min(cursor.offset for cursor in self._cursors(each.record))
+                unread = self._unread(each.record, each.size)
                 if unread > 0:
                     path = legible(each.record.path)
                     _log.error("a file was %s before it was read: %s: %d bytes", each.reason, path, unread)
                     self._lost(each.reason, unread)
         self._awaited = waiting
 
+    def _mark(self, record: FileRecord, size: int | None = None) -> None:
+        for each in self._awaited:
+            whole = size is None or each.size is None or each.size <= size
+            each.adopted |= whole and _place(each.record) == _place(record)
+
     def _cursors(self, record: FileRecord) -> list[Cursor]:
         return [self._checkpoint.cursor(sink, record.stream, record.generation) for sink in self._sinks]
+
+    def _known(self, record: FileRecord) -> int:
+        """Return how many bytes at its beginning, at least, are known by a fingerprint."""
+        return max([record.head_length, *(cursor.offset for cursor in self._cursors(record))])
+
+    def _doubtful(self, file: Generation, record: FileRecord, line: bytes) -> bool:
+        """Return whether no more than the first line speaks for it, where a wrong guess would hide a loss."""
+        if self._known(record) > len(line):
+            return False
+        awaited = [each.size for each in self._awaited if _place(each.record) == _place(record)]
+        return any(size is not None and size != file.size and self._unread(record, size) > 0 for size in awaited)
+
+    def _unread(self, record: FileRecord, size: int) -> int:
+        return size - min([size, *(cursor.offset for cursor in self._cursors(record))])
 
     def _may_be(self, file: Generation, heads: _Heads, record: FileRecord) -> bool:
         """Return whether the file begins like that content and, as far as it goes, holds what was passed."""
@@ -157,3 +185,7 @@ class Copies:
     def _continues(self, file: Generation, record: FileRecord) -> bool:
         """Return whether the file holds what every sink has passed (one that is shorter does not, yet)."""
         return all(cursor.offset <= file.size and file.holds(cursor) for cursor in self._cursors(record))
+
+
+def _place(record: FileRecord) -> Place:
+    return (record.stream, record.generation)

@@ -24,6 +24,7 @@ from topmast_shipper.tail.identity import TAIL_BYTES, digest
 # More than a window has lines: a group may take hundreds of them.
 _LINES_OF_A_BLOCK = 1 << 20
 Answer = TypeVar("Answer")
+AnyFile = TypeVar("AnyFile", bound="Generation")
 
 
 def cursor_at(block: Block, offset: int) -> Cursor:
