@@ -1,5 +1,6 @@
 """inspection.py: what is said of a file is what the shipper will do with it."""
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,35 @@ def test_a_sink_that_got_nothing_has_all_of_it_to_read(log: Path) -> None:
 
 def test_a_file_that_nobody_read_has_no_state(log: Path) -> None:
     assert explain(log.parent / "data", ["sqlite"], log.parent / "other.log") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"),
+    [
+        pytest.param(gzip.compress(CONTENT), "a copy of {log}: it waits until that is gone", id="a copy"),
+        pytest.param(
+            b"no gzip\n", "nothing of it can be read as gzip: it is damaged, or being written", id="no gzip"
+        ),
+    ],
+)
+def test_a_compressed_file_that_nobody_read_and_why(log: Path, content: bytes, verdict: str) -> None:
+    packed = log.with_name("app.log.1.gz")
+    packed.write_bytes(content)
+
+    (state,) = explain(log.parent / "data", ["sqlite"], packed)
+
+    assert (state.path, state.unread_bytes, state.verdict) == (str(packed), 0, verdict.format(log=log))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(gzip.compress(CONTENT + b"three\n"), id="longer than the one that is there"),
+        pytest.param(gzip.compress(b""), id="empty"),
+    ],
+)
+def test_a_compressed_file_that_nobody_read_and_nothing_keeps_from_it(log: Path, content: bytes) -> None:
+    packed = log.with_name("app.log.1.gz")
+    packed.write_bytes(content)
+
+    assert explain(log.parent / "data", ["sqlite"], packed) == []

@@ -255,7 +255,7 @@ def _print(found: "Sequence[FileState]", as_json: bool) -> None:
         click.echo(json.dumps({"files": [asdict(each) for each in found]}, indent=2))
         return
     for each in found:
-        place = f"{each.stream}.{each.generation} at {each.offset} of {each.size}"
+        place = f"{each.stream}.{each.generation} at {each.offset} of {each.size}" if each.stream else "never read"
         click.echo(f"{each.path}  {each.sink}: {each.unread_bytes} bytes unread ({each.verdict}; {place})")
 
 
