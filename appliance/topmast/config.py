@@ -191,6 +191,11 @@ def ask_the_shipper(values: Mapping[str, Any], where: str) -> None:
         raise ConfigError(f"{where}: {refused}") from refused
 
 
+def with_absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a configuration with the shipper's relative paths taken from a folder: that of its file."""
+    return {**values, "shipper": topmast_shipper.config.with_absolute_paths(values["shipper"], folder)}
+
+
 def load(path: Path | None, layout: Layout, extra: Mapping[str, Any] | None = None) -> Settings:
     """Return the effective configuration: defaults, then `extra` (the demo's), then the file, which wins."""
     values = defaults(layout)

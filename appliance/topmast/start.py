@@ -30,6 +30,8 @@ def prepare(
         extra = demo_settings(layout)
     ports.refuse_offset(layout)
     settings = config.load(path, layout, extra).values
+    # what the shipper reads is rendered elsewhere
+    settings = config.with_absolute_paths(settings, path.resolve().parent if path else Path.cwd())
     config.ask_the_shipper(settings, str(path or "defaults"))
     held = lock.acquire(layout, say)
     try:

@@ -9,6 +9,7 @@ import yaml
 
 from topmast_shipper import rooms, schema_errors, strict_yaml
 from topmast_shipper.errors import ConfigError
+from topmast_shipper.placing import PATH, placed
 
 
 def _component(room: str) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def schema() -> dict[str, Any]:
         "required": ["data"],
         "properties": {
             "listen": {"type": "string", "pattern": "^(|[^:]*:[0-9]{1,5}|\\[[0-9a-fA-F:]+\\]:[0-9]{1,5})$"},
-            "data": {"type": "string", "minLength": 1},
+            "data": PATH,
             "inputs": {"type": "array", "items": _component("inputs")},
             "sinks": {"type": "array", "items": _component("sinks")},
         },
@@ -59,7 +60,7 @@ class ShipperConfig:
 
     data: Path
     base: Path
-    """The configuration's folder: relative paths begin there."""
+    """The configuration's folder. All paths are absolute: relative ones began there."""
     listen: str = "127.0.0.1:9471"
     """Where /metrics answers; empty for nowhere."""
     inputs: tuple[Component, ...] = ()
@@ -98,13 +99,33 @@ def parse(section: Mapping[str, Any], where: str = "$.shipper", base: Path | Non
     return config
 
 
+def with_absolute_paths(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a section that fits the schema with its relative paths taken from a folder."""
+    found = {**section, "data": placed(section["data"], PATH, folder)}
+    for room in ("inputs", "sinks"):
+        found[room] = [_placed(room, each, folder) for each in section.get(room, [])]
+    return found
+
+
+def _placed(room: str, entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `{name: options}`; the module of that name says which options are paths."""
+    found = {}
+    for name, options in entry.items():
+        known = name in rooms.names(room)  # a parser that is not there is refused later
+        found[name] = placed(options, rooms.kind(room, name).schema, folder) if known else options
+        if isinstance(options, Mapping) and isinstance(options.get("parser"), Mapping):
+            found[name]["parser"] = _placed("parsers", options["parser"], folder)
+    return found
+
+
 def _values(section: Mapping[str, Any], where: str, folder: Path) -> ShipperConfig:
+    section = with_absolute_paths(section, folder)
     return ShipperConfig(
-        data=folder / section["data"],
+        data=Path(section["data"]),
         base=folder,
         listen=section.get("listen", "127.0.0.1:9471"),
-        inputs=_components(section.get("inputs", []), f"{where}.inputs"),
-        sinks=_components(section.get("sinks", []), f"{where}.sinks"),
+        inputs=_components(section["inputs"], f"{where}.inputs"),
+        sinks=_components(section["sinks"], f"{where}.sinks"),
     )
 
 

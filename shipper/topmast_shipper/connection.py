@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from topmast_shipper.errors import ConfigError, PermanentError, TransientError
+from topmast_shipper.placing import PATH
 
 _ADDRESS = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?$")
 _READ_BYTES = 65536
@@ -93,10 +94,7 @@ TLS_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        **{
-            name: {"type": "string", "minLength": 1}
-            for name in ("ca_file", "certificate_file", "key_file", "key_password_file")
-        },
+        **dict.fromkeys(("ca_file", "certificate_file", "key_file", "key_password_file"), PATH),
         "verify": {"type": "boolean"},
     },
 }

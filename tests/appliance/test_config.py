@@ -94,3 +94,16 @@ def test_what_no_channel_has_is_refused_with_its_path_and_without_its_value(noti
 
     assert str(refused.value).startswith(f"topmast.yml: {path}")
     assert "SECRET" not in str(refused.value)
+
+
+def test_paths_of_the_shipper_begin_at_the_file(layout: Layout, tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "shipper: {inputs: [{file: {name: a, paths: ['a/*.log']}}], sinks: [{sqlite: {path: logs}}]}"
+    )
+    values = config.load(path, layout).values
+
+    shipper = config.with_absolute_paths(values, tmp_path)["shipper"]
+
+    assert shipper["inputs"][-1]["file"]["paths"] == [str(tmp_path / "a/*.log")]
+    assert shipper["sinks"] == [{"sqlite": {"path": str(tmp_path / "logs")}}]
+    assert shipper["data"] == values["shipper"]["data"]

@@ -20,8 +20,8 @@ def test_a_whole_section(tmp_path: Path) -> None:
         data=tmp_path / "data",
         base=tmp_path,
         listen="127.0.0.1:0",
-        inputs=(Component("file", "app", FILE),),
-        sinks=(Component("sqlite", "sqlite", {"path": "logs"}),),
+        inputs=(Component("file", "app", FILE | {"paths": [str(tmp_path / "a.log")]}),),
+        sinks=(Component("sqlite", "sqlite", {"path": str(tmp_path / "logs")}),),
     )
 
 
@@ -36,6 +36,7 @@ def test_the_least_that_works(tmp_path: Path) -> None:
         pytest.param(
             {"extra": 1}, "$.shipper: no key 'extra'; there are data, inputs, listen, sinks", id="a key that is none"
         ),
+        pytest.param({"data": "a\0b"}, "$.shipper.data: 'a\\x00b' does not match", id="a path that none can be"),
         pytest.param({"listen": "here"}, "$.shipper.listen: 'here'", id="an address"),
         pytest.param({"inputs": [{"tape": {}}]}, "$.shipper.inputs[0]: ", id="no such input"),
         pytest.param({"inputs": [{"file": {"name": "a"}}]}, "$.shipper.inputs[0].file: 'paths'", id="no paths"),
@@ -100,6 +101,40 @@ def test_relative_paths_begin_at_the_file(tmp_path: Path) -> None:
 
     assert load(path).data == tmp_path / "data"
     assert load(path, checked=True) == load(path)
+
+
+TLS = {"ca_file": "ca.pem", "certificate_file": "own.pem", "key_file": "own.key", "key_password_file": "own.secret"}
+
+
+@pytest.mark.parametrize(
+    ("room", "kind", "paths"),
+    [
+        pytest.param("sinks", "file", {"path": "out.json"}, id="file"),
+        pytest.param("sinks", "sqlite", {"path": "logs"}, id="sqlite"),
+        pytest.param("sinks", "elasticsearch", {"password_file": "p", "api_key_file": "k", "tls": TLS}, id="elastic"),
+        pytest.param("sinks", "logstash", {"tls": TLS}, id="logstash"),
+        pytest.param("inputs", "file", {"paths": ["a.log", "*.txt"], "exclude": ["b.log"]}, id="patterns"),
+        pytest.param("inputs", "spool", {"path": "spool"}, id="spool"),
+        pytest.param("inputs", "http", {"token_file": "t", "tls_certificate": "c", "tls_key": "k"}, id="http"),
+        pytest.param("inputs", "file", {"parser": {"grok": {"patterns_dir": "patterns"}}}, id="a parser"),
+    ],
+)
+def test_every_path_begins_at_the_file_whatever_the_working_directory_is(
+    tmp_path: Path, room: str, kind: str, paths: dict[str, Any]
+) -> None:
+    found = config.with_absolute_paths(
+        {"data": "/data", room: [{kind: {"name": "a", "service": "b"} | paths}]}, tmp_path
+    )
+
+    assert found[room] == [{kind: {"name": "a", "service": "b"} | each_in(paths, tmp_path)}]
+    assert config.with_absolute_paths(found, tmp_path / "elsewhere") == found
+
+
+def each_in(value: Any, folder: Path) -> Any:
+    """Return the value with every string in it as a path of the folder."""
+    if isinstance(value, dict):
+        return {name: each_in(each, folder) for name, each in value.items()}
+    return [each_in(each, folder) for each in value] if isinstance(value, list) else str(folder / value)
 
 
 def test_the_schema_is_closed_and_knows_every_room() -> None:

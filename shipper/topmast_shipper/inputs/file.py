@@ -15,6 +15,7 @@ from topmast_shipper.component import Input, Kind, Line, Parser, Source
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.event import Event
 from topmast_shipper.intake import Intake
+from topmast_shipper.placing import PATH
 from topmast_shipper.rooms import Setting
 from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow, absolute
@@ -156,8 +157,8 @@ INPUT = Kind[Input](
         "required": ["name", "paths"],
         "properties": {
             "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
-            "paths": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
-            "exclude": {"type": "array", "items": {"type": "string", "minLength": 1}},
+            "paths": {"type": "array", "minItems": 1, "items": PATH},
+            "exclude": {"type": "array", "items": PATH},
             "parser": {"type": ["string", "object"]},
             "service": {"type": "string", "maxLength": 100},
             "redact": redacting.SCHEMA,

@@ -25,6 +25,7 @@ import orjson
 from topmast_shipper import redacting, rooms
 from topmast_shipper.component import Input, Kind, Parser
 from topmast_shipper.errors import ConfigError
+from topmast_shipper.placing import PATH
 from topmast_shipper.push import MAX_SPOOL_BYTES, FullError, Pushed
 from topmast_shipper.rooms import Setting
 
@@ -318,12 +319,12 @@ INPUT = Kind[Input](
             "service": {"type": "string", "maxLength": 100},
             "parser": {"type": ["string", "object"]},
             "redact": redacting.SCHEMA,
-            "token_file": {"type": "string", "minLength": 1},
-            "hmac_secret_file": {"type": "string", "minLength": 1},
+            "token_file": PATH,
+            "hmac_secret_file": PATH,
             "hmac_header": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"},
             "hmac_algorithm": {"enum": ["sha1", "sha256", "sha512"]},
-            "tls_certificate": {"type": "string", "minLength": 1},
-            "tls_key": {"type": "string", "minLength": 1},
+            "tls_certificate": PATH,
+            "tls_key": PATH,
             "max_body_bytes": {"type": "integer", "minimum": 1024, "maximum": 1 << 28},
             "max_spool_bytes": {"type": "integer", "minimum": 1 << 20},
         },

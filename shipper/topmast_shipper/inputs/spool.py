@@ -19,6 +19,7 @@ from topmast_shipper.checkpoint import FileRecord
 from topmast_shipper.component import Block, Cursor, Input, Kind, Line, Parser, Source
 from topmast_shipper.event import Event, Origin
 from topmast_shipper.intake import Intake
+from topmast_shipper.placing import PATH
 from topmast_shipper.rooms import Setting
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.identity import digest, stream_id
@@ -259,7 +260,7 @@ INPUT = Kind[Input](
         "required": ["name", "path"],
         "properties": {
             "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
-            "path": {"type": "string", "minLength": 1},
+            "path": PATH,
             "parser": {"type": ["string", "object"]},
             "service": {"type": "string", "maxLength": 100},
             "redact": redacting.SCHEMA,

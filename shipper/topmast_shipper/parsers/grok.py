@@ -7,6 +7,7 @@ from typing import Any
 
 from topmast_shipper import patterns
 from topmast_shipper.component import Kind, Parser
+from topmast_shipper.placing import PATH
 
 _TIME = "@metadata.timestamp"
 
@@ -58,7 +59,7 @@ PARSER = Kind[Parser](
         "required": ["pattern"],
         "properties": {
             "pattern": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"},
-            "patterns_dir": {"type": "string", "minLength": 1},
+            "patterns_dir": PATH,
         },
     },
     build,

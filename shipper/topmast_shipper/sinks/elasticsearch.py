@@ -10,6 +10,7 @@ from typing import Any
 from topmast_shipper.component import Kind, Sink
 from topmast_shipper.connection import TLS_SCHEMA, Tls
 from topmast_shipper.errors import ConfigError
+from topmast_shipper.placing import PATH
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ SINK = Kind[Sink](
             },
             "data_stream": {"type": "string", "pattern": "^logs-[a-z0-9_.]{1,100}-[a-z0-9_.]{1,100}$"},
             "username": {"type": "string", "minLength": 1},
-            "password_file": {"type": "string", "minLength": 1},
-            "api_key_file": {"type": "string", "minLength": 1},
+            "password_file": PATH,
+            "api_key_file": PATH,
             "tls": TLS_SCHEMA,
             "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600},
             "max_request_bytes": {"type": "integer", "minimum": 65536, "maximum": 67108864},

@@ -9,6 +9,7 @@ from typing import Any
 from topmast_shipper.component import Kind, Receipt, Sink
 from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
+from topmast_shipper.placing import PATH
 from topmast_shipper.window import of
 from topmast_shipper.writable import writable
 
@@ -60,7 +61,7 @@ SINK = Kind[Sink](
         "required": ["path"],
         "properties": {
             "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
-            "path": {"type": "string", "minLength": 1},
+            "path": PATH,
         },
     },
     build,

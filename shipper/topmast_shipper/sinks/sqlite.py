@@ -21,6 +21,7 @@ from topmast_shipper.day import Day, stored
 from topmast_shipper.errors import InUseError, PermanentError, PlaceError, StateError
 from topmast_shipper.event import Event
 from topmast_shipper.outlines import Outlines
+from topmast_shipper.placing import PATH
 from topmast_shipper.portion import Portion, portions
 from topmast_shipper.window import Window, of
 from topmast_shipper.writable import writable
@@ -232,7 +233,7 @@ SINK = Kind[Sink](
         "required": ["path"],
         "properties": {
             "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,63}$"},
-            "path": {"type": "string", "minLength": 1},
+            "path": PATH,
             "retention_days": {"type": "number", "exclusiveMinimum": 0},
             "max_bytes": {"type": "integer", "minimum": 8388608},
         },
