@@ -6,6 +6,7 @@ options (closed; defaults live in the module's dataclass) and how to build it. T
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from topmast_shipper.event import Event, Origin
@@ -149,6 +150,23 @@ class Waiting(Protocol):
 
     It returns the window that will most likely come next, where one was read: a sink may get it ready.
     """
+
+
+class Written(NamedTuple):
+    """Files that are made while the shipper runs: no input reads them."""
+
+    path: Path
+    """A file, with what its rotation makes of it; with `names`, a folder."""
+    names: tuple[str, ...] = ()
+    """Patterns of what in that folder is meant, with all that lies in there."""
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """What a sink has beside `send` that writes files of this machine."""
+
+    @property
+    def written(self) -> Sequence[Written]: ...
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from topmast_shipper import inputs, parsers, sinks
 from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.component import Kind, Parser
+from topmast_shipper.component import Kind, Parser, Written
 from topmast_shipper.errors import ConfigError
 
 _ROOMS: dict[str, tuple[ModuleType, str]] = {
@@ -41,6 +41,8 @@ class Setting:
     clock: Callable[[], float]
     failed: Callable[[], None] = lambda: None
     """Told when a file cannot be read just now."""
+    written: tuple[Written, ...] = ()
+    """What this shipper writes itself."""
     left: dict[str, Left] = field(default_factory=dict)
     """By input: what outlives a reload. Who closes puts it there, who follows takes it, and the rest is closed."""
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from prometheus_client.core import Metric
 
 from topmast_shipper import rooms, telemetry
 from topmast_shipper.checkpoint import Checkpoint
-from topmast_shipper.component import Crowded, Input, Sink, Source
+from topmast_shipper.component import Crowded, Input, Sink, Source, Writing, Written
 from topmast_shipper.config import ShipperConfig
 from topmast_shipper.dead_letters import DeadLetters
 from topmast_shipper.errors import StateError
@@ -31,6 +32,8 @@ POLL_SECONDS = 0.1
 _REST_SECONDS = 0.1
 # What waits for so long is looked at: is it more than the beginning of a line?
 _UNFINISHED_SECONDS = 30.0
+# What it and its inputs make in the data folder, where other things may lie as well.
+_STATE = ("checkpoint.*", "lock", "signatures*", "dead-letters.*", "replay", "spool-*")
 
 
 class Shipper:
@@ -154,6 +157,7 @@ class Shipper:
                 inputs=tuple(entry.name for entry in config.inputs),
                 lost=self.telemetry.lost,
                 clock=self._clock,
+                written=_written(config.data, [sink for _, sink in sinks]),
                 left=self._left,
             )
             for entry in config.inputs:
@@ -244,6 +248,12 @@ class Shipper:
         yield gauge("shipper_oldest_unsent_seconds", "Age of the oldest unsent data.", "", [("", waiting)])
         opened = float(sum(each.open_files for each in [*inputs, *self._replays]))
         yield gauge("shipper_files_open", "Files held open.", "", [("", opened)])
+
+
+def _written(data: Path, sinks: Iterable[Sink]) -> tuple[Written, ...]:
+    """Return what is written while the shipper runs."""
+    files = [each for sink in sinks if isinstance(sink, Writing) for each in sink.written]
+    return (Written(data, _STATE), *files)
 
 
 def _unfinished(source: Generation, offset: int) -> bool:

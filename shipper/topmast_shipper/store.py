@@ -53,6 +53,8 @@ _UNWORDED_WHOLE = {name for name in UNWORDED if "." not in name} | {"message"}
 _UNWORDED_INSIDE = {
     outer: {name.partition(".")[2] for name in UNWORDED if name.startswith(outer + ".")} for outer in ("log", "event")
 }
+NAMES = ("*.sqlite*", "lock")
+"""Patterns of all that a writer makes in the folder."""
 _NAME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.sqlite$")
 # A field is indexed up to here; a longer one is found by its beginning.
 WORDED_CHARACTERS = 32_768

@@ -74,6 +74,44 @@ def metrics(shipper: Shipper) -> dict[str, float]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("patterns", "data", "sink"),
+    [
+        pytest.param(["in/*"], "data", {"file": {"path": "in/out.json"}}, id="the sink's file"),
+        pytest.param(["in/*.log*"], "data", {"file": {"path": "in/shipped.log"}}, id="a log as well"),
+        pytest.param(["in/**"], "in/data", {"sqlite": {"path": "in/logs"}}, id="data and a store"),
+    ],
+)
+def test_what_it_writes_itself_is_never_read(
+    tmp_path: Path, patterns: list[str], data: str, sink: dict[str, Any]
+) -> None:
+    config = configured(tmp_path, data=data, inputs=[{"file": {"name": "app", "paths": patterns}}], sinks=[sink])
+    for _start in range(2):
+        with shipping(config) as shipper:
+            for number in range(1, 6):
+                write(tmp_path / "in" / "app.log", str(number))
+                until(lambda: metrics(shipper)["shipper_events_sent_total"] >= number)  # noqa: B023 - called at once
+
+            assert metrics(shipper)["shipper_events_read_total"] == 5
+
+
+def test_a_file_that_becomes_a_sink_s_is_read_no_more(tmp_path: Path) -> None:
+    before = configured(tmp_path, inputs=[{"file": {"name": "app", "paths": ["in/*"], "parser": "json_lines"}}])
+    write(tmp_path / "in" / "app.log", "one")
+    write(tmp_path / "in" / "out.json", "two")
+    with shipping(before) as shipper:
+        until(lambda: sorted(messages(tmp_path)) == ["one", "two"])
+        after = replace(
+            before, sinks=(*before.sinks, Component("file", "out", {"path": str(tmp_path / "in/out.json")}))
+        )
+        shipper.reload(lambda: after)
+        for number in range(3, 6):
+            write(tmp_path / "in" / "app.log", str(number))
+            until(lambda: len((tmp_path / "in" / "out.json").read_text().splitlines()) >= number)  # noqa: B023
+
+        assert len(messages(tmp_path)) == 5
+
+
 def test_a_line_is_found_and_counted(tmp_path: Path) -> None:
     with shipping(configured(tmp_path)) as shipper:
         write(tmp_path / "in" / "app.log", "one", "two")

@@ -77,6 +77,7 @@ class FileInput:
             patterns=absolute(config.paths, setting.base),
             service=config.service,
             exclude=absolute(config.exclude, setting.base),
+            written=setting.written,
             max_line_bytes=config.max_line_bytes,
             rotate_wait_seconds=config.rotate_wait_seconds,
             framing=framing_of(config),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topmast_shipper.component import Kind, Receipt, Sink
+from topmast_shipper.component import Kind, Receipt, Sink, Written
 from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
 from topmast_shipper.placing import PATH
@@ -26,6 +26,7 @@ class FileSink:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.written = (Written(config.path),)
 
     def send(self, window: Sequence[Event]) -> Receipt:
         data = b"\n".join((*of(window).documents, b""))

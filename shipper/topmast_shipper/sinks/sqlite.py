@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from topmast_shipper import store, timestamps, unreadable
-from topmast_shipper.component import Kind, Receipt, Sink
+from topmast_shipper.component import Kind, Receipt, Sink, Written
 from topmast_shipper.day import Day, stored
 from topmast_shipper.errors import InUseError, PermanentError, PlaceError, StateError
 from topmast_shipper.event import Event
@@ -57,6 +57,7 @@ class SqliteSink:
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._clock = clock
+        self.written = (Written(config.path, store.NAMES),)
         self._days: dict[str, Day] = {}
         self._elsewhere: dict[str, dict[Path, str]] = {}
         self._damaged: set[Path] = set()

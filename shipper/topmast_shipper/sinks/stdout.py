@@ -7,9 +7,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from topmast_shipper.component import Kind, Receipt, Sink
+from topmast_shipper.component import Kind, Receipt, Sink, Written
 from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
 from topmast_shipper.window import of
@@ -33,6 +34,8 @@ class StdoutSink:
     def __init__(self, stream: BinaryIO, unread: Callable[[], None] = end) -> None:
         self._stream = stream
         self._unread = unread
+        # the file that it was redirected to, where it was
+        self.written = (Written(Path("/dev/stdout")),)
 
     def send(self, window: Sequence[Event]) -> Receipt:
         try:

@@ -21,6 +21,7 @@ from topmast_shipper.tail.follow import Follow
 from topmast_shipper.tail.generation import AnyFile, Generation
 from topmast_shipper.tail.identity import HEAD_BYTES, digest, first_line
 from topmast_shipper.tail.names import Names
+from topmast_shipper.tail.own import Own
 
 Clock = Callable[[], float]
 
@@ -59,6 +60,7 @@ class Catalogue:
             self._make, self._names, checkpoint, self._copies, self._failures, lost, self._sinks, wall
         )
         self._deleted = Deleted(self._unread, self._archives.waits_for, lost, clock)
+        self._own = Own(follow.input, follow.written)
         self._resumed = False
 
     def go_on(self, follow: Follow, sinks: Sequence[str], inputs: Sequence[str]) -> None:
@@ -72,6 +74,9 @@ class Catalogue:
         self._copies.go_on(self._sinks, follow.rotate_wait_seconds)
         self._descriptors.most = follow.max_open_files
         self._archives.go_on(self._sinks)
+        self._own = Own(follow.input, follow.written)
+        for file in [each for each in self._files.values() if self._own.holds(each.where)]:
+            self._drop(file)
         self._resumed = False  # what every sink had may be new to one
         for file in [*self._files.values(), *self._archives.unsettled()]:
             file.max_line_bytes, file.framing = follow.max_line_bytes, follow.framing
@@ -112,8 +117,8 @@ class Catalogue:
     def _look(self) -> bool:
         self._fresh.clear()
         grew = False
-        archives, plain = parted(discover(self._follow.patterns, self._follow.exclude))
-        moved = [] if self._resumed else self._moved({each.key for each in plain})
+        archives, plain = parted(self._own.without(discover(self._follow.patterns, self._follow.exclude)))
+        moved = [] if self._resumed else self._own.without(self._moved({each.key for each in plain}))
         beside, gone = parted(moved)
         found = [*gone, *plain]
         seen = {each.key for each in found}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from topmast_shipper.component import Written
 from topmast_shipper.tail.grouping import Framing
 
 
@@ -15,6 +16,8 @@ class Follow:
     patterns: tuple[str, ...]
     service: str = ""
     exclude: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
+    """What the shipper writes itself, and no pattern means."""
     max_line_bytes: int = 1 << 20
     rotate_wait_seconds: float = 5.0
     """A rotated file is finished when nothing was appended for so long."""
