@@ -138,9 +138,10 @@ class Shipper:
             _log.error("the new configuration does not start, the old one goes on: %s", error)
             self._config = before
             self._build()
+        else:
+            _log.info("the configuration was read again")
         self._close_left()
         self._lanes.start()
-        _log.info("the configuration was read again")
 
     def _build(self) -> None:
         config = self._config

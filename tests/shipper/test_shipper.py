@@ -411,7 +411,8 @@ def test_what_ends_with_the_shipper_is_counted(tmp_path: Path, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("fault", ["refused", "does not start"])
-def test_a_bad_reload_changes_nothing(tmp_path: Path, fault: str) -> None:
+def test_a_bad_reload_changes_nothing(tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     tried = threading.Event()
 
     def load() -> ShipperConfig:
@@ -428,6 +429,9 @@ def test_a_bad_reload_changes_nothing(tmp_path: Path, fault: str) -> None:
         write(tmp_path / "in" / "app.log", "one")
 
         until(lambda: messages(tmp_path) == ["one"])
+
+    assert "the old one goes on" in caplog.text
+    assert "read again" not in caplog.text
 
 
 def test_a_data_folder_that_cannot_be_says_so(tmp_path: Path) -> None:
