@@ -15,6 +15,7 @@ import topmast_exporter.config
 import topmast_exporter.errors
 import topmast_shipper.config
 import topmast_shipper.errors
+import topmast_shipper.startable
 import yaml
 from topmast_exporter import plain_yaml
 
@@ -186,7 +187,7 @@ def check(value: Any, where: str) -> None:
 def ask_the_shipper(values: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for what the shipper would end over. Where it runs: a parser may read files there."""
     try:
-        topmast_shipper.config.parse(values["shipper"])
+        topmast_shipper.startable.ask(topmast_shipper.config.parse(values["shipper"]))
     except topmast_shipper.errors.ConfigError as refused:
         raise ConfigError(f"{where}: {refused}") from refused
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from topmast_shipper import config
+from topmast_shipper import config, startable
 from topmast_shipper.errors import ConfigError, ShipperError, StateError
 from topmast_shipper.progress import CLEAR, Progress
 
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         if chosen.check:
-            config.load(chosen.config)
-            sys.stdout.write(f"{chosen.config}: ok\n")
+            _, hints = startable.load(chosen.config)
+            sys.stdout.write("\n".join([f"{chosen.config}: ok", *hints, ""]))
             return 0
         _check_apart(chosen.config)
         return _ship(config.load(chosen.config, checked=True), chosen.config)
@@ -61,7 +61,7 @@ def _check_apart(path: Path) -> None:
         _die_with(parent)
         said = ""
         try:
-            config.load(path)
+            _checked(path)
         except ConfigError as error:
             said = str(error)
         os.write(writer, said.encode())
@@ -73,7 +73,15 @@ def _check_apart(path: Path) -> None:
     if refused:
         raise ConfigError(refused)
     if status != 0:
-        config.load(path)  # whatever it was, here it is heard
+        startable.load(path)  # whatever it was, here it is heard
+
+
+def _checked(path: Path) -> config.ShipperConfig:
+    """Return a configuration that a shipper can start with, and tell its hints. Raises ConfigError."""
+    loaded, hints = startable.load(path)
+    for each in hints:
+        logging.getLogger(__name__).info("%s", each)
+    return loaded
 
 
 def _die_with(parent: int) -> None:
@@ -100,7 +108,7 @@ def _ship(loaded: config.ShipperConfig, path: Path) -> int:
         shipper.stop()
 
     def reload(_number: int, _frame: FrameType | None) -> None:
-        shipper.reload(lambda: config.load(path))
+        shipper.reload(lambda: _checked(path))
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -9,7 +9,6 @@ serialises costs seven times as much (section 6.5).
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from elastic_transport import ConnectionError as NoConnection
@@ -20,7 +19,7 @@ from topmast_shipper.component import Receipt, Refusal
 from topmast_shipper.elasticsearch_setup import missing, set_up
 from topmast_shipper.errors import ConfigError, PermanentError, TransientError
 from topmast_shipper.event import Event
-from topmast_shipper.sinks.elasticsearch import Config
+from topmast_shipper.sinks.elasticsearch import Config, secret
 from topmast_shipper.window import of
 
 try:
@@ -122,7 +121,10 @@ class ElasticsearchSink:
         """Return a client whose server has the template, which is looked at once a connection."""
         if self._client is not None:
             return self._client
-        server = self._connect(self._config)
+        try:
+            server = self._connect(self._config)
+        except ConfigError as error:  # a secret or a certificate that was there at the start
+            raise PermanentError(f"{self._where}: {error}") from error
         try:
             self._prepare(server)
         except (ApiError, TransportError, SerializationError, UnsupportedProductError) as error:
@@ -198,9 +200,9 @@ def client(config: Config) -> Elasticsearch:
     """Return the official client; secrets are read from their files now. Raises ConfigError naming the file."""
     options: dict[str, Any] = {}
     if config.api_key_file:
-        options["api_key"] = _secret(config.api_key_file)
+        options["api_key"] = secret(config.api_key_file)
     elif config.username:
-        options["basic_auth"] = (config.username, _secret(config.password_file))
+        options["basic_auth"] = (config.username, secret(config.password_file))
     if config.tls is not None:
         options["ssl_context"] = config.tls.context()
     # it has a line for every request, and one for every try of it: what failed is told by the pipeline, once
@@ -216,13 +218,6 @@ def client(config: Config) -> Elasticsearch:
             serializers={_Ready.mimetype: _Ready()},
             **options,
         )
-
-
-def _secret(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or 'is not text'}") from error
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -188,6 +188,11 @@ class Crowded(Protocol):
 Built = TypeVar("Built")
 
 
+def _unasked(_options: Mapping[str, Any]) -> Sequence[str]:
+    """Of what the schema says everything of."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Built]):
     """What a module of a room ends in."""
@@ -198,3 +203,8 @@ class Kind(Generic[Built]):
     """JSON Schema of its options: an object, closed."""
     build: Callable[..., Built]
     """Inputs: `build(options, setting)`. Parsers and sinks: `build(options)`. Raises ConfigError."""
+    ask: Callable[[Mapping[str, Any]], Sequence[str]] = _unasked
+    """Of inputs and sinks: raises ConfigError for what `build` refuses; makes, opens and sends nothing.
+
+    Returns what a person may want to know before it is built, a sentence each.
+    """

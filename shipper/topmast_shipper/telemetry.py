@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from topmast_shipper import listening
 from topmast_shipper.ecs import LEVELS
 from topmast_shipper.errors import StateError
 from topmast_shipper.event import Event
@@ -119,9 +120,9 @@ class Server:
     def __init__(self, listen: str, telemetry: Telemetry) -> None:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(telemetry)
-        host, _, port = listen.rpartition(":")
+        place = listening.place(listen)
         try:
-            self._server = ThreadingHTTPServer((host, int(port)), _handler(registry))
+            self._server = ThreadingHTTPServer(place, _handler(registry))
         except OSError as error:
             raise StateError(f"{listen}: {error.strerror}") from error
         self._server.daemon_threads = True

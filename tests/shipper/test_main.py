@@ -53,12 +53,18 @@ def test_a_stop_is_clean(tmp_path: Path) -> None:
         assert process.wait(20) == 0
 
 
+FROM_TO = "inputs: [{file: {name: a, paths: [a.log]}}], sinks: [{stdout: {}}]"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
         pytest.param("shipper: {data: d, inputs: [{file: {name: a}}]}", 78, "$.shipper.inputs[0].file", id="schema"),
         pytest.param("shipper: [", 78, "topmast.yml: ", id="not YAML"),
-        pytest.param("shipper: {data: /proc/nowhere/d}", 75, "/proc/nowhere/d", id="no data folder"),
+        pytest.param(
+            "shipper: {data: d, sinks: [{stdout: {}}]}", 78, "$.shipper.inputs: there is none", id="no input"
+        ),
+        pytest.param("shipper: {data: /proc/nowhere/d, " + FROM_TO + "}", 75, "/proc/nowhere/d", id="no data folder"),
     ],
 )
 def test_what_cannot_start_says_why(tmp_path: Path, text: str, code: int, said: str) -> None:
@@ -74,7 +80,13 @@ def test_what_cannot_start_says_why(tmp_path: Path, text: str, code: int, said: 
 
 def test_a_second_shipper_on_the_same_data_leaves_with_75(tmp_path: Path) -> None:
     config = tmp_path / "topmast.yml"
-    config.write_text(yaml.safe_dump({"shipper": {"listen": "", "data": str(tmp_path / "data")}}))
+    section = {
+        "listen": "",
+        "data": "data",
+        "inputs": [{"file": {"name": "app", "paths": ["app.log"]}}],
+        "sinks": [{"file": {"path": "out"}}],
+    }
+    config.write_text(yaml.safe_dump({"shipper": section}))
     with running(config, tmp_path / "first.log") as first:
         until(lambda: (tmp_path / "data" / "checkpoint.log").exists(), first)
 

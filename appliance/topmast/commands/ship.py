@@ -108,21 +108,29 @@ def _path(ctx: click.Context) -> Path:
 
 
 def _check(path: Path, as_json: bool) -> int:
-    from topmast_shipper import config
+    from topmast_shipper import startable
     from topmast_shipper.errors import ConfigError as RefusedError
 
+    hints: list[str] = []
     try:
-        loaded = config.load(path)
+        loaded, hints = startable.load(path)
         said, refused = f"{path}: ok, {len(loaded.inputs)} inputs, {len(loaded.sinks)} sinks", False
     except RefusedError as error:
         said, refused = str(error), True
     if as_json:
         remedy = "correct the file" if refused else None
         checked = {"name": "configuration", "ok": not refused, "message": said, "remedy": remedy}
-        click.echo(json.dumps({"checks": [checked]}, indent=2))
+        click.echo(json.dumps({"checks": [checked, *map(_hinted, hints)]}, indent=2))
     else:
-        click.echo(said, err=refused)
+        for line in (said, *hints):
+            click.echo(line, err=refused)
     return ConfigError.exit_code if refused else 0
+
+
+def _hinted(hint: str) -> dict[str, object]:
+    """Return `input app: no file matches yet` as one that was looked at and is well."""
+    name, _, message = hint.partition(": ")
+    return {"name": name, "ok": True, "message": message, "remedy": None}
 
 
 @ship.command("check")
@@ -132,14 +140,22 @@ def _check(path: Path, as_json: bool) -> int:
 def check_sinks(ctx: click.Context, as_json: bool) -> None:
     """Connect to every sink and log in, and send nothing; exit 1 when one cannot be reached.
 
-    `topmast ship --check` only reads the configuration.
+    What `topmast ship` would refuse is refused before, as by `topmast ship --check`, which connects to nothing.
     """
+    from topmast_shipper import startable
+    from topmast_shipper.errors import ConfigError as RefusedError
     from topmast_shipper.reach import reach
 
-    found = list(reach(_loaded(ctx)))
+    try:
+        loaded, hints = startable.load(ctx.meta[_CONFIG])
+    except RefusedError as error:
+        raise ConfigError(str(error)) from error
+    found = list(reach(loaded))
     if as_json:
-        click.echo(json.dumps({"checks": [each._asdict() for each in found]}, indent=2))
+        click.echo(json.dumps({"checks": [*map(_hinted, hints), *(each._asdict() for each in found)]}, indent=2))
     else:
+        for hint in hints:
+            click.echo(f"note   {hint}")
         for each in found:
             click.echo(f"{'ok   ' if each.ok else 'FAILS'}  {each.name}: {each.message}")
             if each.remedy:

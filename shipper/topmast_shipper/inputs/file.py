@@ -3,6 +3,7 @@
 Facts: SHIPPING.md section 5. How: topmast_shipper/tail/.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from topmast_shipper.intake import Intake
 from topmast_shipper.placing import PATH
 from topmast_shipper.rooms import Setting
 from topmast_shipper.tail.catalogue import Catalogue
+from topmast_shipper.tail.discovery import discover, folders
 from topmast_shipper.tail.follow import Follow, absolute
 from topmast_shipper.tail.frames import FRAMES, unwrapping
 from topmast_shipper.tail.grouping import Framing
 from topmast_shipper.tail.traces import TRACES, beginning
+
+_HINT_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,7 @@ class FileInput:
         self.config = config
         self.name = config.name
         self.service = config.service
-        try:
-            # a small image has no zones at all, and the default needs none
-            zone: tzinfo = UTC if config.timezone == "UTC" else ZoneInfo(config.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ConfigError(f"input {config.name}: timezone: no zone {config.timezone!r}") from error
+        zone = _zone(config)
         redactor = redacting.redactor_of(config.redact, f"input {config.name}")
         self._intake = Intake(unwrapping(parser) if config.framing else parser, zone, redactor)
         follow = Follow(
@@ -144,6 +144,26 @@ def framing_of(config: Config) -> Framing | None:
     return Framing(FRAMES[config.framing] if config.framing else None, step, **asked)
 
 
+def _zone(config: Config) -> tzinfo:
+    try:
+        # a small image has no zones at all, and the default needs none
+        return UTC if config.timezone == "UTC" else ZoneInfo(config.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones
+        raise ConfigError(f"input {config.name}: timezone: no zone {config.timezone!r}") from error
+
+
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    config = Config.of(options)
+    _zone(config)
+    redacting.redactor_of(config.redact, f"input {config.name}")
+    framing_of(config)
+    closed = [each for each in sorted(folders(config.paths)) if not os.access(each, os.R_OK | os.X_OK)]
+    hints = [f"input {config.name}: user {os.geteuid()} may not look into {each}" for each in closed]
+    if not discover(config.paths, config.exclude):
+        hints.append(f"input {config.name}: no file matches yet: {', '.join(config.paths)}"[:_HINT_CHARACTERS])
+    return hints
+
+
 def build(options: Mapping[str, Any], setting: Setting) -> Input:
     config = Config.of(options)
     parser = rooms.parser(config.parser, f"input {config.name}")
@@ -190,4 +210,5 @@ INPUT = Kind[Input](
         },
     },
     build,
+    ask,
 )

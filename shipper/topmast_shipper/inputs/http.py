@@ -12,25 +12,24 @@ import logging
 import socket
 import ssl
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import BoundedSemaphore, Thread
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
-from topmast_shipper import redacting, rooms
+from topmast_shipper import listening, redacting, rooms
 from topmast_shipper.component import Input, Kind, Parser
-from topmast_shipper.errors import ConfigError
+from topmast_shipper.errors import ConfigError, StateError
 from topmast_shipper.placing import PATH
 from topmast_shipper.push import MAX_SPOOL_BYTES, FullError, Pushed
 from topmast_shipper.rooms import Setting
 
 _log = logging.getLogger(__name__)
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MAX_CONNECTIONS = 64
 _TIMEOUT_SECONDS = 30.0
 _RETRY_AFTER_SECONDS = 5
@@ -57,6 +56,15 @@ class Config:
     max_spool_bytes: int = MAX_SPOOL_BYTES
 
 
+class _Door(NamedTuple):
+    """Where it listens, and what a sender must know."""
+
+    place: tuple[str, int]
+    token: bytes
+    hmac: bytes
+    context: ssl.SSLContext | None
+
+
 class RefusedError(Exception):
     """A request that is not taken; the status says why."""
 
@@ -69,26 +77,16 @@ class HttpInput(Pushed):
     """One listener and its spool."""
 
     def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
+        door = _door(config, setting.base)
         super().__init__(config, parser, setting)
         self._config = config
-        self._token = _secret(config.token_file, setting.base)
-        self._hmac = _secret(config.hmac_secret_file, setting.base)
-        host, _, port = config.listen.rpartition(":")
-        host = host.strip("[]")
-        if host not in _LOOPBACK and not ((self._token or self._hmac) and config.tls_certificate):
-            raise ConfigError(f"{config.listen}: beyond this machine only with tls_certificate and a token_file")
+        self._token, self._hmac = door.token, door.hmac
         try:
-            self._server = _Server((host, int(port)), self)
+            self._server = _Server(door.place, self)
         except OSError as error:
-            raise ConfigError(f"{config.listen}: {error.strerror}") from error
-        if config.tls_certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            try:
-                context.load_cert_chain(setting.base / config.tls_certificate, setting.base / config.tls_key)
-            except OSError as error:
-                self._server.server_close()
-                raise ConfigError(f"{config.tls_certificate}: {error}") from error
-            self._server.context = context
+            super().close()
+            raise StateError(f"{config.listen}: {error.strerror}") from error
+        self._server.context = door.context
         # how often it looks whether it is to close
         serve = partial(self._server.serve_forever, poll_interval=0.05)
         Thread(target=serve, name=f"http {config.name}", daemon=True).start()
@@ -301,6 +299,29 @@ def _secret(file: str, base: Path) -> bytes:
     return secret
 
 
+def _door(config: Config, base: Path) -> _Door:
+    """Return what is listened with. Raises ConfigError for a secret that cannot be read, or a door without one."""
+    place = listening.place(config.listen)
+    token, key = _secret(config.token_file, base), _secret(config.hmac_secret_file, base)
+    if not listening.is_local(place[0]) and not ((token or key) and config.tls_certificate):
+        raise ConfigError(f"{config.listen}: beyond this machine only with tls_certificate and a token_file")
+    if not config.tls_certificate:
+        return _Door(place, token, key, None)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(base / config.tls_certificate, base / config.tls_key if config.tls_key else None)
+    except OSError as error:
+        raise ConfigError(f"{config.tls_certificate}: {error}") from error
+    return _Door(place, token, key, context)
+
+
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    config = Config(**{"name": "http", **options})
+    _door(config, Path())
+    redacting.redactor_of(config.redact, f"input {config.name}")
+    return ()
+
+
 def build(options: Mapping[str, Any], setting: Setting) -> Input:
     config = Config(**{"name": "http", **options})
     if config.hmac_algorithm not in hashlib.algorithms_available:
@@ -330,4 +351,5 @@ INPUT = Kind[Input](
         },
     },
     build,
+    ask,
 )

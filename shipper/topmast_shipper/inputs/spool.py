@@ -23,6 +23,7 @@ from topmast_shipper.placing import PATH
 from topmast_shipper.rooms import Setting
 from topmast_shipper.tail.failures import Failures
 from topmast_shipper.tail.identity import digest, stream_id
+from topmast_shipper.writable import refuse_folder
 
 _log = logging.getLogger(__name__)
 # An empty segment may belong to a writer that has opened it and not locked it yet.
@@ -252,6 +253,13 @@ def build(options: Mapping[str, Any], setting: Setting) -> Input:
     return SpoolInput(config, rooms.parser(config.parser, f"input {config.name}"), setting)
 
 
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    redacting.redactor_of(options.get("redact", Config.redact), f"input {options['name']}")
+    folder = Path(options["path"])
+    refuse_folder(folder)
+    return () if folder.exists() else (f"input {options['name']}: its folder is not there yet: {folder}",)
+
+
 INPUT = Kind[Input](
     "spool",
     {
@@ -267,4 +275,5 @@ INPUT = Kind[Input](
         },
     },
     build,
+    ask,
 )

@@ -7,19 +7,18 @@ sender waits: its connection is not read while the spool is full.
 import logging
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Thread
 from typing import Any
 
-from topmast_shipper import redacting, rooms
+from topmast_shipper import listening, redacting, rooms
 from topmast_shipper.component import Input, Kind, Parser
-from topmast_shipper.errors import ConfigError
+from topmast_shipper.errors import ConfigError, StateError
 from topmast_shipper.push import MAX_SPOOL_BYTES, FullError, Pushed
 from topmast_shipper.rooms import Setting
 
 _log = logging.getLogger(__name__)
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MAX_CONNECTIONS = 64
 _MAX_FRAME_BYTES = 1 << 20
 _MAX_DATAGRAM_BYTES = 65_535
@@ -46,20 +45,16 @@ class SyslogInput(Pushed):
     """A UDP socket and a TCP listener of one address, and their spool."""
 
     def __init__(self, config: Config, parser: Parser, setting: Setting) -> None:
+        host, port = _permitted(config)
         super().__init__(config, parser, setting)
-        host, _, port = config.listen.rpartition(":")
-        host = host.strip("[]")
-        if host not in _LOOPBACK and not config.private_network:
-            raise ConfigError(
-                f"{config.listen}: syslog has no password: beyond this machine only with private_network"
-            )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._tcp = socket.create_server((host, int(port)), family=family, backlog=128)
+            self._tcp = socket.create_server((host, port), family=family, backlog=128)
             self._udp = socket.socket(family, socket.SOCK_DGRAM)
             self._udp.bind(self._tcp.getsockname()[:2])
         except OSError as error:
-            raise ConfigError(f"{config.listen}: {error.strerror}") from error
+            super().close()
+            raise StateError(f"{config.listen}: {error.strerror}") from error
         self._closing = False
         self._places = BoundedSemaphore(_MAX_CONNECTIONS)
         for target in (self._datagrams, self._connections):
@@ -156,6 +151,21 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return lines, data[position:]
 
 
+def _permitted(config: Config) -> tuple[str, int]:
+    """Return where it listens. Raises ConfigError where it may not."""
+    host, port = listening.place(config.listen)
+    if not listening.is_local(host) and not config.private_network:
+        raise ConfigError(f"{config.listen}: syslog has no password: beyond this machine only with private_network")
+    return host, port
+
+
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    config = Config(**{"name": "syslog", **options})
+    _permitted(config)
+    redacting.redactor_of(config.redact, f"input {config.name}")
+    return ()
+
+
 def build(options: Mapping[str, Any], setting: Setting) -> Input:
     config = Config(**{"name": "syslog", **options})
     return SyslogInput(config, rooms.parser(config.parser, f"input {config.name}"), setting)
@@ -177,4 +187,5 @@ INPUT = Kind[Input](
         },
     },
     build,
+    ask,
 )

@@ -3,9 +3,12 @@
 What is sent is in topmast_shipper.bulk, which needs the extra `elasticsearch`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from topmast_shipper.component import Kind, Sink
 from topmast_shipper.connection import TLS_SCHEMA, Tls
@@ -36,18 +39,52 @@ class Config:
 
 
 def build(options: Mapping[str, Any]) -> Sink:
+    config = _config(options)
+    ask(options)
+    # here, not above: the client costs 40 MB and a second, which only who sends to Elasticsearch pays
+    from topmast_shipper.bulk import ElasticsearchSink
+
+    return ElasticsearchSink(config)
+
+
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    config = _config(options)
+    for host in config.hosts:
+        _refuse_port(host)
+    for file in (config.password_file, config.api_key_file):
+        if file:
+            secret(file)
+    if config.tls is not None:
+        config.tls.context()
+    for name in ("elasticsearch", "elastic_transport"):
+        if find_spec(name) is None:
+            raise ConfigError(f"{name} is not installed: pip install 'topmast-shipper[elasticsearch]'")
+    return ()
+
+
+def secret(path: str) -> str:
+    """Return what a file keeps. Raises ConfigError naming the file."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or 'is not text'}") from error
+
+
+def _refuse_port(host: str) -> None:
+    try:
+        _ = urlsplit(host).port
+    except ValueError as error:
+        raise ConfigError(f"hosts: {host}: {str(error).lower()}") from error
+
+
+def _config(options: Mapping[str, Any]) -> Config:
     given = {name: value for name, value in options.items() if name != "name"}
     given["hosts"] = tuple(options["hosts"])
     if "tls" in options:
         given["tls"] = Tls(**options["tls"])
     if given.get("username") and not given.get("password_file"):
         raise ConfigError("username: a password_file belongs to it")
-    try:
-        # here, not above: the client costs 40 MB and a second, which only who sends to Elasticsearch pays
-        from topmast_shipper.bulk import ElasticsearchSink
-    except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'topmast-shipper[elasticsearch]'") from error
-    return ElasticsearchSink(Config(**given))
+    return Config(**given)
 
 
 SINK = Kind[Sink](
@@ -77,4 +114,5 @@ SINK = Kind[Sink](
         },
     },
     build,
+    ask,
 )

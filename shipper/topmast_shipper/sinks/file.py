@@ -11,7 +11,7 @@ from topmast_shipper.errors import PlaceError
 from topmast_shipper.event import Event
 from topmast_shipper.placing import PATH
 from topmast_shipper.window import of
-from topmast_shipper.writable import writable
+from topmast_shipper.writable import refuse_file, writable
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ def build(options: Mapping[str, Any]) -> Sink:
     return FileSink(Config(Path(options["path"])))
 
 
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    refuse_file(Path(options["path"]))
+    return ()
+
+
 SINK = Kind[Sink](
     "file",
     {
@@ -66,4 +71,5 @@ SINK = Kind[Sink](
         },
     },
     build,
+    ask,
 )

@@ -223,6 +223,11 @@ def build(options: Mapping[str, Any]) -> Sink:
     return LogstashSink(Config(**given))
 
 
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    build(options).close()  # connects when it sends
+    return ()
+
+
 SINK = Kind[Sink](
     "logstash",
     {
@@ -246,4 +251,5 @@ SINK = Kind[Sink](
         },
     },
     build,
+    ask,
 )

@@ -24,7 +24,7 @@ from topmast_shipper.outlines import Outlines
 from topmast_shipper.placing import PATH
 from topmast_shipper.portion import Portion, portions
 from topmast_shipper.window import Window, of
-from topmast_shipper.writable import writable
+from topmast_shipper.writable import refuse_folder, writable
 
 _log = logging.getLogger(__name__)
 # Most windows touch one day, some two around midnight; a backlog goes through its days in order.
@@ -226,6 +226,11 @@ def build(options: Mapping[str, Any]) -> Sink:
     return SqliteSink(config)
 
 
+def ask(options: Mapping[str, Any]) -> Sequence[str]:
+    refuse_folder(Path(options["path"]))
+    return ()
+
+
 SINK = Kind[Sink](
     "sqlite",
     {
@@ -240,4 +245,5 @@ SINK = Kind[Sink](
         },
     },
     build,
+    ask,
 )

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import NamedTuple
 
 # Compressed by a rotation: their lines were there before as a plain file.
@@ -98,7 +98,8 @@ def folders(patterns: Iterable[str]) -> set[str]:
             chosen.update(_matches(str(parents)))
             while glob.has_magic(str(parents)):
                 parents = parents.parent
-        while not Path(parents).is_dir() and parents != parents.parent:
+        # os.path: Path.is_dir raises below a folder that may not be looked into
+        while not os.path.isdir(parents) and parents != parents.parent:  # noqa: PTH112 - as the line above says
             parents = parents.parent
         chosen.add(str(parents))
     return chosen

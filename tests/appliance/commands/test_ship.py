@@ -68,8 +68,41 @@ def test_explain_of_a_name_that_is_no_utf_8(config: Path) -> None:
     assert "never read" in explained.stdout
 
 
+@pytest.mark.parametrize("command", ["--check", "check", ""])
+def test_what_a_shipper_would_end_over_is_refused_by_each_with_the_same_words(config: Path, command: str) -> None:
+    config.write_text(config.read_text().replace("paths:", "timezone: Europe/Berlinn, paths:"))
+
+    argv = [sys.executable, "-m", "topmast", "ship", "-c", str(config), *filter(None, [command])]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 78
+    said = f"{config}: $.shipper.inputs[0].file: input app: timezone: no zone 'Europe/Berlinn'"
+    assert said in ended.stderr
+    assert sorted(each.name for each in config.parent.iterdir()) == ["app.log", "topmast.yml"]
+
+
+@pytest.mark.parametrize("command", ["--check", "check"])
+def test_a_pattern_that_matches_nothing_is_told(config: Path, command: str) -> None:
+    (config.parent / "app.log").unlink()
+
+    result = CliRunner().invoke(topmast, ["ship", "-c", str(config), command])
+    as_json = CliRunner().invoke(topmast, ["ship", "-c", str(config), command, "--json"])
+
+    assert f"input app: no file matches yet: {config.parent}/app.log" in result.stdout
+    hint = {
+        "name": "input app",
+        "ok": True,
+        "message": f"no file matches yet: {config.parent}/app.log",
+        "remedy": None,
+    }
+    assert hint in json.loads(as_json.stdout)["checks"]
+    assert (result.exit_code, as_json.exit_code) == (0, 0)
+
+
 def sinks(config: Path, entry: str) -> None:
-    config.write_text(f"shipper:\n  data: data\n  sinks:\n    - {entry}\n")
+    config.write_text(
+        f"shipper:\n  data: data\n  inputs: [{{file: {{name: app, paths: [app.log]}}}}]\n  sinks:\n    - {entry}\n"
+    )
 
 
 def asked(config: Path) -> tuple[int, dict[str, dict[str, object]]]:
