@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--config", required=True, type=Path, metavar="FILE", help="topmast.yml")
     parser.add_argument("--check", action="store_true", help="only say whether the configuration is right")
     chosen = parser.parse_args(arguments)
+    # until there is a shipper to tell: by itself this signal would end the process
+    asked_early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _frame: asked_early.append(number))
     # on a terminal there may be a line of progress, which a line of the log takes the place of
     clear = CLEAR if sys.stderr.isatty() else ""
     logging.basicConfig(
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write("\n".join([f"{chosen.config}: ok", *hints, ""]))
             return 0
         _check_apart(chosen.config)
-        return _ship(config.load(chosen.config, checked=True), chosen.config)
+        return _ship(config.load(chosen.config, checked=True), chosen.config, asked_early)
     except ConfigError as error:
         sys.stderr.write(f"topmast-shipper: {error}\n")
         return EXIT_CONFIG
@@ -92,7 +95,8 @@ def _die_with(parent: int) -> None:
         os._exit(0)  # it was gone before
 
 
-def _ship(loaded: config.ShipperConfig, path: Path) -> int:
+def _ship(loaded: config.ShipperConfig, path: Path, asked_early: Sequence[int]) -> int:
+    """Ship until a signal ends it. A reload that was `asked_early`, before there was a shipper, comes first."""
     from topmast_shipper.shipper import Shipper, default_umask
 
     default_umask()
@@ -113,6 +117,8 @@ def _ship(loaded: config.ShipperConfig, path: Path) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, reload)
+    if asked_early:
+        shipper.reload(lambda: _checked(path))
     logging.getLogger(__name__).info("shipping, metrics on %s", shipper.metrics_address or "no address")
     progress = Progress(sys.stderr, lambda: shipper.backlog_bytes) if sys.stderr.isatty() else None
     if progress is not None:

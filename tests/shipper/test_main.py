@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sqlite3
 import subprocess
 import time
@@ -94,6 +95,28 @@ def test_a_second_shipper_on_the_same_data_leaves_with_75(tmp_path: Path) -> Non
             assert second.wait(20) == 75
 
     assert "another shipper is at work here" in (tmp_path / "second.log").read_text()
+
+
+def test_a_reload_that_is_asked_for_too_early_is_done_when_it_can_be(tmp_path: Path) -> None:
+    section = {
+        "listen": "",
+        "data": "data",
+        "inputs": [{"file": {"name": "app", "paths": ["app.log"]}}],
+        "sinks": [{"sqlite": {"path": "logs"}}],
+    }
+    config = tmp_path / "topmast.yml"
+    os.mkfifo(config)  # the check waits for what is written below
+    with running(config, tmp_path / "shipper.log") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: bool(children.read_text()), process)
+        process.send_signal(signal.SIGHUP)
+        fifo = os.open(config, os.O_WRONLY)
+        (tmp_path / "regular.yml").write_text(yaml.safe_dump({"shipper": section}))
+        (tmp_path / "regular.yml").rename(config)
+        os.write(fifo, config.read_bytes())
+        os.close(fifo)
+
+        until(lambda: "the configuration was read again" in (tmp_path / "shipper.log").read_text(), process)
 
 
 def test_a_kill_while_the_configuration_is_checked_leaves_nobody_behind(tmp_path: Path) -> None:
