@@ -11,6 +11,10 @@ from topmast_shipper import rooms, schema_errors, strict_yaml
 from topmast_shipper.errors import ConfigError
 from topmast_shipper.placing import PATH, placed
 
+# What topmast.yml needs is a hundredth and a tenth of it.
+_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 100
+
 
 def _component(room: str) -> dict[str, Any]:
     """Return the schema of `{name: options}` for what a room has."""
@@ -73,11 +77,16 @@ def load(path: Path, *, checked: bool = False) -> ShipperConfig:
     A file that is `checked` has been loaded before, and is not held against the schema again.
     """
     try:
-        whole = strict_yaml.load(path.read_bytes())
+        data = _bounded(path)
+        if not checked:
+            _refuse_depth(data)
+        whole = strict_yaml.load(data)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(whole, Mapping) or not isinstance(whole.get("shipper"), Mapping):
         raise ConfigError(f"{path}: $.shipper: must be an object")
     try:
@@ -85,6 +94,26 @@ def load(path: Path, *, checked: bool = False) -> ShipperConfig:
         return _values(section, "$.shipper", folder) if checked else parse(section, base=folder)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"more than {_MAX_BYTES} bytes")
+    return data
+
+
+def _refuse_depth(data: bytes) -> None:
+    """Raise ConfigError before values are made, which goes down into them and has no bound of its own."""
+    depth = 0
+    for event in yaml.parse(data, Loader=strict_yaml.LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ConfigError(f"more than {_MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def parse(section: Mapping[str, Any], where: str = "$.shipper", base: Path | None = None) -> ShipperConfig:

@@ -4,10 +4,13 @@ from typing import Any
 
 import yaml
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The quickest that is there."""
+
 
 def load(text: bytes) -> Any:
     """Return the value of a document. Raises yaml.YAMLError, also for a key that stands twice."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader = LOADER(text)
     try:
         node = loader.get_single_node()
         if node is None:

@@ -76,6 +76,9 @@ def test_what_is_wrong_says_where(changes: dict[str, Any], said: str) -> None:
     [
         pytest.param("shipper: [", "while parsing", id="no YAML"),
         pytest.param("shipper: {data: d, data: e}", "the key 'data' stands twice: remove one", id="a key twice"),
+        pytest.param("shipper: " + "[" * 3_000 + "]" * 3_000, "more than 100 levels", id="deep"),
+        pytest.param("shipper:\n  " + "- " * 100_000 + "a", "more than 100 levels", id="very deep"),
+        pytest.param("# " * (3 << 20), "more than 4194304 bytes", id="huge"),
         pytest.param("exporter: {}", "$.shipper: must be an object", id="no section"),
         pytest.param("shipper: {data: d, x: 1}", "$.shipper: no key 'x'; there are data, ", id="a wrong section"),
     ],

@@ -107,7 +107,7 @@ def test_a_file_that_becomes_a_sink_s_is_read_no_more(tmp_path: Path) -> None:
         shipper.reload(lambda: after)
         for number in range(3, 6):
             write(tmp_path / "in" / "app.log", str(number))
-            until(lambda: len((tmp_path / "in" / "out.json").read_text().splitlines()) >= number)  # noqa: B023
+            until(lambda: len((tmp_path / "in" / "out.json").read_text().splitlines()) >= number)  # noqa: B023 - as above
 
         assert len(messages(tmp_path)) == 5
 
