@@ -208,3 +208,5 @@ class Kind(Generic[Built]):
 
     Returns what a person may want to know before it is built, a sentence each.
     """
+    look: Callable[[Mapping[str, Any]], str] | None = None
+    """Of a sink whose `build` makes something: says what its `check` would, and raises as it, without building."""

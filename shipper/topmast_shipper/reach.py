@@ -1,10 +1,11 @@
 """Whether every sink of a configuration can be reached: asked before the first line is sent, and sends none."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from topmast_shipper import rooms
+from topmast_shipper import listening, rooms
 from topmast_shipper.checkpoint import held
+from topmast_shipper.component import Kind, Sink
 from topmast_shipper.config import ShipperConfig
 from topmast_shipper.errors import ConfigError, InUseError, PermanentError, ShipperError, TransientError
 from topmast_shipper.writable import writable
@@ -27,19 +28,17 @@ class Reached(NamedTuple):
 
 
 def reach(config: ShipperConfig) -> Iterator[Reached]:
-    """Yield what became of the data folder and of each sink, one after the other."""
+    """Yield what became of the data folder, of the address of /metrics and of each sink, one after the other."""
     at_work = held(config.data)
     try:
         yield Reached("data", True, writable(config.data) + ", a shipper is at work there" * at_work, None)
     except PermanentError as error:
         yield Reached("data", False, str(error), _REMEDIES[PermanentError])
+    if config.listen and not at_work:
+        yield _metrics(config.listen)
     for entry in config.sinks:
         try:
-            sink = rooms.kind("sinks", entry.kind).build(entry.options)
-            try:
-                said = sink.check()
-            finally:
-                sink.close()
+            said = _look(rooms.kind("sinks", entry.kind), entry.options)
         except InUseError as error:
             # held by the shipper of this very configuration, as it should be
             told = f"{entry.options['path']}: written by the shipper that is at work" if at_work else str(error)
@@ -48,3 +47,23 @@ def reach(config: ShipperConfig) -> Iterator[Reached]:
             yield Reached(entry.name, False, str(error), _REMEDIES.get(type(error)))
         else:
             yield Reached(entry.name, True, said, None)
+
+
+def _look(kind: Kind[Any], options: Mapping[str, Any]) -> str:
+    if kind.look is not None:
+        return kind.look(options)
+    sink: Sink = kind.build(options)
+    try:
+        return sink.check()
+    finally:
+        sink.close()
+
+
+def _metrics(listen: str) -> Reached:
+    """Return whether /metrics could be served there, without listening."""
+    try:
+        listening.try_out(listen)
+    except OSError as error:
+        remedy = "stop what listens there, or give the shipper another `listen` ('' for none)"
+        return Reached("metrics", False, f"{listen}: {error.strerror}", remedy)
+    return Reached("metrics", True, f"{listen}: is free", None)

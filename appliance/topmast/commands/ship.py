@@ -147,7 +147,7 @@ def check_sinks(ctx: click.Context, as_json: bool) -> None:
     from topmast_shipper.reach import reach
 
     try:
-        loaded, hints = startable.load(ctx.meta[_CONFIG])
+        loaded, hints = startable.load(_path(ctx))
     except RefusedError as error:
         raise ConfigError(str(error)) from error
     found = list(reach(loaded))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from topmast_shipper import store, timestamps, unreadable
+from topmast_shipper.checkpoint import held
 from topmast_shipper.component import Kind, Receipt, Sink, Written
 from topmast_shipper.day import Day, stored
 from topmast_shipper.errors import InUseError, PermanentError, PlaceError, StateError
@@ -79,7 +80,7 @@ class SqliteSink:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise InUseError(f"{config.path}: another shipper writes this store") from error
+            raise _in_use(config.path) from error
 
     def send(self, window: Sequence[Event]) -> Receipt:
         """Store the window and return the receipt for all of it; a second time, nothing is stored twice."""
@@ -231,6 +232,17 @@ def ask(options: Mapping[str, Any]) -> Sequence[str]:
     return ()
 
 
+def look(options: Mapping[str, Any]) -> str:
+    path = Path(options["path"])
+    if held(path):
+        raise _in_use(path)
+    return writable(path)
+
+
+def _in_use(path: Path) -> InUseError:
+    return InUseError(f"{path}: another shipper writes this store")
+
+
 SINK = Kind[Sink](
     "sqlite",
     {
@@ -246,4 +258,5 @@ SINK = Kind[Sink](
     },
     build,
     ask,
+    look,
 )

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,7 +102,8 @@ def test_a_pattern_that_matches_nothing_is_told(config: Path, command: str) -> N
 
 def sinks(config: Path, entry: str) -> None:
     config.write_text(
-        f"shipper:\n  data: data\n  inputs: [{{file: {{name: app, paths: [app.log]}}}}]\n  sinks:\n    - {entry}\n"
+        "shipper:\n  listen: ''\n  data: data\n  inputs: [{file: {name: app, paths: [app.log]}}]\n"
+        f"  sinks:\n    - {entry}\n"
     )
 
 
@@ -116,6 +118,30 @@ def test_every_sink_is_asked_and_nothing_is_made(config: Path) -> None:
     assert code == 0
     assert found["file"]["message"] == f"{config.parent}/out.ndjson: will be made"
     assert sorted(each.name for each in config.parent.iterdir()) == ["app.log", "topmast.yml"]
+
+
+def test_a_store_is_not_made_either(config: Path) -> None:
+    sinks(config, "sqlite: {path: logs}")
+
+    code, found = asked(config)
+
+    assert (code, found["sqlite"]["message"]) == (0, f"{config.parent}/logs: will be made")
+    assert sorted(each.name for each in config.parent.iterdir()) == ["app.log", "topmast.yml"]
+
+
+def test_an_address_of_metrics_that_is_taken_is_told_unless_its_own_shipper_has_it(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listen = f"127.0.0.1:{server.getsockname()[1]}"
+        config.write_text(config.read_text().replace("listen: ''", f"listen: {listen}"))
+        code, found = asked(config)
+        assert (code, found["metrics"]["message"]) == (1, f"{listen}: Address already in use")
+
+        with closing(Checkpoint(config.parent / "data")):
+            code, found = asked(config)
+        assert (code, "metrics" in found) == (0, False)
+
+    code, found = asked(config)
+    assert (code, found["metrics"]["message"]) == (0, f"{listen}: is free")
 
 
 def test_a_logstash_is_connected_to_and_gets_nothing(config: Path) -> None:
