@@ -15,6 +15,14 @@ from topmast.layout import Layout
 _CLEANUP_SECONDS = 20.0  # the guard's grace of ten seconds, and time to spare
 
 
+def refuse_file(layout: Layout) -> None:
+    """Raise StateError when the state folder is none, before anything in it is asked for."""
+    if os.path.lexists(layout.state) and not layout.state.is_dir():
+        raise StateError(
+            f"{layout.state}: the state folder cannot be written (not a folder); choose another with --state DIR"
+        )
+
+
 def acquire(layout: Layout, say: Callable[[str], None]) -> int:
     """Return the lock's descriptor, held for this state folder; the supervisor inherits it.
 

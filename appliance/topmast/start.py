@@ -30,6 +30,7 @@ def prepare(
         extra = demo_settings(layout)
     ports.refuse_offset(layout)
     settings = config.load(path, layout, extra).values
+    lock.refuse_file(layout)
     # what the shipper reads is rendered elsewhere
     settings = config.with_absolute_paths(settings, path.resolve().parent if path else Path.cwd())
     config.ask_the_shipper(settings, str(path or "defaults"))
