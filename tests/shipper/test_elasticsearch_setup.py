@@ -100,3 +100,11 @@ def test_a_login_that_is_refused_is_read_again_from_its_file(server: StandIn, tm
 
     assert "answers" in one.check()
     one.close()
+
+
+def test_a_secret_that_is_gone_while_it_runs_needs_a_person(server: StandIn, tmp_path: Path) -> None:
+    one = sink(server, tmp_path)
+    (tmp_path / "password").unlink()
+
+    with pytest.raises(PermanentError, match="password: No such file"):
+        one.connected()
