@@ -1,5 +1,6 @@
 """What the shipper says of itself: the shipper_* and log_* families of METRICS.md, served for Prometheus."""
 
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import compress
@@ -122,21 +123,29 @@ class Server:
         registry.register(telemetry)
         place = listening.place(listen)
         try:
-            self._server = ThreadingHTTPServer(place, _handler(registry))
+            self._server = _Listener(place, _handler(registry))
         except OSError as error:
             raise StateError(f"{listen}: {error.strerror}") from error
-        self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 5}, daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
 
     def close(self) -> None:
         # `shutdown` would wait for the poll interval; the thread is a daemon and holds nothing
         self._server.server_close()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, place: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in place[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(place, handler)
 
 
 def _handler(registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:

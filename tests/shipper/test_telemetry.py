@@ -1,5 +1,6 @@
 """telemetry.py: the families of METRICS.md, valid, bounded, started at 0."""
 
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -93,6 +94,15 @@ def test_another_path_is_not_found(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404") as caught:
         urllib.request.urlopen(f"http://{server.address}/", timeout=10)
     caught.value.close()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_address_of_ipv6(telemetry: Telemetry) -> None:
+    server = Server("[::1]:0", telemetry)
+
+    with urllib.request.urlopen(f"http://{server.address}/healthz", timeout=10) as answer:
+        assert answer.read() == b"ok\n"
+    server.close()
 
 
 def test_an_address_in_use_says_so(server: Server, telemetry: Telemetry) -> None:
