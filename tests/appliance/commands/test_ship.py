@@ -129,9 +129,9 @@ def test_a_store_is_not_made_either(config: Path) -> None:
     assert sorted(each.name for each in config.parent.iterdir()) == ["app.log", "topmast.yml"]
 
 
-def test_an_address_of_metrics_that_is_taken_is_told_unless_its_own_shipper_has_it(config: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        listen = f"127.0.0.1:{server.getsockname()[1]}"
+def test_an_address_of_metrics_that_is_taken_is_told_unless_its_own_shipper_has_it(config: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        listen = f"127.0.0.1:{port}"
         config.write_text(config.read_text().replace("listen: ''", f"listen: {listen}"))
         code, found = asked(config)
         assert (code, found["metrics"]["message"]) == (1, f"{listen}: Address already in use")
