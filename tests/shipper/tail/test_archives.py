@@ -24,16 +24,6 @@ def compress(path: Path, keep: bool = False) -> Path:
     return packed
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    return Reader(tmp_path)
-
-
 def opened(folder: Path) -> list[str]:
     """Return the compressed files there that this process has open."""
     links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]

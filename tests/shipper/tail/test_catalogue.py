@@ -10,16 +10,6 @@ from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    return Reader(tmp_path)
-
-
 def test_what_is_there_and_what_comes(reader: Reader, log: Path) -> None:
     assert reader.read() == []
     append(log, "one\ntwo\n")

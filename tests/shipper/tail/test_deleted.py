@@ -4,18 +4,7 @@ import gzip
 import os
 from pathlib import Path
 
-import pytest
 from tailing import SINK, Reader, append
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    return Reader(tmp_path)
 
 
 class TestReload:

@@ -24,16 +24,6 @@ def made_anew(log: Path, content: str) -> None:
     pytest.skip("this file system does not give the inode away again")
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    return Reader(tmp_path)
-
-
 def test_an_inode_that_comes_again_while_we_are_away(reader: Reader, log: Path) -> None:
     append(log, "started\n")
     reader.catalogue.sweep()

@@ -32,16 +32,6 @@ def compress(path: Path, keep: bool = False) -> Path:
     return packed
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    return Reader(tmp_path)
-
-
 class TestOneHeader:
     def test_one_that_is_longer_than_what_is_there_is_no_copy_of_it(self, reader: Reader, log: Path) -> None:
         append(log, text())
