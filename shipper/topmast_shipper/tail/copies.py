@@ -43,6 +43,8 @@ class _Awaited:
     """Why it is gone: how it is counted if it does not come back."""
     until: float
     adopted: bool = False
+    adopter: tuple[int, int] | None = None
+    """The plain file that goes on with it (device and inode)."""
 
 
 class _Heads:
@@ -109,7 +111,8 @@ class Copies:
         ]
         for each in sorted(known, key=lambda each: self._known(each.record), reverse=True):
             # two that go on under one name would take each other's ids
-            if not each.adopted and self._continues(file, each.record):
+            if (not each.adopted or each.adopter == file.key) and self._continues(file, each.record):
+                each.adopter = file.key  # it asks again where its name could not be stored: a full disk
                 self._mark(each.record)
                 return Verdict.COPY, each.record
         doubtful = bool(known)

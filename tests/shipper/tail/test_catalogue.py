@@ -1,11 +1,13 @@
 """tail/catalogue.py and copies.py: what happens to files, one test each (SHIPPING.md section 5)."""
 
+import errno
 import os
 import time
 from pathlib import Path
 
 import pytest
 from tailing import SINK, Reader, append, copytruncate
+from topmast_shipper.checkpoint import FileRecord
 from topmast_shipper.tail.catalogue import Catalogue
 from topmast_shipper.tail.follow import Follow
 
@@ -568,3 +570,28 @@ def test_a_copy_whose_original_is_gone_since_the_last_run_is_gone_on_with(reader
 
     assert [line for line, _ in found] == ["one", "two", "three"]
     assert len({key.rpartition("-")[0] for _, key in found}) == 1
+
+
+def test_a_copy_whose_name_finds_no_room_at_first_keeps_it(
+    reader: Reader, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, "one\n")
+    reader.catalogue.sweep()
+    ((_, first),) = reader.read_ids()
+    append(log, "two\n")
+    copytruncate(log, log.with_name("app.log.1"))
+    full, remember = [True], reader.checkpoint.remember
+
+    def refusing(record: FileRecord) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        remember(record)
+
+    monkeypatch.setattr(reader.checkpoint, "remember", refusing)
+    with pytest.raises(OSError, match="No space"):
+        reader.catalogue.sweep()
+    full[0] = False
+    reader.catalogue.sweep()
+
+    ((line, again),) = reader.read_ids()
+    assert (line, again[:16]) == ("two", first[:16])
